@@ -1,0 +1,98 @@
+"""Error floors: the smallest expected loss that any predictor could reach from what an initialization lets it see.
+
+A fragment's trained steps start at step s of the episode; a predictor that starts from the zero state at step
+b = max(0, s - k) sees the bits from b on, and knows how many burn-in steps it has processed (so a fragment with s < k
+is known exactly: it has fewer than k). What it cannot know is which of the other starts it is looking at, nor the bits
+before b. The floor is the loss of the best prediction from that information, averaged over all trained steps.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Literal, get_args
+
+import numpy as np
+
+from envs.targets import Target
+
+Start = Literal["zero", "stored"]
+Loss = Literal["squared error", "cross-entropy", "error rate"]
+
+
+def default_loss(target: Target) -> Loss:
+    """The loss that networks are trained on: squared error for counts, cross-entropy (in nats) for classes."""
+    return "cross-entropy" if target.is_class else "squared error"
+
+
+def error_floor(
+    target: Target,
+    *,
+    length: int,
+    p: float,
+    start: Start,
+    burn_in: int,
+    sequence_length: int,
+    period: int,
+    loss: Loss | None = None,
+) -> float:
+    """Smallest expected loss per trained step for fragments that start from `start` with `burn_in` steps of burn-in.
+
+    Args:
+        target: the environment's target.
+        length: steps of an episode.
+        p: probability of a one.
+        start: `zero`, or `stored` (the actor's state, which has seen the whole episode: floor 0).
+        burn_in: steps of burn-in, k.
+        sequence_length: trained steps of a fragment, T; the last fragment of an episode may have fewer.
+        period: steps between the starts of fragments.
+        loss: `squared error` (counts), `cross-entropy` in nats or `error rate` (classes); by default `default_loss`.
+
+    Raises:
+        ValueError: for an unknown start or loss, or one that does not fit the target.
+    """
+    loss = default_loss(target) if loss is None else loss
+    if start not in get_args(Start):
+        raise ValueError(f"start: got {start!r}, expected one of {', '.join(get_args(Start))}")
+    if loss not in get_args(Loss) or (loss == "squared error") == target.is_class:
+        fitting = "cross-entropy, error rate" if target.is_class else "squared error"
+        raise ValueError(f"loss: got {loss!r}, expected for this target one of {fitting}")
+    if start == "stored":
+        return 0.0
+
+    # One entry for everything that the predictor cannot tell apart: the same number of burn-in steps and the same
+    # trained step. Its value lists the offsets b that it mixes.
+    offsets: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for s, trained in fragments(length, sequence_length, period):
+        processed_before = min(s, burn_in)
+        for step in range(trained):
+            offsets[processed_before, step].append(s - processed_before)
+
+    total = 0.0
+    for (processed_before, step), mixed in offsets.items():
+        parts = [target.unseen(offset, processed_before + step + 1, p) for offset in mixed]
+        mixture = np.zeros(max(len(part) for part in parts))
+        for part in parts:
+            mixture[: len(part)] += part / len(parts)
+        total += len(mixed) * _best_loss(mixture, loss)
+    return total / sum(len(mixed) for mixed in offsets.values())
+
+
+def fragments(length: int, sequence_length: int, period: int) -> list[tuple[int, int]]:
+    """Start step and number of trained steps of every fragment of an episode of `length` steps.
+
+    Fragments start every `period` steps, up to the first one that reaches the episode's end.
+    """
+    starts = range(0, max(length - sequence_length, 0) + period, period)
+    return [(s, min(sequence_length, length - s)) for s in starts if s < length]
+
+
+def _best_loss(distribution: np.ndarray, loss: Loss) -> float:
+    """Smallest expected loss of one prediction of a variable with this distribution over 0, 1, .. (`[n]`)."""
+    if loss == "squared error":
+        values = np.arange(len(distribution))
+        mean = distribution @ values
+        return float(distribution @ (values - mean) ** 2)
+    if loss == "cross-entropy":
+        likely = distribution[distribution > 0]
+        return float(-(likely @ np.log(likely)))
+    return float(1 - distribution.max())

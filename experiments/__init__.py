@@ -1,0 +1,1 @@
+"""Experiments on recurrent replay: one module each, run with `python -m experiments.<name>`."""

@@ -1,0 +1,1 @@
+"""What the experiments share: running jobs, statistics, pictures, reports."""

@@ -1,0 +1,156 @@
+"""A comparison's runs, and what they add up to: metrics, summary, error floors, leaks."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from experiments.common.statistics import Estimate, estimate
+from r2d2_burnin.initialization import parse
+from r2d2_burnin.measurements import Measurement, TrainingResult
+from r2d2_burnin.settings import TrainingSettings
+
+MEASURED = {
+    "train_loss": "train_loss",
+    "eval_error": "eval_error",
+    "episode_return": "episode_return",
+    "delta_q_first": "delta_q_first",
+    "delta_q_last": "delta_q_last",
+    "delta_q_first_exact": "delta_q_first_exact",
+    "delta_q_last_exact": "delta_q_last_exact",
+    "staleness": "staleness",
+}
+
+ERROR_NAMES = {"regression": "mean squared error", "classification": "error rate"}
+LOSS_NAMES = {"regression": "squared error", "classification": "cross-entropy"}
+
+
+@dataclasses.dataclass
+class Comparison:
+    """Finished runs by strategy and seed, of one training setting."""
+
+    settings: TrainingSettings
+    strategies: tuple[str, ...]
+    seeds: tuple[int, ...]
+    runs: dict[tuple[str, int], TrainingResult] = dataclasses.field(default_factory=dict)
+
+    def of(self, strategy: str) -> dict[int, TrainingResult]:
+        """The finished runs of one strategy, by seed."""
+        return {seed: self.runs[strategy, seed] for seed in self.seeds if (strategy, seed) in self.runs}
+
+    def final(self, strategy: str, metric: str) -> dict[int, float]:
+        """A metric at the end of training, by seed."""
+        values = {seed: run.final(metric) for seed, run in self.of(strategy).items()}
+        return {seed: value for seed, value in values.items() if value is not None}
+
+    def estimate(self, strategy: str, metric: str) -> Estimate | None:
+        """A metric at the end of training, over seeds."""
+        return estimate(list(self.final(strategy, metric).values()))
+
+    def curve(self, strategy: str, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """A metric over training: updates `[N]` and values `[S, N]`; None if it was not measured."""
+        runs = [[m for m in run.measurements if m.metric == metric] for run in self.of(strategy).values()]
+        if not runs or not runs[0]:
+            return None
+        return np.array([m.update for m in runs[0]]), np.array([[m.value for m in run] for run in runs])
+
+    def error_by_position(self, strategy: str) -> np.ndarray | None:
+        """Error of the final evaluation at every step of an episode: `[S, L]`."""
+        prefix = "eval_error_at_step_"
+        rows = [
+            [m.value for m in run.measurements if m.metric.startswith(prefix)] for run in self.of(strategy).values()
+        ]
+        return np.array(rows) if rows and rows[0] else None
+
+    def rows(self) -> Iterator[tuple[str, int, int, str, float]]:
+        """All measurements, as `metrics.csv` has them."""
+        for strategy in self.strategies:
+            for seed, run in self.of(strategy).items():
+                for m in run.measurements:
+                    yield strategy, seed, m.update, m.metric, m.value
+
+
+def content_of(result: TrainingResult) -> dict[str, Any]:
+    """A finished run as its file has it."""
+    return {"seconds": result.seconds, "measurements": [dataclasses.astuple(m) for m in result.measurements]}
+
+
+def result_of(content: dict[str, Any]) -> TrainingResult:
+    """A finished run from its file's content."""
+    return TrainingResult([Measurement(*row) for row in content["measurements"]], content["seconds"])
+
+
+def error_floor(settings: TrainingSettings, strategy: str) -> float | None:
+    """The environment's error floor for a strategy's training loss; None where the environment does not know one."""
+    initialization = parse(strategy)
+    env = gym.make(settings.env, **settings.env_kwargs).unwrapped
+    floor_of = getattr(env, "error_floor", None)
+    if floor_of is None:
+        return None
+    try:
+        return float(
+            floor_of(
+                initialization.start,
+                sys.maxsize if initialization.burn_in is None else initialization.burn_in,
+                sequence_length=settings.sequence_length,
+                period=settings.period,
+                loss=LOSS_NAMES[settings.objective],
+            )
+        )
+    except ValueError:  # trained on another loss than the environment knows floors for
+        return None
+
+
+def summary(comparison: Comparison) -> dict[str, Any]:
+    """The content of `summary.json`."""
+    settings = comparison.settings
+    strategies = {}
+    for name in comparison.strategies:
+        initialization = parse(name)
+        entry: dict[str, Any] = {"start": initialization.start, "burn_in": initialization.burn_in}
+        for key, metric in MEASURED.items():
+            found = comparison.estimate(name, metric)
+            entry[key] = None if found is None else found.as_json()
+        if initialization.start == "zero":
+            entry["staleness"] = None
+        seconds = estimate([run.seconds for run in comparison.of(name).values()])
+        entry["seconds"] = None if seconds is None else seconds.as_json()
+        entry["floor"] = error_floor(settings, name)
+        strategies[name] = entry
+    return {
+        "env": settings.env,
+        "objective": settings.objective,
+        "sequence_length": settings.sequence_length,
+        "period": settings.period,
+        "updates": settings.updates,
+        "seeds": list(comparison.seeds),
+        "strategies": strategies,
+    }
+
+
+def leaks(comparison: Comparison) -> list[str]:
+    """Strategies whose loss is below their error floor by more than sampling error: a leak in our code.
+
+    The loss is the one on fresh fragments, never trained on, for which the floor holds; four standard errors of it
+    (over episodes and seeds) make a leak.
+    """
+    found = []
+    for name in comparison.strategies:
+        floor = error_floor(comparison.settings, name)
+        losses = list(comparison.final(name, "fresh_loss").values())
+        if not floor or not losses:
+            continue
+        errors = list(comparison.final(name, "fresh_loss_standard_error").values())
+        loss, error = float(np.mean(losses)), float(np.sqrt(np.sum(np.square(errors)))) / len(errors)
+        if loss < floor - 4 * error:
+            found.append(
+                f"LEAK: {name} reached a loss of {loss:.4g} on fresh fragments, below its error floor of {floor:.4g} by"
+                f" more than sampling error ({error:.2g}). No predictor can do that: our code shows it what it must not"
+                " see. Please report this."
+            )
+    return found

@@ -1,0 +1,101 @@
+"""The three pictures of a comparison."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from experiments.common import plots
+from experiments.common.comparison import ERROR_NAMES, LOSS_NAMES, Comparison, error_floor
+from experiments.common.verdict import finding
+
+
+def draw(comparison: Comparison, out: Path) -> dict[str, str]:
+    """Write the pictures of a comparison to `out`; returns their captions by file name."""
+    _learning_curves(comparison, out / "learning_curves.png")
+    _error_by_position(comparison, out / "error_by_position.png")
+    _delta_q(comparison, out / "delta_q.png")
+    seeds = len(comparison.seeds)
+    bands = f"Lines: mean over {seeds} seeds; bands: 95 % bootstrap intervals." if seeds > 1 else "One seed, no bands."
+    return {
+        "learning_curves.png": "Training loss on replayed fragments, with the error floors that no predictor can beat"
+        f" from what its initialization shows it (dotted), and error over whole fresh episodes. {bands}",
+        "error_by_position.png": f"Error at each step of whole fresh episodes, after training. {bands}",
+        "delta_q.png": "ΔQ: relative distance between the outputs from the state tried and from a reference state, at a"
+        " fragment's first and last trained step. Upper row: against the state that the actor had there (as R2D2"
+        f" reports it); lower row: against the exact state under today's parameters. Zeros are not drawn. {bands}",
+    }
+
+
+def _learning_curves(comparison: Comparison, path: Path) -> None:
+    figure, grid = plots.figure(2)
+    loss_axes, error_axes = grid[0]
+    shown = []
+    floors: dict[float, list[int]] = {}
+    for index, name in enumerate(comparison.strategies):
+        for axes, metric in ((loss_axes, "train_loss"), (error_axes, "eval_error")):
+            curve = comparison.curve(name, metric)
+            if curve is not None:
+                plots.band(axes, *curve, name, index)
+                shown.append(curve[1])
+        floor = error_floor(comparison.settings, name)
+        if floor and floor > 1e-9 and comparison.of(name):
+            floors.setdefault(round(floor, 9), []).append(index)
+    for floor, indices in floors.items():
+        names = ", ".join(comparison.strategies[i] for i in indices)
+        plots.floor_line(loss_axes, floor, f"floor of {names}: {floor:.4g}", indices[0])
+    objective = comparison.settings.objective
+    loss_axes.set(xlabel="learner updates", ylabel=f"training loss ({LOSS_NAMES[objective]})", title="on fragments")
+    error_axes.set(xlabel="learner updates", ylabel=ERROR_NAMES[objective], title="on whole fresh episodes")
+    for axes in (loss_axes, error_axes):
+        axes.set_yscale("log")
+        axes.grid(alpha=0.25)
+    plots.legend_below(figure, error_axes)
+    plots.save(figure, path, finding(comparison))
+
+
+def _error_by_position(comparison: Comparison, path: Path) -> None:
+    figure, grid = plots.figure(1)
+    axes = grid[0, 0]
+    peaks = []
+    for index, name in enumerate(comparison.strategies):
+        errors = comparison.error_by_position(name)
+        if errors is not None:
+            peaks.append(f"{name} step {errors.mean(0).argmax() + 1}")
+            plots.band(axes, np.arange(1, errors.shape[1] + 1), errors, name, index)
+    axes.set_yscale("log" if comparison.settings.objective == "regression" else "linear")
+    axes.set(xlabel="step of the episode", ylabel=ERROR_NAMES[comparison.settings.objective])
+    axes.grid(alpha=0.25)
+    plots.legend_below(figure, axes)
+    plots.save(figure, path, f"Where the error is largest: {'; '.join(peaks)}")
+
+
+def _delta_q(comparison: Comparison, path: Path) -> None:
+    figure, grid = plots.figure(2, 2, sharex=True, sharey=True)
+    panels = {
+        "delta_q_first": (grid[0, 0], "first trained step, against stored state"),
+        "delta_q_last": (grid[0, 1], "last trained step, against stored state"),
+        "delta_q_first_exact": (grid[1, 0], "first trained step, against exact state"),
+        "delta_q_last_exact": (grid[1, 1], "last trained step, against exact state"),
+    }
+    for metric, (axes, title) in panels.items():
+        for index, name in enumerate(comparison.strategies):
+            curve = comparison.curve(name, metric)
+            if curve is not None:
+                updates, values = curve
+                # Identical states differ by rounding alone; below this they count as equal.
+                visible = np.where(values > 1e-6, values, np.nan)
+                plots.band(axes, updates, visible, name, index)
+        axes.set_yscale("log")
+        axes.set_title(title, fontsize=9)
+        axes.grid(alpha=0.25)
+    for axes in grid[1]:
+        axes.set_xlabel("learner updates")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("ΔQ")
+    plots.legend_below(figure, grid[0, 0])
+    grid[0, 0].set_ylim(bottom=max(grid[0, 0].get_ylim()[0], 1e-4))
+    ends = [(name, comparison.estimate(name, "delta_q_first_exact")) for name in comparison.strategies]
+    told = "; ".join(f"{name} {end.mean:.2g}" for name, end in ends if end is not None and end.mean > 1e-6)
+    plots.save(figure, path, f"ΔQ at the first trained step against the exact state, at the end: {told or 'none'}")

@@ -1,0 +1,286 @@
+"""The three counting studies of one seed: train on bit sequences, then ask what the network has learned.
+
+1. last-step: the target is the number of ones after the last step only.
+2. every-step: the running count is the target at every step.
+3. carried-state: the network of study 2, with its recurrent state saved and fed back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from r2d2_burnin.settings import LearnerSettings, NetworkSettings
+
+STUDIES = ("last-step", "every-step", "carried-state")
+AGES = (1, 10, 100, 1000)
+"""Ages of stored states, in learner updates."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Feed:
+    """Bits fed to the network from a state, what it should count, and what the article's network said."""
+
+    start: str  # name of the state it starts from; "initial" is the network's initial state
+    end: str  # name of the state it leaves
+    bits: tuple[int, ...]
+    counts: tuple[int, ...]
+    published: tuple[float, ...] | None
+
+
+FEEDS = (
+    Feed("initial", "A", (1, 1, 1), (1, 2, 3), (1.006, 2.012, 3.023)),
+    Feed("A", "B", (1, 0, 1), (4, 4, 5), (4.005, 4.005, 5.016)),
+    Feed("initial", "C", (1, 0, 1), (1, 1, 2), None),
+    Feed("A", "D", (0, 1, 0, 1, 1), (3, 4, 4, 5, 6), (3.019, 4.037, 4.022, 5.020, 5.996)),
+    Feed("D", "E", (0, 1, 1, 1), (6, 7, 8, 9), (5.974, 6.992, 7.992, 8.984)),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class StudySettings:
+    """Everything that decides the studies of a seed; the defaults are the article's."""
+
+    length: int = 20
+    """Bits of a training sequence."""
+    sequences: int = 1000
+    """Sequences, those for validation included."""
+    validation: int = 100
+    """Sequences kept for validation."""
+    batch_size: int = 32
+    """Sequences in an update."""
+    epochs: int = 100
+    """Passes over the training sequences."""
+    learning_rate: float = 1e-3
+    """Adam's step size."""
+    network: NetworkSettings = dataclasses.field(default_factory=NetworkSettings)
+    """The network."""
+
+    def __post_init__(self) -> None:
+        for name in ("length", "sequences", "validation", "batch_size", "epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: got {getattr(self, name)}, expected at least 1")
+        if self.length < 2:
+            raise ValueError("length: got 1, expected at least 2, so that a sequence can be split")
+        if self.validation >= self.sequences:
+            raise ValueError(
+                f"validation: got {self.validation}, expected fewer than sequences ({self.sequences});"
+                f" the nearest is {self.sequences - 1}"
+            )
+        LearnerSettings(self.learning_rate, self.learning_rate)
+
+    @property
+    def updates_an_epoch(self) -> int:
+        """Updates in a pass over the training sequences; the last one may have fewer of them."""
+        return math.ceil((self.sequences - self.validation) / self.batch_size)
+
+
+def run(
+    settings: StudySettings, studies: tuple[str, ...], seed: int, progress: Callable[[int, str], None]
+) -> dict[str, Any]:
+    """The studies named, for one seed; the result is a nest of plain numbers.
+
+    The networks of both trainings begin alike and see the same sequences in the same order.
+    """
+    result: dict[str, Any] = {}
+    made = 0
+
+    def report(done: int, words: str) -> None:
+        progress(made + done, words)
+
+    if "last-step" in studies:
+        trained = _Trained(settings, seed, every_step=False, report=report)
+        result["last-step"] = trained.outcome()
+        made += settings.epochs * settings.updates_an_epoch
+    if "every-step" in studies or "carried-state" in studies:
+        trained = _Trained(settings, seed, every_step=True, report=report)
+        if "every-step" in studies:
+            result["every-step"] = trained.outcome()
+        if "carried-state" in studies:
+            result["carried-state"] = trained.carried_state()
+    return result
+
+
+class _Trained:
+    """A network trained on running or last counts, with what its training left behind."""
+
+    def __init__(
+        self, settings: StudySettings, seed: int, *, every_step: bool, report: Callable[[int, str], None]
+    ) -> None:
+        from r2d2_burnin.compiled import Compiled
+        from r2d2_burnin.learner import Learner
+        from r2d2_burnin.networks import DenseRecurrentNetwork
+        from r2d2_burnin.objectives import Regression
+
+        seeds = np.random.SeedSequence(seed).generate_state(4) >> 1
+        self._settings = settings
+        self._every_step = every_step
+        self._bits, self._counts = draw_sequences(settings.sequences, settings.length, int(seeds[0]))
+        self._test_bits, self._test_counts = draw_sequences(1000, 2 * settings.length, int(seeds[1]))
+        self._generator = np.random.default_rng(seeds[2])
+        self.network = DenseRecurrentNetwork(1, 1, settings.network, seed=int(seeds[3]))
+        rate = settings.learning_rate
+        no_clipping = 1e9
+        updates = settings.epochs * settings.updates_an_epoch
+        self._learner = Learner(
+            self.network, Regression(settings.length + 1), LearnerSettings(rate, rate, no_clipping), updates=updates
+        )
+        self._compiled_unroll = Compiled(self.network.unroll)
+        self.old_parameters: dict[int, list[np.ndarray]] = {}
+        self.curves = self._train(updates, report)
+
+    def _train(self, updates: int, report: Callable[[int, str], None]) -> dict[str, list[float]]:
+        settings, made = self._settings, 0
+        keep = {updates - age: age for age in AGES if age <= updates and self._every_step}
+        train, validation = [], []
+        for _ in range(settings.epochs):
+            batches = self._epoch()
+            count = settings.updates_an_epoch
+            # An epoch in which an old state will be wanted goes update by update, all others in one program.
+            single = any(made <= update < made + count for update in keep)
+            losses = []
+            for begin in range(0, count, 1 if single else count):
+                if made + begin in keep:
+                    self.old_parameters[keep[made + begin]] = [v.numpy() for v in self.network.trainable_variables]
+                end = begin + (1 if single else count)
+                losses += self._learner.update(_slice(batches, begin, end)).tolist()
+            made += count
+            train.append(float(np.mean(losses)))
+            validation.append(self._validation_error())
+            report(made, f"validation error {validation[-1]:.3g}")
+        return {"train": train, "validation": validation}
+
+    def _epoch(self) -> Any:
+        """All training sequences in a new order, as batches `[U, B, ...]`; the last one is filled up and masked."""
+        from r2d2_burnin.quiet_tensorflow import tf
+        from r2d2_burnin.replay import FragmentBatch
+
+        settings = self._settings
+        shape = (settings.updates_an_epoch, settings.batch_size)
+        training = settings.sequences - settings.validation
+        order = np.resize(self._generator.permutation(training), shape)
+        real = (np.arange(order.size) < training).reshape(shape)
+        mask = np.repeat(real[..., None], settings.length, -1)
+        if not self._every_step:
+            mask[..., :-1] = False
+        return FragmentBatch(
+            observations=self._bits[order],
+            targets=self._counts[order],
+            mask=mask,
+            burn_in_observations=np.zeros((*shape, 0, 1), np.float32),
+            burn_in_mask=np.zeros((*shape, 0), bool),
+            start_state=tf.nest.map_structure(
+                lambda leaf: np.broadcast_to(leaf.numpy(), (shape[0], *leaf.shape)),
+                self.network.initial_state(shape[1]),
+            ),
+            from_initial_state=np.ones(shape, bool),
+        )
+
+    def _validation_error(self) -> float:
+        held_out = slice(self._settings.sequences - self._settings.validation, None)
+        errors = (self.predict(self._bits[held_out]) - self._counts[held_out]) ** 2
+        return float(errors.mean() if self._every_step else errors[:, -1].mean())
+
+    def predict(self, bits: np.ndarray, state: Any = None) -> np.ndarray:
+        """Counts `[B, T]` said after each bit of `[B, T, 1]`."""
+        return np.asarray(self._unroll(bits, state)[0])
+
+    def _unroll(self, bits: np.ndarray, state: Any = None, begin: int = 0, end: int | None = None) -> tuple[Any, Any]:
+        """Outputs `[B, end - begin]` and last state from the steps `begin` to `end` alone of `[B, T, 1]`.
+
+        The other steps are masked, so that one program does for every such part.
+        """
+        steps = np.arange(bits.shape[1])
+        end = len(steps) if end is None else end
+        mask = np.broadcast_to((steps >= begin) & (steps < end), bits.shape[:2])
+        state = self.network.initial_state(len(bits)) if state is None else state
+        outputs, last = self._compiled_unroll(bits, state, mask)
+        return np.asarray(outputs)[:, begin:end, 0], last
+
+    def outcome(self) -> dict[str, Any]:
+        """Curves, error at every sequence length, and a few predictions."""
+        predictions = self.predict(self._test_bits)
+        errors = ((predictions - self._test_counts) ** 2).mean(0)
+        examples = []
+        for row in range(6):
+            length = self._settings.length
+            bits = self._test_bits[row, :length, 0].astype(int)
+            examples.append(
+                {
+                    "bits": "".join(map(str, bits)),
+                    "count": int(bits.sum()),
+                    "predicted": float(predictions[row, length - 1]),
+                    "count_halfway": int(bits[: length // 2].sum()),
+                    "predicted_halfway": float(predictions[row, length // 2 - 1]),
+                }
+            )
+        return {"curves": self.curves, "error_at_length": errors.tolist(), "examples": examples}
+
+    def carried_state(self) -> dict[str, Any]:
+        """The article's table, and what becomes of a sequence that is split and carried on from some state."""
+        states: dict[str, Any] = {"initial": None}
+        table = []
+        for feed in FEEDS:
+            bits = np.array(feed.bits, np.float32)[None, :, None]
+            measured, states[feed.end] = self._unroll(bits, states[feed.start])
+            table.append([float(value) for value in measured[0]])
+        return {"table": table, **self._split()}
+
+    def _split(self) -> dict[str, Any]:
+        length = self._settings.length
+        bits, counts = self._test_bits[:, :length], self._test_counts[:, :length]
+        unsplit = self.predict(bits)
+        splits = range(1, length)
+        today = [variable.numpy() for variable in self.network.trainable_variables]
+        errors: dict[str, list[float]] = {"unsplit": [], "carried": [], "zero": []}
+        errors |= {f"stored, {age} updates old": [] for age in self.old_parameters}
+        difference = 0.0
+
+        def error(outputs: np.ndarray, split: int) -> float:
+            return float(((outputs - counts[:, split:]) ** 2).mean())
+
+        for split in splits:
+            carried = self._rest(bits, split, today, today)
+            difference = max(difference, float(np.abs(carried - unsplit[:, split:]).max()))
+            errors["unsplit"].append(error(unsplit[:, split:], split))
+            errors["carried"].append(error(carried, split))
+            errors["zero"].append(error(self._unroll(bits, None, split)[0], split))
+            for age, parameters in self.old_parameters.items():
+                stale = self._rest(bits, split, parameters, today)
+                errors[f"stored, {age} updates old"].append(error(stale, split))
+        return {"split": list(splits), "split_errors": errors, "carried_difference": difference}
+
+    def _rest(self, bits: np.ndarray, split: int, before: list[np.ndarray], after: list[np.ndarray]) -> np.ndarray:
+        """Outputs after the split, from the state that the parameters `before` reach at it, with those `after`."""
+        self._assign(before)
+        _, state = self._unroll(bits, None, 0, split)
+        self._assign(after)
+        return np.asarray(self._unroll(bits, state, split)[0])
+
+    def _assign(self, parameters: list[np.ndarray]) -> None:
+        for variable, value in zip(self.network.trainable_variables, parameters, strict=True):
+            variable.assign(value)
+
+
+def draw_sequences(count: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Bits `[N, L, 1]` and running counts `[N, L]` of `count` episodes of `BitStream/Count-v0`, float32."""
+    env = gym.make_vec("BitStream/Count-v0", num_envs=count, length=length)
+    observation, info = env.reset(seed=seed)
+    bits, counts = [observation], [info["target"]]
+    for _ in range(length - 1):
+        observation, _, _, _, info = env.step(np.zeros(count, np.int64))
+        bits.append(observation)
+        counts.append(info["target"])
+    env.close()
+    return np.stack(bits, 1), np.stack(counts, 1).astype(np.float32)
+
+
+def _slice(batches: Any, begin: int, end: int) -> Any:
+    from r2d2_burnin.quiet_tensorflow import tf
+
+    return tf.nest.map_structure(lambda array: array[begin:end], batches)

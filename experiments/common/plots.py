@@ -1,0 +1,86 @@
+"""Pictures: one style, and colours that survive printing and colour-blindness (Okabe and Ito, 2008)."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.common.statistics import bootstrap_interval
+
+COLOURS = ("#D55E00", "#0072B2", "#E69F00", "#56B4E9", "#000000", "#009E73", "#CC79A7", "#999999")
+DASHES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2, 1, 2)))
+MARKERS = "os^Dvp*X"
+
+
+def style(index: int) -> dict[str, Any]:
+    """Colour, dashes and marker of the line with this index; no two of the first eight agree in any two of them."""
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "linestyle": DASHES[index % len(DASHES)],
+        "marker": MARKERS[index % len(MARKERS)],
+        "markersize": 4,
+        "linewidth": 1.6,
+    }
+
+
+def figure(columns: int, rows: int = 1, **options: Any) -> tuple[Figure, Any]:
+    """A figure with a grid of axes, laid out so that nothing overlaps."""
+    plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+    return plt.subplots(
+        rows, columns, figsize=(4.6 * columns + 0.6, 3.4 * rows + 0.5), layout="constrained", squeeze=False, **options
+    )
+
+
+def band(axes: Axes, x: np.ndarray, per_seed: np.ndarray, label: str, index: int) -> None:
+    """Mean over seeds of `[S, N]` at `x` [N], with its 95 % bootstrap interval as a band."""
+    low, high = bootstrap_interval(per_seed)
+    look = style(index)
+    axes.plot(x, per_seed.mean(0), label=label, markevery=max(len(x) // 8, 1), **look)
+    axes.fill_between(x, low, high, color=look["color"], alpha=0.2, linewidth=0)
+
+
+def floor_line(axes: Axes, value: float, label: str, index: int) -> None:
+    """A horizontal line at an error floor, named below its right end."""
+    axes.axhline(value, color=COLOURS[index % len(COLOURS)], linewidth=0.9, linestyle=(0, (2, 2)))
+    axes.annotate(
+        label,
+        (1.0, value),
+        xycoords=("axes fraction", "data"),
+        ha="right",
+        va="top",  # losses are above their floors, so there is room below
+        fontsize=7,
+        color=COLOURS[index % len(COLOURS)],
+    )
+
+
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """One legend for the whole figure, below its panels."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 8), frameon=False)
+
+
+def save(figure: Figure, path: Path, title: str) -> None:
+    """Write a figure under its title, which says the finding."""
+    characters = int(figure.get_figwidth() * 10)  # that fit beside each other
+    figure.suptitle(textwrap.fill(title, characters), fontsize=10.5, fontweight="bold")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110, metadata={"Software": ""})
+    plt.close(figure)
+
+
+def log_limits(values: Sequence[np.ndarray]) -> tuple[float, float] | None:
+    """Limits of a logarithmic axis around the positive ones among `values`; None without any."""
+    positive = np.concatenate([np.ravel(v) for v in values]) if values else np.zeros(0)
+    positive = positive[np.isfinite(positive) & (positive > 0)]
+    return (float(positive.min()) / 1.5, float(positive.max()) * 1.5) if len(positive) else None

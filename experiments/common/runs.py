@@ -1,0 +1,55 @@
+"""Resumable runs: each is a job that writes one file, and a job whose file is there is finished."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.common.engine import Job, Work, run_jobs
+from experiments.common.results import check_same_config, read_json, write_json
+
+
+def default_directory(experiment: str, name: str, settings: Any) -> Path:
+    """results/EXPERIMENT/NAME-HASH: the same settings have the same directory."""
+    text = json.dumps(dataclasses.asdict(settings), sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return Path("results") / experiment / f"{name.replace('/', '-').replace(':', '-')}-{digest}"
+
+
+def open_directory(out: Path, config: dict[str, Any], *, fresh: bool) -> None:
+    """Make `out` the directory of the results of `config`, emptied first if `fresh`.
+
+    Raises:
+        ValueError: if it holds results of other settings.
+    """
+    if fresh and (out / "config.json").exists():
+        shutil.rmtree(out)
+    check_same_config(out, config)
+    write_json(out / "config.json", config)
+
+
+def finish(jobs: Sequence[Job], work: Work, *, workers: int, title: str) -> tuple[dict[str, Any], list[str]]:
+    """Do the jobs that have no file yet; returns what is in the files, by job name, and what went wrong.
+
+    `work` writes a job's file before it returns. After `Ctrl-C` the files of finished jobs are returned all the same.
+    """
+    contents = {job.name: content for job in jobs if (content := read_json(job.path)) is not None}
+    if contents:
+        print(f"{len(contents)} finished runs found (--fresh makes them anew)")
+    errors = []
+    try:
+        missing = [job for job in jobs if job.name not in contents]
+        for outcome in run_jobs(missing, work, workers=workers, title=title):
+            content = read_json(outcome.job.path)
+            if outcome.error is not None or content is None:
+                errors.append(f"{outcome.job.name} failed: {outcome.error}")
+            else:
+                contents[outcome.job.name] = content
+    except KeyboardInterrupt:
+        errors.append(f"Stopped by Ctrl-C after {len(contents)} finished runs; the same command goes on from there.")
+    return contents, errors

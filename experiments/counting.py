@@ -1,0 +1,311 @@
+"""Count the ones in a bit sequence: three studies of what a recurrent state is good for.
+
+last-step: an LSTM learns the number of ones after the last bit only; it knows nothing on the way. every-step: it learns
+the running count at every bit. carried-state: its state is saved and fed back, so that [1,1,1] and then [1,0,1] gives
+5; then a sequence is split everywhere and carried on from the right state, from zeros, and from states that older
+parameters computed, which is what replay has to live with (python -m experiments.burnin_compare goes on from there).
+
+The defaults are those of the article that this project grew from: Dense(32), LSTM(32), Dense(1); 1000 sequences of 20
+bits, 100 of them for validation; batch 32, 100 epochs, Adam, mean squared error. Results are kept seed by seed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from experiments.common import counting_plots, report
+from experiments.common.counting_plots import KNOWN_ERRORS
+from experiments.common.counting_studies import FEEDS, STUDIES, StudySettings, run
+from experiments.common.engine import Job, Report, default_workers
+from experiments.common.results import versions, write_json
+from experiments.common.runs import default_directory, finish, open_directory
+from experiments.common.settings import fail, from_command_line
+from experiments.common.statistics import estimate
+from r2d2_burnin.settings import NetworkSettings
+
+FLOAT_PRECISION = 1e-3
+"""Largest difference between split and unsplit counts that float32 explains, at counts of some tens."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The flags of the command line."""
+
+    study: Literal["all", "last-step", "every-step", "carried-state"] = "all"
+    """One study alone, or all three."""
+    length: int = 20
+    """Bits of a training sequence."""
+    sequences: int = 1000
+    """Sequences, those for validation included."""
+    validation: int = 100
+    """Sequences kept for validation."""
+    batch_size: int = 32
+    """Sequences in an update."""
+    epochs: int = 100
+    """Passes over the training sequences."""
+    learning_rate: float = 1e-3
+    """Adam's step size."""
+    units: int = 32
+    """Units of the dense layer and of every recurrent layer."""
+    cell: str = "lstm"
+    """Recurrent cell: lstm or gru."""
+    layers: int = 1
+    """Recurrent layers, stacked."""
+    seeds: int = 1
+    """Number of seeds; more than one shows how much a seed moves each curve."""
+    workers: int = dataclasses.field(default_factory=default_workers)
+    """Worker processes; by default one a core."""
+    out: Path | None = None
+    """Directory of the results; by default one named after the settings, under results/."""
+    fresh: bool = False
+    """Throw away what an earlier run with this --out has left, instead of taking it up."""
+
+
+def study_settings(settings: Settings) -> StudySettings:
+    """The settings of every seed's studies.
+
+    Raises:
+        ValueError: for settings that cannot work.
+    """
+    for name in ("seeds", "workers"):
+        if getattr(settings, name) < 1:
+            raise ValueError(f"{name}: got {getattr(settings, name)}, expected at least 1")
+    shared = {field.name for field in dataclasses.fields(StudySettings)} - {"network"}
+    network = NetworkSettings(settings.units, settings.cell, settings.layers)
+    return StudySettings(network=network, **{name: getattr(settings, name) for name in shared})
+
+
+def make_studies(settings: Settings) -> tuple[dict[int, dict[str, Any]], list[str], Path]:
+    """Make what is not finished yet; returns the studies by seed, the errors, and the directory."""
+    studied = study_settings(settings)
+    studies = STUDIES if settings.study == "all" else (settings.study,)
+    out = settings.out or default_directory("counting", f"{settings.study}-length{settings.length}", studied)
+    config = {
+        "experiment": "counting",
+        "settings": {**json.loads(json.dumps(dataclasses.asdict(studied))), "studies": list(studies)},
+        "seeds": list(range(settings.seeds)),
+        "versions": versions(),
+    }
+    open_directory(out, config, fresh=settings.fresh)
+    trainings = ("last-step" in studies) + ("every-step" in studies or "carried-state" in studies)
+    steps = trainings * studied.epochs * studied.updates_an_epoch
+    jobs = [
+        Job(f"seed {seed}", steps, (studied, studies, seed, path := out / "runs" / f"seed{seed}.json"), path)
+        for seed in range(settings.seeds)
+    ]
+    contents, errors = finish(jobs, study, workers=settings.workers, title="counting")
+    return {i: contents[job.name] for i, job in enumerate(jobs) if job.name in contents}, errors, out
+
+
+def study(payload: tuple[StudySettings, tuple[str, ...], int, Path], progress: Report) -> None:
+    """The studies of one seed, in a worker process; the result is written before the worker reports it."""
+    from r2d2_burnin.quiet_tensorflow import use_one_thread
+
+    settings, studies, seed, path = payload
+    use_one_thread()
+    write_json(path, run(settings, studies, seed, progress))
+
+
+def known_rows(by_seed: list[dict[str, Any]], length: int) -> list[list[str]]:
+    """Known beside measured errors of the first two studies."""
+    rows = []
+    for name in STUDIES[:2]:
+        if name not in by_seed[0]:
+            continue
+        known = KNOWN_ERRORS[name] if length == 20 else {}
+        validation = [one[name]["curves"]["validation"][-1] for one in by_seed]
+        rows.append([name, "validation error", _text(known.get(length)), _band(validation)])
+        errors = np.array([one[name]["error_at_length"] for one in by_seed])
+        if name == "every-step":
+            bound = "below 0.006" if known else "-"
+            rows.append([name, f"largest error, length 1 to {length}", bound, _band(errors[:, :length].max(1))])
+        for n in sorted({7, length, 3 * length // 2, 2 * length}):
+            if n <= errors.shape[1]:
+                value = None if n == length else known.get(n)
+                rows.append([name, f"error at length {n}, fresh sequences", _text(value), _band(errors[:, n - 1])])
+    return rows
+
+
+def carried_rows(by_seed: list[dict[str, Any]], length: int) -> list[list[str]]:
+    """Published beside measured counts of the third study, one row a bit."""
+    rows = []
+    for index, feed in enumerate(FEEDS):
+        told = {"initial": "initial state", "A": "carried from [1,1,1]", "D": "carried from [0,1,0,1,1]"}[feed.start]
+        values = np.array([one["carried-state"]["table"][index] for one in by_seed])
+        for step, count in enumerate(feed.counts):
+            published = "-" if feed.published is None or length != 20 else f"{feed.published[step]:.3f}"
+            right = np.rint(values[:, step]) == count
+            bits = f"[{','.join(map(str, feed.bits))}]"
+            mark = "yes" if right.all() else f"NO ({int(right.sum())} of {len(right)} seeds)"
+            rows.append([bits, told, str(step + 1), str(count), published, _band(values[:, step], ".3f"), mark])
+    return rows
+
+
+def accepted(one: dict[str, Any]) -> bool:
+    """Whether every count of a seed's carried-state table rounds right, and splitting changes no count."""
+    counts = [
+        bool((np.rint(values) == feed.counts).all())
+        for values, feed in zip(one["carried-state"]["table"], FEEDS, strict=True)
+    ]
+    return all(counts) and one["carried-state"]["carried_difference"] < FLOAT_PRECISION
+
+
+def split_rows(by_seed: list[dict[str, Any]]) -> list[list[str]]:
+    """Error after a split, by the state that the second part starts from: mean over all places to split."""
+    names = by_seed[0]["carried-state"]["split_errors"]
+    return [
+        [name, _band([float(np.mean(one["carried-state"]["split_errors"][name])) for one in by_seed])] for name in names
+    ]
+
+
+def verdict(by_seed: list[dict[str, Any]]) -> list[str]:
+    """What the studies found, in words."""
+    sentences = []
+    if "last-step" in by_seed[0]:
+        errors = np.array([one["last-step"]["error_at_length"] for one in by_seed])
+        length = errors.shape[1] // 2
+        worst = int(np.median(errors[:, :length], 0).argmax())
+        sentences.append(
+            f"last-step: trained on the last step alone, the network has learned the end: error"
+            f" {_band(errors[:, length - 1])} at length {length}, but {_band(errors[:, worst])} at length {worst + 1}."
+        )
+    if "every-step" in by_seed[0]:
+        errors = np.array([one["every-step"]["error_at_length"] for one in by_seed])
+        length = errors.shape[1] // 2
+        sentences.append(
+            f"every-step: trained on every step, it counts on the way (error at most"
+            f" {_band(errors[:, :length].max(1))} up to length {length}) and loses the count slowly beyond"
+            f" ({_band(errors[:, -1])} at {2 * length})."
+        )
+    if "carried-state" in by_seed[0]:
+        good = sum(accepted(one) for one in by_seed)
+        word = "ACCEPTED" if good == len(by_seed) else "NOT ACCEPTED"
+        difference = max(one["carried-state"]["carried_difference"] for one in by_seed)
+        means = {row[0]: row[1] for row in split_rows(by_seed)}
+        sentences.append(
+            f"carried-state: {word}, every count rounds right for {good} of {len(by_seed)} seeds. Splitting a sequence"
+            f" and carrying the state on changes no count by more than {difference:.1g}."
+        )
+        ages = "; ".join(f"{name} {value}" for name, value in means.items() if name.startswith("stored"))
+        sentences.append(
+            f"After a split, mean over all places: error {means['carried']} with the carried state,"
+            f" {means['zero']} with a zero state; {ages}."
+        )
+    return sentences
+
+
+def summary(by_seed: dict[int, dict[str, Any]], settings: Settings) -> dict[str, Any]:
+    """The content of `summary.json`."""
+    ones = list(by_seed.values())
+    content: dict[str, Any] = {
+        "length": settings.length,
+        "epochs": settings.epochs,
+        "seeds": list(by_seed),
+        "studies": {},
+    }
+    for name in ones[0] if ones else ():
+        if name == "carried-state":
+            content["studies"][name] = {
+                "accepted": all(accepted(one) for one in ones),
+                "carried_difference": max(one[name]["carried_difference"] for one in ones),
+                "table": [
+                    {
+                        "bits": feed.bits,
+                        "start": feed.start,
+                        "counts": feed.counts,
+                        "published": feed.published,
+                        "measured": [one[name]["table"][i] for one in ones],
+                    }
+                    for i, feed in enumerate(FEEDS)
+                ],
+                "split_errors": {
+                    key: [one[name]["split_errors"][key] for one in ones] for key in ones[0][name]["split_errors"]
+                },
+            }
+        else:
+            found = estimate([one[name]["curves"]["validation"][-1] for one in ones])
+            content["studies"][name] = {
+                "validation_error": None if found is None else found.as_json(),
+                "known_validation_error": KNOWN_ERRORS[name][20] if settings.length == 20 else None,
+                "error_at_length": [one[name]["error_at_length"] for one in ones],
+                "known_error_at_length": KNOWN_ERRORS[name] if settings.length == 20 else {},
+            }
+    return content
+
+
+def write_results(by_seed: dict[int, dict[str, Any]], errors: Sequence[str], settings: Settings, out: Path) -> None:
+    """Write every result file and print the tables."""
+    write_json(out / "summary.json", summary(by_seed, settings))
+    parts = [report.paragraph(text, alarm=True) for text in errors]
+    ones = list(by_seed.values())
+    tables: list[tuple[str, list[str], list[list[str]]]] = []
+    sentences: list[str] = []
+    if ones:
+        sentences = verdict(ones)
+        measured = "measured" if len(ones) == 1 else "measured: median [10 %, 90 %]"
+        if known := known_rows(ones, settings.length):
+            tables.append(("Known and measured errors", ["study", "", "known", measured], known))
+        for name in STUDIES[:2]:
+            if name in ones[0]:
+                examples = [
+                    [
+                        e["bits"],
+                        e["count_halfway"],
+                        f"{e['predicted_halfway']:.2f}",
+                        e["count"],
+                        f"{e['predicted']:.2f}",
+                    ]
+                    for e in ones[0][name]["examples"]
+                ]
+                headers = ["bits", "ones halfway", "predicted halfway", "ones", "predicted"]
+                tables.append((f"Examples, {name} (seed 0)", headers, examples))
+        if "carried-state" in ones[0]:
+            headers = ["bits", "from", "bit", "count", "published", measured, "rounds right"]
+            tables.append(("The article's table", headers, carried_rows(ones, settings.length)))
+            headers = ["the second part starts from", f"error, {measured}"]
+            tables.append(("Error after a split, mean over all places to split", headers, split_rows(ones)))
+    parts += [report.bullets(sentences)]
+    captions = counting_plots.draw(ones, settings.length, settings.epochs, out) if ones else {}
+    parts += [report.picture(out / name, caption) for name, caption in captions.items()]
+    for title, headers, rows in tables:
+        print(f"\n{title}\n{report.table(rows, headers)}")
+        parts += [report.heading(title), report.html_table(rows, headers)]
+    parts += [report.heading("To run it again"), report.preformatted((out / "config.json").read_text(encoding="utf-8"))]
+    report.write_page(out / "report.html", "Counting ones: what a recurrent state is good for", parts)
+    print()
+    for sentence in [*sentences, *errors]:
+        print(f"- {sentence}")
+    print(f"\nreport: {out / 'report.html'}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the studies; returns 0, or 1 if a seed failed, was stopped, or is not accepted."""
+    settings = from_command_line(Settings, "counting", __doc__ or "", sys.argv[1:] if arguments is None else arguments)
+    try:
+        by_seed, errors, out = make_studies(settings)
+    except ValueError as error:
+        fail(str(error))
+    write_results(by_seed, errors, settings, out)
+    rejected = any("carried-state" in one and not accepted(one) for one in by_seed.values())
+    return 1 if errors or rejected else 0
+
+
+def _band(values: Any, form: str = ".3g") -> str:
+    """Median of values over seeds, with the 10th and 90th percentile where there are several."""
+    low, middle, high = np.percentile(values, [10, 50, 90])
+    return f"{middle:{form}}" if len(values) == 1 else f"{middle:{form}} [{low:{form}}, {high:{form}}]"
+
+
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

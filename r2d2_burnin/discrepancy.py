@@ -1,0 +1,83 @@
+"""How far a start state is from the state that the actor had, or should have had: R2D2's ΔQ and the state error."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from r2d2_burnin.compiled import Compiled
+from r2d2_burnin.networks import RecurrentNetwork, State
+from r2d2_burnin.quiet_tensorflow import tf
+from r2d2_burnin.replay import FragmentBatch, References
+from r2d2_burnin.start_state import start_state
+from r2d2_burnin.time_fused import Tensor
+
+
+class Discrepancies(NamedTuple):
+    """Measures of a batch of fragments, `[B]` each; the first four have no unit."""
+
+    delta_q_first: np.ndarray  # against the actor's stored state, at the first trained step
+    delta_q_last: np.ndarray  # .. at the last trained step
+    delta_q_first_exact: np.ndarray  # against the state from the episode's first step with the same parameters
+    delta_q_last_exact: np.ndarray  # .. at the last trained step
+    state_error: np.ndarray  # L2 norm of start state minus exact state, before the first trained step
+
+
+def delta_q(outputs: Tensor, reference: Tensor, scale: Tensor) -> Tensor:
+    """ΔQ `[B]`: ||q - q_reference||_2 / max |q| (R2D2, section 3).
+
+    Args:
+        outputs: `[B, A]` at one step, under the initialization tried.
+        reference: `[B, A]` at the same step, under the reference state.
+        scale: `[B]`, the largest absolute output in the fragment.
+    """
+    return tf.math.divide_no_nan(tf.norm(outputs - reference, axis=-1), scale)
+
+
+class DiscrepancyMeasure:
+    """Measures discrepancies of a network's start states in one compiled program."""
+
+    def __init__(self, network: RecurrentNetwork) -> None:
+        self.network = network
+        self._measure = Compiled(self._discrepancies)
+
+    def __call__(self, batch: FragmentBatch, references: References) -> tuple[Discrepancies, np.ndarray]:
+        """Measure a batch `[B, ...]` against its references; returns the outputs `[B, T, A]` as well."""
+        discrepancies, outputs = self._measure(batch, references)
+        return Discrepancies(*(np.asarray(values) for values in discrepancies)), np.asarray(outputs)
+
+    def _discrepancies(self, batch: Any, references: Any) -> tuple[Discrepancies, Tensor]:
+        tried = start_state(self.network, batch)
+        exact = start_state(self.network, references.exact)
+        outputs, _ = self.network.unroll(batch.observations, tried)
+        exact_outputs, _ = self.network.unroll(batch.observations, exact)
+
+        trained = tf.cast(batch.mask, tf.int32)
+        last = tf.reduce_sum(trained, 1) - 1
+        last_observation = tf.gather(batch.observations, last, axis=1, batch_dims=1)
+        stored_first, _ = self.network.step(batch.observations[:, 0], references.state_first)
+        stored_last, _ = self.network.step(last_observation, references.state_last)
+
+        first_output = outputs[:, 0]
+        last_output = tf.gather(outputs, last, axis=1, batch_dims=1)
+        last_exact_output = tf.gather(exact_outputs, last, axis=1, batch_dims=1)
+        magnitudes = tf.abs(outputs) * tf.cast(batch.mask, outputs.dtype)[..., None]
+        scale = tf.reduce_max(magnitudes, axis=[1, 2])
+        discrepancies = Discrepancies(
+            delta_q_first=delta_q(first_output, stored_first, scale),
+            delta_q_last=delta_q(last_output, stored_last, scale),
+            delta_q_first_exact=delta_q(first_output, exact_outputs[:, 0], scale),
+            delta_q_last_exact=delta_q(last_output, last_exact_output, scale),
+            state_error=state_distance(tried, exact),
+        )
+        return discrepancies, outputs
+
+
+def state_distance(a: State, b: State) -> Tensor:
+    """L2 distance `[B]` of two recurrent states, over all arrays of the nest."""
+    squares = [
+        tf.reduce_sum(tf.square(x - y), axis=list(range(1, len(x.shape))))
+        for x, y in zip(tf.nest.flatten(a), tf.nest.flatten(b), strict=True)
+    ]
+    return tf.sqrt(tf.add_n(squares))

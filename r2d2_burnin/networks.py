@@ -1,0 +1,136 @@
+"""Recurrent networks: what the rest of the library asks of one, and the counting study's own.
+
+Another network needs the three methods of `RecurrentNetwork` and its variables, nothing else: its state may be any nest
+of arrays whose first axis is the batch.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from r2d2_burnin import time_fused
+from r2d2_burnin.gru import GRUCell
+from r2d2_burnin.lstm import LSTMCell
+from r2d2_burnin.quiet_tensorflow import keras, tf
+from r2d2_burnin.settings import NetworkSettings
+from r2d2_burnin.time_fused import Cell, CellState, Tensor
+
+State = Any
+"""Any nest of arrays `[B, ...]`."""
+
+CELLS: dict[str, Cell] = {"lstm": LSTMCell(), "gru": GRUCell()}
+
+
+class RecurrentNetwork(Protocol):
+    """A network with a recurrent state, of F features and A outputs."""
+
+    @property
+    def trainable_variables(self) -> Sequence[Any]:
+        """What the learner changes."""
+
+    def initial_state(self, batch_size: Any) -> State:
+        """The state that an episode starts with, for `batch_size` examples."""
+
+    def step(self, observations: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step: outputs `[B, A]` and the new state from observations `[B, F]`."""
+
+    def unroll(self, observations: Tensor, state: State, mask: Tensor | None = None) -> tuple[Tensor, State]:
+        """Many steps: outputs `[B, T, A]` and the last state from observations `[B, T, F]`.
+
+        Where `mask` `[B, T]` is False the state passes through untouched.
+        """
+
+
+class DenseRecurrentNetwork:
+    """A dense layer on every step, recurrent layers, and a dense layer on every step.
+
+    Variables are laid out as Keras lays them out (kernel `[F, G]`, recurrent kernel `[H, G]`, bias `[G]`, for the GRU
+    one bias of each product), and drawn as Keras draws them: Glorot uniform, orthogonal, forget gates open.
+    """
+
+    def __init__(self, features: int, outputs: int, settings: NetworkSettings | None = None, *, seed: int = 0) -> None:
+        settings = settings or NetworkSettings()
+        self.settings = settings
+        self.features = features
+        self.outputs = outputs
+        self._cell = CELLS[settings.cell]
+        units, width = settings.units, self._cell.gates * settings.units
+        self._input_layer = [_variable("input/kernel", features, units), _variable("input/bias", units)]
+        self._recurrent_layers = [
+            [
+                _variable(f"recurrent_{layer}/kernel", units, width),
+                _variable(f"recurrent_{layer}/recurrent_kernel", units, width),
+                _variable(f"recurrent_{layer}/bias", width),
+                *([_variable(f"recurrent_{layer}/recurrent_bias", width)] * self._cell.has_recurrent_gradient),
+            ]
+            for layer in range(settings.layers)
+        ]
+        self._output_layer = [_variable("output/kernel", units, outputs), _variable("output/bias", outputs)]
+        self.trainable_variables = [*self._input_layer, *itertools.chain(*self._recurrent_layers), *self._output_layer]
+        self.initialize(seed)
+
+    def initialize(self, seed: int) -> None:
+        """Draw all parameters anew; the same seed draws the same ones."""
+        seeds = np.random.SeedSequence(seed).generate_state(len(self.trainable_variables))
+        for variable, variable_seed in zip(self.trainable_variables, seeds, strict=True):
+            variable.assign(self._draw(variable, int(variable_seed)))
+
+    def initial_state(self, batch_size: Any) -> tuple[CellState, ...]:
+        """Zeros, for every recurrent layer a tuple of `[B, H]`."""
+        zeros = tf.zeros([batch_size, self.settings.units])
+        return tuple(tuple(zeros for _ in range(self._cell.state_parts)) for _ in self._recurrent_layers)
+
+    def step(self, observations: Tensor, state: tuple[CellState, ...]) -> tuple[Tensor, tuple[CellState, ...]]:
+        """One step: outputs `[B, A]` and the new state from observations `[B, F]`."""
+        hidden = self._dense_in(observations)
+        new_state = []
+        for (kernel, recurrent_kernel, *biases), layer_state in zip(self._recurrent_layers, state, strict=True):
+            projected = tf.matmul(hidden, kernel) + biases[0]
+            recurrent_bias = biases[1] if self._cell.has_recurrent_gradient else None
+            layer_state = time_fused.step(self._cell, projected, recurrent_kernel, recurrent_bias, layer_state)
+            hidden = layer_state[0]
+            new_state.append(layer_state)
+        return self._dense_out(hidden), tuple(new_state)
+
+    def unroll(
+        self, observations: Tensor, state: tuple[CellState, ...], mask: Tensor | None = None
+    ) -> tuple[Tensor, tuple[CellState, ...]]:
+        """Many steps: outputs `[B, T, A]` and the last state from observations `[B, T, F]` and `mask` `[B, T]`."""
+        hidden = self._dense_in(tf.transpose(observations, [1, 0, 2]))  # [T, B, H], as all that follows
+        mask = None if mask is None else tf.transpose(mask)
+        last_state = []
+        for (kernel, recurrent_kernel, *biases), layer_state in zip(self._recurrent_layers, state, strict=True):
+            projected = tf.tensordot(hidden, kernel, 1) + biases[0]
+            recurrent_bias = biases[1] if self._cell.has_recurrent_gradient else None
+            hidden, layer_state = time_fused.unroll(
+                self._cell, projected, recurrent_kernel, recurrent_bias, layer_state, mask
+            )
+            last_state.append(layer_state)
+        return tf.transpose(self._dense_out(hidden), [1, 0, 2]), tuple(last_state)
+
+    def _dense_in(self, observations: Tensor) -> Tensor:
+        kernel, bias = self._input_layer
+        return tf.nn.relu(tf.tensordot(observations, kernel, 1) + bias)
+
+    def _dense_out(self, hidden: Tensor) -> Tensor:
+        kernel, bias = self._output_layer
+        return tf.tensordot(hidden, kernel, 1) + bias
+
+    def _draw(self, variable: Any, seed: int) -> Tensor:
+        kind = variable.name.split("/")[-1].split(":")[0]
+        if kind == "kernel":
+            return keras.initializers.GlorotUniform(seed)(variable.shape)
+        if kind == "recurrent_kernel":
+            return keras.initializers.Orthogonal(seed=seed)(variable.shape)
+        bias = np.zeros(variable.shape, np.float32)
+        if self.settings.cell == "lstm" and variable.name.startswith("recurrent"):
+            bias[self.settings.units : 2 * self.settings.units] = 1.0
+        return bias
+
+
+def _variable(name: str, *shape: int) -> Any:
+    return tf.Variable(tf.zeros(shape), name=name)

@@ -1,0 +1,146 @@
+"""The comparison as its users meet it: flags in, files out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments import burnin_compare
+
+TINY = [
+    *("--env-kwargs", "length=12", "--sequence-length", "5", "--period", "3", "--updates", "20", "--units", "4"),
+    *("--batch-size", "8", "--initial-episodes", "8", "--new-episodes", "4", "--updates-between", "10"),
+    *("--measure-every", "10", "--evaluation-episodes", "8", "--strategies", "zero", "stored+4", "full"),
+]
+FILES = ["config.json", "metrics.csv", "summary.json", "report.html"]
+PICTURES = ["learning_curves.png", "error_by_position.png", "delta_q.png"]
+
+
+def run(out: Path, *more: str) -> int:
+    return burnin_compare.main([*TINY, "--out", str(out), *more])
+
+
+def read_summary(out: Path) -> dict[str, Any]:
+    """A summary without what the clock decides."""
+    content = json.loads((out / "summary.json").read_text())
+    for entry in content["strategies"].values():
+        assert entry.pop("seconds")["mean"] > 0
+    return content
+
+
+def test_all_files_resuming_and_the_same_figures_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "first"
+    assert run(out, "--seeds", "2", "--workers", "2") == 0
+    printed = capsys.readouterr().out
+    assert "Whole-episode mean squared error, best first" in printed
+    assert f"report: {out / 'report.html'}" in printed
+    for name in FILES + PICTURES:
+        assert (out / name).stat().st_size > 0
+
+    content = read_summary(out)
+    assert list(content) == ["env", "objective", "sequence_length", "period", "updates", "seeds", "strategies"]
+    assert content["seeds"] == [0, 1]
+    assert content["objective"] == "regression"
+    assert list(content["strategies"]) == ["zero", "stored+4", "full"]
+    for name, start, burn_in in (("zero", "zero", 0), ("stored+4", "stored", 4), ("full", "zero", None)):
+        entry = content["strategies"][name]
+        assert (entry["start"], entry["burn_in"]) == (start, burn_in)
+        assert entry["eval_error"]["ci95"][0] <= entry["eval_error"]["mean"] <= entry["eval_error"]["ci95"][1]
+        assert len(entry["eval_error"]["per_seed"]) == 2
+        assert (entry["floor"] > 0) == (name == "zero")
+        assert (entry["staleness"] is None) == (start == "zero")
+
+    with (out / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["strategy", "seed", "update", "metric", "value"]
+    assert {row["metric"] for row in rows} >= {"train_loss", "eval_error", "delta_q_first", "staleness", "state_error"}
+    assert {(row["strategy"], row["seed"]) for row in rows} == {
+        (name, seed) for name in content["strategies"] for seed in "01"
+    }
+    config = json.loads((out / "config.json").read_text())
+    assert config["settings"]["env_kwargs"] == {"length": 12}
+    assert {"python", "tensorflow", "numpy", "gymnasium"} <= set(config["versions"])
+
+    page = (out / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 3
+    assert not re.search(r'(src|href)="(?!data:)', page)  # self-contained
+
+    # A lost run is made again, and only that one; what was there is left alone. One worker or two, the same figures.
+    lost, kept = out / "runs" / "full_seed1.json", out / "runs" / "zero_seed0.json"
+    before = kept.stat().st_mtime_ns
+    lost.unlink()
+    assert run(out, "--seeds", "2", "--workers", "1") == 0
+    assert "5 finished runs found" in capsys.readouterr().out
+    assert kept.stat().st_mtime_ns == before
+    assert read_summary(out) == content
+
+    # Other settings are not mixed in.
+    with pytest.raises(SystemExit):
+        run(out, "--updates", "30")
+    assert "error: out:" in capsys.readouterr().err
+    assert read_summary(out) == content
+
+    # The same command from nothing gives the same figures, and one seed more leaves the others as they were.
+    again = tmp_path / "again"
+    assert run(again, "--seeds", "2") == 0
+    assert read_summary(again) == content
+
+
+def test_classes_are_compared_by_error_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path, "--env", "BitStream/Parity-v0", "--seeds", "1", "--strategies", "stored") == 0
+    assert read_summary(tmp_path)["objective"] == "classification"
+    assert "error rate" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--strategies", "zero", "stord"], "strategies: got 'stord', expected one of zero, stored, zero+K"),
+        (["--strategies", "zero", "zero"], "strategies: got zero zero, expected each once"),
+        (["--period", "30"], "period: got 30, expected 1 to sequence_length (5)"),
+        (["--env-kwargs", "lenght=3"], "lenght: Count has no such setting"),
+        (["--env-kwargs", "length"], "env_kwargs: got 'length', expected KEY=VALUE"),
+        (["--env", "BitStream/Sum-v0"], "env: got 'BitStream/Sum-v0', expected an id that gymnasium.make knows"),
+        (["--env", "CartPole-v1", "--env-kwargs"], 'gives no info["target"]'),
+        (["--env", "nowhere:Env-v0", "--env-kwargs"], "env: 'nowhere:Env-v0' could not be made"),
+        (["--cell", "rnn"], "cell: got 'rnn', expected one of lstm, gru"),
+        (["--seeds", "0"], "seeds: got 0, expected at least 1"),
+        (["--updates", "0"], "updates: got 0, expected at least 1"),
+    ],
+)
+def test_bad_input_is_explained_before_any_work(
+    flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(tmp_path / "out", *flags)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.long
+def test_the_finding_on_count(tmp_path: Path) -> None:
+    """Default settings: `zero` at its floor, `zero+20` at or above its own, the others below 1.0."""
+    assert burnin_compare.main(["--out", str(tmp_path)]) == 0
+    strategies = read_summary(tmp_path)["strategies"]
+    assert strategies["zero"]["train_loss"]["mean"] == pytest.approx(107.5, rel=0.05)
+    assert strategies["zero+20"]["train_loss"]["mean"] >= strategies["zero+20"]["floor"]
+    for name in ("stored", "stored+20", "full"):
+        assert max(strategies[name]["eval_error"]["per_seed"]) < 1.0
+    assert "LEAK" not in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.long
+def test_the_finding_on_window_count(tmp_path: Path) -> None:
+    """Burn-in alone does as well as a stored state where the past that counts is short."""
+    flags = ["--env", "BitStream/WindowCount-v0", "--strategies", "zero", "stored", "zero+20"]
+    assert burnin_compare.main([*flags, "--out", str(tmp_path)]) == 0
+    strategies = read_summary(tmp_path)["strategies"]
+    assert strategies["zero+20"]["eval_error"]["mean"] <= strategies["stored"]["eval_error"]["mean"]
+    assert strategies["zero"]["eval_error"]["mean"] > 2.0
+    assert "LEAK" not in (tmp_path / "report.html").read_text()

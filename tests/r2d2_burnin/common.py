@@ -1,0 +1,55 @@
+"""Networks and episodes that several tests share."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+import envs  # noqa: F401 (registers)
+from r2d2_burnin.actor import Actor, ActorStep
+from r2d2_burnin.episodes import Episode
+from r2d2_burnin.networks import DenseRecurrentNetwork
+from r2d2_burnin.objectives import Regression
+from r2d2_burnin.quiet_tensorflow import tf
+from r2d2_burnin.settings import NetworkSettings
+
+KINDS = [("lstm", 1), ("gru", 1), ("lstm", 2), ("gru", 3)]
+TOLERANCE = {"rtol": 2e-5, "atol": 2e-6}
+
+
+@functools.lru_cache
+def make_network(cell: str, layers: int, units: int = 5, features: int = 1, outputs: int = 1) -> DenseRecurrentNetwork:
+    """A network whose biases are not zero, as they would be after training."""
+    network = DenseRecurrentNetwork(features, outputs, NetworkSettings(units, cell, layers), seed=1)
+    generator = np.random.default_rng(0)
+    for variable in network.trainable_variables:
+        variable.assign_add(0.3 * generator.normal(size=variable.shape).astype(np.float32))
+    return network
+
+
+def random_state(network: DenseRecurrentNetwork, batch: int, seed: int) -> Any:
+    generator = np.random.default_rng(seed)
+    return tf.nest.map_structure(
+        lambda zero: tf.constant(generator.normal(size=zero.shape).astype(np.float32)), network.initial_state(batch)
+    )
+
+
+def bits(batch: int, steps: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 2, (batch, steps, 1)).astype(np.float32)
+
+
+def act_episodes(
+    network: DenseRecurrentNetwork, count: int, *, num_envs: int = 3, seed: int = 5, **kwargs: Any
+) -> list[Episode]:
+    env = gym.make_vec("BitStream/Count-v0", num_envs=num_envs, **kwargs)
+    actor = Actor(env, ActorStep(network), Regression(2).act, seed=seed)
+    return list(itertools.islice(actor.episodes(), count))
+
+
+def assert_states_close(a: Any, b: Any) -> None:
+    for x, y in zip(tf.nest.flatten(a), tf.nest.flatten(b), strict=True):
+        np.testing.assert_allclose(np.asarray(x), np.asarray(y), **TOLERANCE)

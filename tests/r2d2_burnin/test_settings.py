@@ -1,0 +1,71 @@
+"""Names and settings: what is accepted, and what an error says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from r2d2_burnin.initialization import Initialization, parse
+from r2d2_burnin.measurements import Measurement, TrainingResult
+from r2d2_burnin.settings import LearnerSettings, NetworkSettings, TrainingSettings
+
+
+@pytest.mark.parametrize("name", ["zero", "stored", "full", "zero+20", "stored+1"])
+def test_names_are_read_and_written_alike(name: str) -> None:
+    assert parse(name).name == name
+
+
+def test_meaning_of_the_names() -> None:
+    assert parse("zero") == Initialization("zero", 0)
+    assert parse("stored+40") == Initialization("stored", 40)
+    assert parse("full") == Initialization("zero", None)
+
+
+@pytest.mark.parametrize("name", ["", "one", "zero+", "zero-20", "full+20", "zero+1.5", "Zero", "stored +2"])
+def test_an_unknown_name_is_an_error_that_lists_what_exists(name: str) -> None:
+    with pytest.raises(ValueError, match=r"strategies: got .* expected one of zero, stored, zero\+K, stored\+K, full"):
+        parse(name)
+
+
+def test_an_almost_right_name_is_recognised() -> None:
+    with pytest.raises(ValueError, match="did you mean 'stored'"):
+        parse("store")
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: NetworkSettings(units=0), "units: got 0"),
+        (lambda: NetworkSettings(layers=0), "layers: got 0"),
+        (lambda: NetworkSettings(cell="rnn"), "cell: got 'rnn', expected one of lstm, gru"),
+        (lambda: LearnerSettings(learning_rate=0), "learning_rate: got 0"),
+        (lambda: LearnerSettings(gradient_clip=-1), "gradient_clip: got -1"),
+        (lambda: TrainingSettings(period=30), "period: got 30, expected 1 to sequence_length"),
+        (lambda: TrainingSettings(batch_size=0), "batch_size: got 0"),
+        (lambda: TrainingSettings(objective="q"), "objective: got 'q', expected one of auto, regression"),
+    ],
+)
+def test_wrong_settings_are_named(build, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_final_means_the_last_tenth_of_updates() -> None:
+    result = TrainingResult([Measurement(10 * i, "loss", float(i)) for i in range(1, 11)], 0.0)
+    assert result.final("loss") == 10.0
+    assert result.final("loss", last=0.2) == 9.5
+    assert result.final("other") is None
+
+
+@pytest.mark.parametrize("module", ["r2d2_burnin.training", "r2d2_burnin.networks", "r2d2_burnin.replay"])
+def test_importing_prints_nothing(module: str) -> None:
+    program = f"import {module}; from r2d2_burnin.quiet_tensorflow import tf; tf.constant(1.0) + 1"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd="/")
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_settings_and_names_need_no_tensorflow() -> None:
+    program = "import experiments.burnin_compare, sys; assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd="/")
