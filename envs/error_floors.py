@@ -3,7 +3,9 @@
 A fragment's trained steps start at step s of the episode; a predictor that starts from the zero state at step
 b = max(0, s - k) sees the bits from b on, and knows how many burn-in steps it has processed (so a fragment with s < k
 is known exactly: it has fewer than k). What it cannot know is which of the other starts it is looking at, nor the bits
-before b. The floor is the loss of the best prediction from that information, averaged over all trained steps.
+before b. A learned start state knows no more of the past, but it tells its fragments from those that begin at the
+episode's first step, which start from zeros. The floor is the loss of the best prediction from that information,
+averaged over all trained steps.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import numpy as np
 
 from envs.targets import Target
 
-Start = Literal["zero", "stored"]
+Start = Literal["zero", "learned", "stored"]
 Loss = Literal["squared error", "cross-entropy", "error rate"]
 
 
@@ -41,7 +43,7 @@ def error_floor(
         target: the environment's target.
         length: steps of an episode.
         p: probability of a one.
-        start: `zero`, or `stored` (the actor's state, which has seen the whole episode: floor 0).
+        start: `zero`, `learned`, or `stored` (the actor's state, which has seen the whole episode: floor 0).
         burn_in: steps of burn-in, k.
         sequence_length: trained steps of a fragment, T; the last fragment of an episode may have fewer.
         period: steps between the starts of fragments.
@@ -59,16 +61,17 @@ def error_floor(
     if start == "stored":
         return 0.0
 
-    # One entry for everything that the predictor cannot tell apart: the same number of burn-in steps and the same
-    # trained step. Its value lists the offsets b that it mixes.
-    offsets: dict[tuple[int, int], list[int]] = defaultdict(list)
+    # One entry for everything that the predictor cannot tell apart: the same number of burn-in steps, the same trained
+    # step, and the same kind of start state. Its value lists the offsets b that it mixes.
+    offsets: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
     for s, trained in fragments(length, sequence_length, period):
         processed_before = min(s, burn_in)
+        knows_the_start = start == "learned" and s <= burn_in
         for step in range(trained):
-            offsets[processed_before, step].append(s - processed_before)
+            offsets[processed_before, step, knows_the_start].append(s - processed_before)
 
     total = 0.0
-    for (processed_before, step), mixed in offsets.items():
+    for (processed_before, step, _), mixed in offsets.items():
         parts = [target.unseen(offset, processed_before + step + 1, p) for offset in mixed]
         mixture = np.zeros(max(len(part) for part in parts))
         for part in parts:

@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments.common.report import table
-from experiments.common.settings import fail, from_command_line
+from r2d2_burnin.command_line import fail, from_command_line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +53,9 @@ def train_steps(settings: Settings) -> dict[str, Callable[[], Any]]:
     learner = Learner(network, Regression(settings.sequence_length + 1), LearnerSettings(), updates=100_000)
     batches = FragmentBatch(
         observations=observations,
-        targets=targets,
+        labels={"target": targets},
         mask=np.ones(shape, bool),
+        weights=np.ones(shape[:2], np.float32),
         burn_in_observations=observations[:, :, :0],
         burn_in_mask=np.ones((*shape[:2], 0), bool),
         start_state=tf.nest.map_structure(
@@ -98,10 +99,13 @@ def replay_draws() -> dict[str, Callable[[], Any]]:
     """64 fragments of 120 steps of 144 numbers, with their states of 512 units: drawn, and merely copied."""
     from r2d2_burnin.episodes import Episode
     from r2d2_burnin.initialization import parse
+    from r2d2_burnin.objectives import Regression
     from r2d2_burnin.replay import Replay
+    from r2d2_burnin.settings import ReplaySettings
 
     generator = np.random.default_rng(0)
-    replay = Replay(capacity=100_000, sequence_length=80, period=40, initialization=parse("stored+40"))
+    settings = ReplaySettings(sequence_length=80, period=40, replay_capacity=100_000)
+    replay = Replay(settings, parse("stored+40"), Regression(2))
     length = 400
     for _ in range(200):
         state = generator.random((length, 512), np.float32)
@@ -125,6 +129,29 @@ def replay_draws() -> dict[str, Callable[[], Any]]:
         "copy of the same bytes": lambda: (same.copy(), states.copy()),
         "replay: sample and batch": lambda: replay.batch(replay.sample(generator, 64)),
     }
+
+
+PRIORITIES = (10_000, 1_000_000)
+"""Fragments in replay, for the cost of priorities."""
+
+
+def priority_rounds() -> dict[str, Callable[[], Any]]:
+    """Drawing 64 fragments by priority and changing their priorities, in a small and in a large replay."""
+    from r2d2_burnin.priorities import SumTree
+
+    generator = np.random.default_rng(0)
+
+    def round_of(rows: int) -> Callable[[], Any]:
+        tree = SumTree()
+        tree.append(generator.random(rows))
+
+        def draw_and_change() -> None:
+            drawn = tree.sample(generator, (64,))
+            tree.set(drawn, generator.random(64))
+
+        return draw_and_change
+
+    return {f"{rows:,} fragments": round_of(rows) for rows in PRIORITIES}
 
 
 def measure(candidates: dict[str, Callable[[], Any]], repetitions: int, calls: dict[str, int]) -> dict[str, np.ndarray]:
@@ -152,7 +179,7 @@ def rows(seconds: dict[str, np.ndarray], steps: dict[str, int], unit: float) -> 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark and print its tables."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    settings = from_command_line(Settings, "benchmark", __doc__ or "", given)
+    settings = from_command_line(Settings, "experiments.benchmark", __doc__ or "", given)
     for name, value in dataclasses.asdict(settings).items():
         if value < 1:
             fail(f"{name}: got {value}, expected at least 1")
@@ -172,6 +199,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = measure(draws, settings.repetitions, dict.fromkeys(draws, 10))
     print("\nreplay: 64 fragments of 120 steps of 144 numbers, with states of 512 units")
     print(table(rows(found, {}, 1e6), ("", "µs a draw", "ratio")))
+
+    rounds = priority_rounds()
+    found = measure(rounds, settings.repetitions, dict.fromkeys(rounds, 100))
+    print("\npriorities: 64 fragments drawn, and their priorities changed")
+    print(table(rows(found, {}, 1e6), ("", "µs a round", "ratio")))
     return 0
 
 

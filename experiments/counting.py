@@ -23,11 +23,11 @@ import numpy as np
 from experiments.common import counting_plots, report
 from experiments.common.counting_plots import KNOWN_ERRORS
 from experiments.common.counting_studies import FEEDS, STUDIES, StudySettings, run
-from experiments.common.engine import Job, Report, default_workers
+from experiments.common.engine import Job, Report
 from experiments.common.results import versions, write_json
-from experiments.common.runs import default_directory, finish, open_directory
-from experiments.common.settings import fail, from_command_line
+from experiments.common.runs import RunSettings, default_directory, finish, open_directory
 from experiments.common.statistics import estimate
+from r2d2_burnin.command_line import fail, from_command_line
 from r2d2_burnin.settings import NetworkSettings
 
 FLOAT_PRECISION = 1e-3
@@ -58,14 +58,7 @@ class Settings:
     """Recurrent cell: lstm or gru."""
     layers: int = 1
     """Recurrent layers, stacked."""
-    seeds: int = 1
-    """Number of seeds; more than one shows how much a seed moves each curve."""
-    workers: int = dataclasses.field(default_factory=default_workers)
-    """Worker processes; by default one a core."""
-    out: Path | None = None
-    """Directory of the results; by default one named after the settings, under results/."""
-    fresh: bool = False
-    """Throw away what an earlier run with this --out has left, instead of taking it up."""
+    runs: RunSettings = dataclasses.field(default_factory=lambda: RunSettings(seeds=1))
 
 
 def study_settings(settings: Settings) -> StudySettings:
@@ -74,9 +67,6 @@ def study_settings(settings: Settings) -> StudySettings:
     Raises:
         ValueError: for settings that cannot work.
     """
-    for name in ("seeds", "workers"):
-        if getattr(settings, name) < 1:
-            raise ValueError(f"{name}: got {getattr(settings, name)}, expected at least 1")
     shared = {field.name for field in dataclasses.fields(StudySettings)} - {"network"}
     network = NetworkSettings(settings.units, settings.cell, settings.layers)
     return StudySettings(network=network, **{name: getattr(settings, name) for name in shared})
@@ -86,22 +76,22 @@ def make_studies(settings: Settings) -> tuple[dict[int, dict[str, Any]], list[st
     """Make what is not finished yet; returns the studies by seed, the errors, and the directory."""
     studied = study_settings(settings)
     studies = STUDIES if settings.study == "all" else (settings.study,)
-    out = settings.out or default_directory("counting", f"{settings.study}-length{settings.length}", studied)
+    out = settings.runs.out or default_directory("counting", f"{settings.study}-length{settings.length}", studied)
     config = {
         "experiment": "counting",
         "settings": {**json.loads(json.dumps(dataclasses.asdict(studied))), "studies": list(studies)},
-        "seeds": list(range(settings.seeds)),
+        "seeds": list(range(settings.runs.seeds)),
         "versions": versions(),
     }
-    open_directory(out, config, fresh=settings.fresh)
+    open_directory(out, config, fresh=settings.runs.fresh)
     trainings = ("last-step" in studies) + ("every-step" in studies or "carried-state" in studies)
     steps = trainings * studied.epochs * studied.updates_an_epoch
     jobs = [
         Job(f"seed {seed}", steps, (studied, studies, seed, path := out / "runs" / f"seed{seed}.json"), path)
-        for seed in range(settings.seeds)
+        for seed in range(settings.runs.seeds)
     ]
-    contents, errors = finish(jobs, study, workers=settings.workers, title="counting")
-    return {i: contents[job.name] for i, job in enumerate(jobs) if job.name in contents}, errors, out
+    contents, errors = finish(jobs, study, workers=settings.runs.workers, title="counting")
+    return {i: contents[job.path] for i, job in enumerate(jobs) if job.path in contents}, errors, out
 
 
 def study(payload: tuple[StudySettings, tuple[str, ...], int, Path], progress: Report) -> None:
@@ -287,7 +277,9 @@ def write_results(by_seed: dict[int, dict[str, Any]], errors: Sequence[str], set
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the studies; returns 0, or 1 if a seed failed, was stopped, or is not accepted."""
-    settings = from_command_line(Settings, "counting", __doc__ or "", sys.argv[1:] if arguments is None else arguments)
+    settings = from_command_line(
+        Settings, "experiments.counting", __doc__ or "", sys.argv[1:] if arguments is None else arguments
+    )
     try:
         by_seed, errors, out = make_studies(settings)
     except ValueError as error:

@@ -10,7 +10,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from r2d2_burnin import spaces
 from r2d2_burnin.compiled import Compiled
+from r2d2_burnin.environment_guard import EnvironmentFault, check_numbers
 from r2d2_burnin.episodes import Episode
+from r2d2_burnin.inputs import InputSpace
 from r2d2_burnin.networks import RecurrentNetwork
 from r2d2_burnin.quiet_tensorflow import tf
 
@@ -25,18 +27,18 @@ class ActorStep:
         self.network = network
         self._compiled = Compiled(self._one_step)
 
-    def __call__(self, observations: np.ndarray, state: Any, starts: np.ndarray) -> tuple[Any, Any, Any]:
-        """Outputs `[N, A]`, state before (initial where an episode `starts` [N]) and after observations `[N, F]`."""
-        return self._compiled(observations, state, starts)  # type: ignore[no-any-return]
+    def __call__(self, inputs: np.ndarray, state: Any, starts: np.ndarray) -> tuple[Any, Any, Any]:
+        """Outputs `[N, A]`, state before (initial where an episode `starts` [N]) and after inputs `[N, F]`."""
+        return self._compiled(inputs, state, starts)  # type: ignore[no-any-return]
 
-    def _one_step(self, observations: Any, state: Any, starts: Any) -> tuple[Any, Any, Any]:
-        initial = self.network.initial_state(observations.shape[0])
+    def _one_step(self, inputs: Any, state: Any, starts: Any) -> tuple[Any, Any, Any]:
+        initial = self.network.initial_state(inputs.shape[0])
         before = tf.nest.map_structure(
             lambda zero, carried: tf.where(tf.reshape(starts, [-1] + [1] * (len(zero.shape) - 1)), zero, carried),
             initial,
             state,
         )
-        outputs, after = self.network.step(observations, before)
+        outputs, after = self.network.step(inputs, before)
         return outputs, before, after
 
 
@@ -50,54 +52,85 @@ class Actor:
         step: the network's compiled step.
         act: chooses actions from outputs.
         seed: of the environments' first reset.
+        inputs: what the network sees of a step; by default the observation alone.
+        longest: steps after which an episode that has not ended is an error.
 
     Raises:
         ValueError: for spaces that the network cannot use, and for an environment without autoreset.
+        EnvironmentFault: while acting, when the environment raises or returns what no training can use.
     """
 
-    def __init__(self, env: VectorEnv[Any, Any, Any], step: ActorStep, act: Act, *, seed: int) -> None:
+    def __init__(
+        self,
+        env: VectorEnv[Any, Any, Any],
+        step: ActorStep,
+        act: Act,
+        *,
+        seed: int,
+        inputs: InputSpace | None = None,
+        longest: int | None = None,
+    ) -> None:
         mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if mode not in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
             raise ValueError(f"env: got autoreset mode {mode}, expected next-step or same-step")
         self.env = env
         self.update = 0  # learner updates so far, noted beside every state
+        self._inputs = inputs or spaces.input_space(env.single_observation_space, env.single_action_space)
         self._same_step = mode is AutoresetMode.SAME_STEP
         self._step = step
         self._act = act
+        self._longest = longest
         self._record = _Record(env.num_envs)
-        observations, self._info = env.reset(seed=seed)
+        self._count = 0
+        observations, self._info = self._call(env.reset, seed=seed)
         self._observations = spaces.encode(observations)
         self._state = step.network.initial_state(env.num_envs)
         self._starts = np.ones(env.num_envs, np.bool_)
         self._resetting = np.zeros(env.num_envs, np.bool_)
-        spaces.features(env.single_observation_space)
-        spaces.actions(env.single_action_space)
+        self._previous_actions = np.full(env.num_envs, -1)
+        self._previous_rewards = np.zeros(env.num_envs, np.float32)
 
     def episodes(self) -> Iterator[Episode]:
         """Yield episodes as they end, forever; those that end in one step come in the order of their environments."""
         while True:
-            yield from self._advance()
+            yield from self._advance()[0]
 
-    def _advance(self) -> list[Episode]:
-        outputs, before, self._state = self._step(self._observations, self._state, self._starts)
+    def collect(self, steps: int) -> Iterator[Episode]:
+        """Act for `steps` steps, counted over all environments, and yield the episodes that end meanwhile."""
+        while steps > 0:
+            episodes, acted = self._advance()
+            steps -= acted
+            yield from episodes
+
+    def _advance(self) -> tuple[list[Episode], int]:
+        inputs = self._inputs.compose(self._observations, self._previous_actions, self._previous_rewards)
+        outputs, before, self._state = self._step(inputs, self._state, self._starts)
         outputs = outputs.numpy()
         actions = self._act(outputs)
-        observations, rewards, terminations, truncations, info = self.env.step(actions)
+        self._count += 1
+        observations, rewards, terminations, truncations, info = self._call(self.env.step, actions)
         next_observations = spaces.encode(observations)
 
         acted = ~self._resetting
         ended = acted & (terminations | truncations)
+        rewards = np.asarray(rewards, np.float32)
         rows: dict[str, np.ndarray] = {
             "observations": self._observations,
             "actions": actions,
-            "rewards": np.asarray(rewards, np.float32),
+            "rewards": rewards,
             "outputs": outputs,
-            "targets": np.asarray(self._info["target"]),
             "updates": np.full(self.env.num_envs, self.update, np.int64),
         }
+        if "target" in self._info:
+            rows["targets"] = np.asarray(self._info["target"])
         for i, leaf in enumerate(tf.nest.flatten(before)):
             rows[f"state/{i}"] = leaf.numpy()
-        self._record.write(acted, rows)
+        length = self._record.write(acted, rows)
+        if self._longest is not None and length > self._longest:
+            raise EnvironmentFault(
+                f"{self._place}: an episode has {length} steps and no end, but replay_capacity is {self._longest};"
+                " expected episodes that fit: give --max-episode-steps, or a larger --replay-capacity"
+            )
 
         finished = []
         for i in np.flatnonzero(ended).tolist():
@@ -109,7 +142,28 @@ class Actor:
         self._starts = ended if self._same_step else self._resetting
         self._resetting = np.zeros_like(ended) if self._same_step else ended
         self._observations, self._info = next_observations, info
-        return finished
+        # Where an episode starts with the next step, whatever came before is not its own.
+        self._previous_actions = np.where(self._starts, -1, actions)
+        self._previous_rewards = np.where(self._starts, 0, rewards).astype(np.float32)
+        return finished, int(acted.sum())
+
+    @property
+    def _place(self) -> str:
+        name = self.env.spec.id if self.env.spec is not None else str(self.env)
+        return f"env: {name}, step {self._count} of the actor"
+
+    def _call(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+        """Call the environment, and check what it returns."""
+        try:
+            returned = function(*arguments, **keywords)
+        except EnvironmentFault:
+            raise
+        except Exception as error:
+            raise EnvironmentFault(f"{self._place}: raised {type(error).__name__}: {error}") from error
+        check_numbers(self._place, "the observation", returned[0])
+        if len(returned) == 5:
+            check_numbers(self._place, "the reward", returned[1])
+        return returned
 
     def _episode(self, environment: int, structure: Any, terminated: bool, final: np.ndarray) -> Episode:
         rows = self._record.pop(environment)
@@ -118,7 +172,7 @@ class Actor:
             observations=rows["observations"],
             actions=rows["actions"],
             rewards=rows["rewards"],
-            targets=rows["targets"],
+            targets=rows.get("targets"),
             outputs=rows["outputs"],
             states=tf.nest.pack_sequence_as(structure, leaves),
             updates=rows["updates"],
@@ -136,14 +190,15 @@ class _Record:
         self._arrays: dict[str, np.ndarray] = {}  # [N, size, ...]
         self._size = 0
 
-    def write(self, active: np.ndarray, rows: dict[str, np.ndarray]) -> None:
-        """Add one row `[N, ...]` to the episodes of the active environments [N]."""
+    def write(self, active: np.ndarray, rows: dict[str, np.ndarray]) -> int:
+        """Add one row `[N, ...]` to the episodes of the active environments [N]; returns the longest one's length."""
         if self._length.max() + 1 > self._size:
             self._grow(rows)
         chosen = np.flatnonzero(active)
         for name, values in rows.items():
             self._arrays[name][chosen, self._length[chosen]] = values[chosen]
         self._length[chosen] += 1
+        return int(self._length.max())
 
     def pop(self, environment: int) -> dict[str, np.ndarray]:
         """The rows of one episode, which is then begun anew."""

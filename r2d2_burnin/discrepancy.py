@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,39 +37,53 @@ def delta_q(outputs: Tensor, reference: Tensor, scale: Tensor) -> Tensor:
 
 
 class DiscrepancyMeasure:
-    """Measures discrepancies of a network's start states in one compiled program."""
+    """Measures discrepancies of a network's start states in one compiled program.
 
-    def __init__(self, network: RecurrentNetwork) -> None:
+    Args:
+        network: what is measured.
+        values: what ΔQ compares, of outputs `[..., A]`; by default the outputs themselves.
+    """
+
+    def __init__(self, network: RecurrentNetwork, values: Callable[[Tensor], Tensor] = lambda outputs: outputs) -> None:
         self.network = network
+        self._values = values
         self._measure = Compiled(self._discrepancies)
 
-    def __call__(self, batch: FragmentBatch, references: References) -> tuple[Discrepancies, np.ndarray]:
-        """Measure a batch `[B, ...]` against its references; returns the outputs `[B, T, A]` as well."""
-        discrepancies, outputs = self._measure(batch, references)
+    def __call__(
+        self, batch: FragmentBatch, references: References, learned: State = ()
+    ) -> tuple[Discrepancies, np.ndarray]:
+        """Measure a batch `[B, ...]` against its references; returns the outputs `[B, T, A]` as well.
+
+        Fragments start from the `learned` state `[1, ...]` where there is one, instead of their stored states.
+        """
+        discrepancies, outputs = self._measure(batch, references, learned)
         return Discrepancies(*(np.asarray(values) for values in discrepancies)), np.asarray(outputs)
 
-    def _discrepancies(self, batch: Any, references: Any) -> tuple[Discrepancies, Tensor]:
-        tried = start_state(self.network, batch)
+    def _discrepancies(self, batch: Any, references: Any, learned: Any) -> tuple[Discrepancies, Tensor]:
+        tried = start_state(self.network, batch, learned)
         exact = start_state(self.network, references.exact)
-        outputs, _ = self.network.unroll(batch.observations, tried)
-        exact_outputs, _ = self.network.unroll(batch.observations, exact)
+        observations = batch.observations[:, : batch.mask.shape[1]]
+        outputs, _ = self.network.unroll(observations, tried)
+        exact_outputs, _ = self.network.unroll(observations, exact)
 
         trained = tf.cast(batch.mask, tf.int32)
         last = tf.reduce_sum(trained, 1) - 1
-        last_observation = tf.gather(batch.observations, last, axis=1, batch_dims=1)
-        stored_first, _ = self.network.step(batch.observations[:, 0], references.state_first)
+        last_observation = tf.gather(observations, last, axis=1, batch_dims=1)
+        stored_first, _ = self.network.step(observations[:, 0], references.state_first)
         stored_last, _ = self.network.step(last_observation, references.state_last)
 
-        first_output = outputs[:, 0]
-        last_output = tf.gather(outputs, last, axis=1, batch_dims=1)
-        last_exact_output = tf.gather(exact_outputs, last, axis=1, batch_dims=1)
-        magnitudes = tf.abs(outputs) * tf.cast(batch.mask, outputs.dtype)[..., None]
+        values, exact_values = self._values(outputs), self._values(exact_outputs)
+        stored_first, stored_last = self._values(stored_first), self._values(stored_last)
+        first_value = values[:, 0]
+        last_value = tf.gather(values, last, axis=1, batch_dims=1)
+        last_exact_value = tf.gather(exact_values, last, axis=1, batch_dims=1)
+        magnitudes = tf.abs(values) * tf.cast(batch.mask, values.dtype)[..., None]
         scale = tf.reduce_max(magnitudes, axis=[1, 2])
         discrepancies = Discrepancies(
-            delta_q_first=delta_q(first_output, stored_first, scale),
-            delta_q_last=delta_q(last_output, stored_last, scale),
-            delta_q_first_exact=delta_q(first_output, exact_outputs[:, 0], scale),
-            delta_q_last_exact=delta_q(last_output, last_exact_output, scale),
+            delta_q_first=delta_q(first_value, stored_first, scale),
+            delta_q_last=delta_q(last_value, stored_last, scale),
+            delta_q_first_exact=delta_q(first_value, exact_values[:, 0], scale),
+            delta_q_last_exact=delta_q(last_value, last_exact_value, scale),
             state_error=state_distance(tried, exact),
         )
         return discrepancies, outputs

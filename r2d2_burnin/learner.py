@@ -2,70 +2,203 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from r2d2_burnin.compiled import Compiled
-from r2d2_burnin.networks import RecurrentNetwork
-from r2d2_burnin.objectives import Objective
+from r2d2_burnin.networks import RecurrentNetwork, State
+from r2d2_burnin.objectives import Objective, StepLosses
+from r2d2_burnin.q_learning import fragment_priorities
 from r2d2_burnin.quiet_tensorflow import keras, tf
 from r2d2_burnin.replay import FragmentBatch
 from r2d2_burnin.settings import LearnerSettings
-from r2d2_burnin.start_state import start_state
+from r2d2_burnin.start_state import burn_in, first_state, start_state, unroll_with_states
 from r2d2_burnin.time_fused import Tensor
 
 
+class Updates(NamedTuple):
+    """What U updates found."""
+
+    losses: np.ndarray  # [U]
+    priorities: np.ndarray  # [U, B] of the batches' fragments, under the parameters before each update
+    states: Any  # nest of [U, B, M, ...] recomputed at the starts of the next M fragments; () unless they are refreshed
+
+
+class Gradients(NamedTuple):
+    """What one batch asks for."""
+
+    gradients: list[Tensor]  # of the network's variables, then of the learned state's arrays
+    loss: Tensor
+    losses: StepLosses
+    states: list[State]  # recomputed at the starts of the next fragments
+
+
 class Learner:
-    """Trains a network on fragments, from whatever state the fragments start, for `updates` updates."""
+    """Trains a network on fragments, from whatever state the fragments start, for `updates` updates.
+
+    Args:
+        network: what is trained.
+        objective: what on.
+        settings: the optimizer.
+        updates: over how many updates the step size sinks.
+        target_network: another network of the same kind, for objectives that bootstrap.
+        target_update_period: updates between two copies of the network to the target network.
+        priority_eta: weight of the largest error in a priority.
+        refresh_period: steps between the starts of fragments, to return the states recomputed there; None for none.
+        learns_state: whether fragments that do not begin an episode start from one state that is trained with the
+            network. It alone gets a gradient through burn-in; the parameters do not.
+    """
 
     def __init__(
-        self, network: RecurrentNetwork, objective: Objective, settings: LearnerSettings, *, updates: int
+        self,
+        network: RecurrentNetwork,
+        objective: Objective,
+        settings: LearnerSettings,
+        *,
+        updates: int,
+        target_network: RecurrentNetwork | None = None,
+        target_update_period: int = 1,
+        priority_eta: float = 0.9,
+        refresh_period: int | None = None,
+        learns_state: bool = False,
     ) -> None:
         self.network = network
         self.objective = objective
+        self.target_network = target_network
+        self._target_update_period = target_update_period
+        self._priority_eta = priority_eta
+        self._refresh_period = refresh_period
+        initial = network.initial_state(1)
+        self._learned_leaves = [tf.Variable(leaf) for leaf in tf.nest.flatten(initial)] if learns_state else []
+        self._learned = tf.nest.pack_sequence_as(initial, self._learned_leaves) if learns_state else ()
+        self._variables = [*network.trainable_variables, *self._learned_leaves]
         schedule = keras.optimizers.schedules.CosineDecay(
             settings.learning_rate, updates, alpha=settings.final_learning_rate / settings.learning_rate
         )
-        self._optimizer = keras.optimizers.Adam(schedule, global_clipnorm=settings.gradient_clip)
-        self._optimizer.build(network.trainable_variables)
+        self._optimizer = keras.optimizers.Adam(
+            schedule, epsilon=settings.adam_epsilon, global_clipnorm=settings.gradient_clip
+        )
+        self._optimizer.build(self._variables)
         self._fresh = [variable.numpy() for variable in self._optimizer.variables]
         self._updates = Compiled(self._several_updates)
+        self._priorities = Compiled(lambda batch: self._batch_priorities(batch, self._forward(batch)[0]))
+        self.reset()
+
+    @property
+    def learned_state(self) -> State:
+        """The trained start state, a nest of `[1, ...]`; an empty tuple where none is trained."""
+        return tf.nest.map_structure(lambda variable: variable.numpy(), self._learned)
 
     def reset(self) -> None:
-        """Forget everything that the optimizer has gathered."""
+        """Forget everything that the optimizer has gathered, and copy the network to the target network."""
         for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
+        for variable, zero in zip(self._learned_leaves, tf.nest.flatten(self.network.initial_state(1)), strict=False):
+            variable.assign(zero)
+        if self.target_network is not None:
+            pairs = zip(self.target_network.trainable_variables, self.network.trainable_variables, strict=True)
+            for target, variable in pairs:
+                target.assign(variable.numpy())
 
-    def update(self, batches: FragmentBatch) -> np.ndarray:
-        """Make U updates, one a batch, from batches with axes `[U, B, ...]`; returns their losses `[U]`.
+    def update(self, batches: FragmentBatch) -> Updates:
+        """Make U updates, one a batch, from batches with axes `[U, B, ...]`.
 
-        The loss of an update is the mean over its batch's trained steps. A new shape compiles a new program.
+        The loss of an update is the mean over its batch's trained steps, weighted by the batch's importance weights. A
+        new shape compiles a new program.
         """
-        return np.asarray(self._updates(batches))
+        losses, priorities, states = self._updates(batches)
+        return Updates(np.asarray(losses), np.asarray(priorities), tf.nest.map_structure(np.asarray, states))
+
+    def priorities(self, batch: FragmentBatch) -> np.ndarray:
+        """Priorities `[B]` of a batch's fragments under today's parameters."""
+        return np.asarray(self._priorities(batch))
 
     def loss(self, batch: FragmentBatch) -> Tensor:
         """Mean loss of a batch's trained steps; padding does not count."""
-        state = start_state(self.network, batch)
-        outputs, _ = self.network.unroll(batch.observations, state)
-        losses = self.objective.loss(outputs, batch.targets)
-        weights = tf.cast(batch.mask, losses.dtype)
-        return tf.reduce_sum(losses * weights) / tf.reduce_sum(weights)
+        return _mean_loss(batch, self._forward(batch)[0])
 
-    def _one_update(self, batch: FragmentBatch) -> Tensor:
+    def _forward(self, batch: FragmentBatch, start: State | None = None) -> tuple[StepLosses, list[State]]:
+        """Losses from the state before the first trained step, and the states on the way that are to be refreshed."""
+        if start is None:
+            start = start_state(self.network, batch, self._learned)
+        outputs, _, states = unroll_with_states(
+            self.network,
+            batch.observations,
+            start,
+            None,
+            every=self._refresh_period,
+            first_slot=batch.burn_in_mask.shape[1],
+            until=batch.mask.shape[1],
+        )
+        target_outputs = outputs
+        if self.target_network is not None:
+            # Each network burns in on its own: the states that the two make of the same steps differ.
+            own_start = start_state(self.target_network, batch, self._learned)
+            target_outputs, _ = self.target_network.unroll(batch.observations, own_start)
+        return self.objective.losses(outputs, tf.stop_gradient(target_outputs), batch.labels), states
+
+    def _batch_priorities(self, batch: FragmentBatch, losses: StepLosses) -> Tensor:
+        return fragment_priorities(losses.error, batch.mask, eta=self._priority_eta)
+
+    def gradients(self, batch: FragmentBatch) -> Gradients:
+        """Gradients of a batch's loss, and what came up on the way.
+
+        That of the parameters does not go through burn-in; that of a learned start state has to.
+        """
+        with tf.GradientTape() as burn_in_tape:
+            first = first_state(self.network, batch, self._learned)
+            burned_in, states = burn_in(self.network, batch, first, every=self._refresh_period)
+        start = tf.nest.map_structure(tf.stop_gradient, burned_in)
+        start_leaves = tf.nest.flatten(start) if self._learned_leaves else []
+        parameters = list(self.network.trainable_variables)
         with tf.GradientTape() as tape:
-            loss = self.loss(batch)
-        variables = self.network.trainable_variables
-        self._optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss
+            tape.watch(start_leaves)
+            losses, later_states = self._forward(batch, start)
+            loss = _mean_loss(batch, losses)
+        found = tape.gradient(loss, [*parameters, *start_leaves])
+        of_parameters, of_start = found[: len(parameters)], found[len(parameters) :]
+        of_learned = burn_in_tape.gradient(
+            tf.nest.flatten(burned_in), self._learned_leaves, output_gradients=of_start or None
+        )
+        return Gradients([*of_parameters, *of_learned], loss, losses, [*states, *later_states])
 
-    def _several_updates(self, batches: Any) -> Tensor:
-        count = batches.mask.shape[0]
-        losses = tf.TensorArray(tf.float32, count, element_shape=[])
+    def _one_update(self, batch: FragmentBatch) -> tuple[Tensor, Tensor, State]:
+        gradients, loss, losses, states = self.gradients(batch)
+        self._optimizer.apply(gradients, self._variables)
+        if self.target_network is not None:
+            copies = self._optimizer.iterations % self._target_update_period == 0
+            pairs = zip(self.target_network.trainable_variables, self.network.trainable_variables, strict=True)
+            for target, variable in pairs:
+                target.assign(tf.where(copies, variable, target))
+        stacked = tf.nest.map_structure(lambda *leaves: tf.stack(leaves, 1), *states) if states else ()
+        return loss, self._batch_priorities(batch, losses), stacked
 
-        def body(i: Tensor, losses: Any) -> tuple[Tensor, Any]:
-            batch = tf.nest.map_structure(lambda array: array[i], batches)
-            return i + 1, losses.write(i, self._one_update(batch))
+    def _several_updates(self, batches: Any) -> tuple[Tensor, Tensor, State]:
+        count, size = batches.mask.shape[:2]
+        slots = batches.burn_in_mask.shape[2] + batches.mask.shape[2]
+        refreshed: Any = ()
+        if self._refresh_period is not None and slots >= self._refresh_period:
+            refreshed = tf.nest.map_structure(
+                lambda leaf: _history(count, leaf.dtype, [size, slots // self._refresh_period, *leaf.shape[1:]]),
+                self.network.initial_state(1),
+            )
+        histories = (_history(count, tf.float32, []), _history(count, tf.float32, [size]), refreshed)
 
-        _, losses = tf.while_loop(lambda i, _: i < count, body, (tf.constant(0), losses))
-        return losses.stack()
+        def body(i: Tensor, histories: Any) -> tuple[Tensor, Any]:
+            results = self._one_update(tf.nest.map_structure(lambda array: array[i], batches))
+            return i + 1, tf.nest.map_structure(lambda history, value: history.write(i, value), histories, results)
+
+        _, histories = tf.while_loop(lambda i, _: i < count, body, (tf.constant(0), histories))
+        losses, priorities, states = tf.nest.map_structure(lambda history: history.stack(), histories)
+        return losses, priorities, states
+
+
+def _history(count: int, dtype: Any, shape: list[Any]) -> Any:
+    return tf.TensorArray(dtype, count, element_shape=shape)
+
+
+def _mean_loss(batch: FragmentBatch, losses: StepLosses) -> Tensor:
+    trained = tf.cast(batch.mask, losses.loss.dtype)
+    weighted = tf.where(batch.mask, losses.loss, 0.0) * batch.weights[:, None]
+    return tf.reduce_sum(weighted) / tf.reduce_sum(trained)

@@ -22,6 +22,9 @@ class TrainingResult:
 
     measurements: list[Measurement]
     seconds: float
+    update_seconds: float = 0.0  # median time of a learner update, without what compiling took
+    replay_bytes: int = 0  # memory of replay at the run's end
+    batch_bytes: int = 0  # memory of an update's batch
 
     def final(self, metric: str, *, last: float = 0.1) -> float | None:
         """Mean of a metric over the `last` part of the updates (or its last value), None if it was not measured."""

@@ -12,9 +12,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from r2d2_burnin import time_fused
+from r2d2_burnin import convolution, time_fused
 from r2d2_burnin.gru import GRUCell
+from r2d2_burnin.inputs import InputSpace
 from r2d2_burnin.lstm import LSTMCell
+from r2d2_burnin.q_learning import dueling_q_values
 from r2d2_burnin.quiet_tensorflow import keras, tf
 from r2d2_burnin.settings import NetworkSettings
 from r2d2_burnin.time_fused import Cell, CellState, Tensor
@@ -26,7 +28,13 @@ CELLS: dict[str, Cell] = {"lstm": LSTMCell(), "gru": GRUCell()}
 
 
 class RecurrentNetwork(Protocol):
-    """A network with a recurrent state, of F features and A outputs."""
+    """A network with a recurrent state, of F features and A outputs.
+
+    Your own (`--network module:factory`) is made by `factory(observation_space, action_space)`. The observation space
+    is an `inputs.InputSpace`, a Box `[F]`; its `split` gives images their shape back. The action space is
+    `Discrete(A)`, one output an action (`Discrete(1)` for a regression). Any Keras layers may be inside; they are built
+    by a first call of `step`. A class that inherits from `keras.Model` has its `trainable_variables` already.
+    """
 
     @property
     def trainable_variables(self) -> Sequence[Any]:
@@ -41,25 +49,52 @@ class RecurrentNetwork(Protocol):
     def unroll(self, observations: Tensor, state: State, mask: Tensor | None = None) -> tuple[Tensor, State]:
         """Many steps: outputs `[B, T, A]` and the last state from observations `[B, T, F]`.
 
-        Where `mask` `[B, T]` is False the state passes through untouched.
+        Where `mask` `[B, T]` is False the state passes through untouched. `unroll_step_by_step` does this for any
+        network that has `step`.
         """
 
 
 class DenseRecurrentNetwork:
     """A dense layer on every step, recurrent layers, and a dense layer on every step.
 
+    In front of it stands a small convolution if the inputs are images; behind it a dueling head if `dueling`.
     Variables are laid out as Keras lays them out (kernel `[F, G]`, recurrent kernel `[H, G]`, bias `[G]`, for the GRU
     one bias of each product), and drawn as Keras draws them: Glorot uniform, orthogonal, forget gates open.
+
+    Args:
+        inputs: features of a step, F, or the space that they come from.
+        outputs: outputs, A.
+        settings: size and kind.
+        seed: of the parameters.
+        dueling: whether the outputs are a value plus advantages, each with a hidden layer of its own (Wang et al.,
+            2016, as R2D2 has it).
     """
 
-    def __init__(self, features: int, outputs: int, settings: NetworkSettings | None = None, *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        inputs: int | InputSpace,
+        outputs: int,
+        settings: NetworkSettings | None = None,
+        *,
+        seed: int = 0,
+        dueling: bool = False,
+    ) -> None:
         settings = settings or NetworkSettings()
         self.settings = settings
-        self.features = features
         self.outputs = outputs
+        self.dueling = dueling
+        self.inputs = inputs
         self._cell = CELLS[settings.cell]
         units, width = settings.units, self._cell.gates * settings.units
-        self._input_layer = [_variable("input/kernel", features, units), _variable("input/bias", units)]
+        features = inputs if isinstance(inputs, int) else inputs.shape[0]
+        self._convolution: list[Any] = []
+        if isinstance(inputs, InputSpace) and inputs.is_image:
+            shape = inputs.observation_shape
+            features += convolution.features(shape) - inputs.observation_size
+            for layer, kernel in enumerate(convolution.kernel_shapes(shape)):
+                name = f"convolution_{layer}"
+                self._convolution += [_variable(f"{name}/kernel", *kernel), _variable(f"{name}/bias", kernel[-1])]
+        self._input_layer = _dense("input", features, units)
         self._recurrent_layers = [
             [
                 _variable(f"recurrent_{layer}/kernel", units, width),
@@ -69,8 +104,22 @@ class DenseRecurrentNetwork:
             ]
             for layer in range(settings.layers)
         ]
-        self._output_layer = [_variable("output/kernel", units, outputs), _variable("output/bias", outputs)]
-        self.trainable_variables = [*self._input_layer, *itertools.chain(*self._recurrent_layers), *self._output_layer]
+        self._head = (
+            [
+                *_dense("value_hidden", units, units),
+                *_dense("value", units, 1),
+                *_dense("advantages_hidden", units, units),
+                *_dense("advantages", units, outputs),
+            ]
+            if dueling
+            else _dense("output", units, outputs)
+        )
+        self.trainable_variables = [
+            *self._convolution,
+            *self._input_layer,
+            *itertools.chain(*self._recurrent_layers),
+            *self._head,
+        ]
         self.initialize(seed)
 
     def initialize(self, seed: int) -> None:
@@ -113,12 +162,18 @@ class DenseRecurrentNetwork:
         return tf.transpose(self._dense_out(hidden), [1, 0, 2]), tuple(last_state)
 
     def _dense_in(self, observations: Tensor) -> Tensor:
-        kernel, bias = self._input_layer
-        return tf.nn.relu(tf.tensordot(observations, kernel, 1) + bias)
+        if self._convolution:
+            assert isinstance(self.inputs, InputSpace)
+            images, others = self.inputs.split(observations)
+            observations = tf.concat([convolution.convolve(images, self._convolution), others], -1)
+        return tf.nn.relu(_apply(self._input_layer, observations))
 
     def _dense_out(self, hidden: Tensor) -> Tensor:
-        kernel, bias = self._output_layer
-        return tf.tensordot(hidden, kernel, 1) + bias
+        if not self.dueling:
+            return _apply(self._head, hidden)
+        value = _apply(self._head[2:4], tf.nn.relu(_apply(self._head[:2], hidden)))
+        advantages = _apply(self._head[6:], tf.nn.relu(_apply(self._head[4:6], hidden)))
+        return dueling_q_values(value, advantages)
 
     def _draw(self, variable: Any, seed: int) -> Tensor:
         kind = variable.name.split("/")[-1].split(":")[0]
@@ -130,6 +185,35 @@ class DenseRecurrentNetwork:
         if self.settings.cell == "lstm" and variable.name.startswith("recurrent"):
             bias[self.settings.units : 2 * self.settings.units] = 1.0
         return bias
+
+
+def unroll_step_by_step(
+    network: RecurrentNetwork, observations: Tensor, state: State, mask: Tensor | None = None
+) -> tuple[Tensor, State]:
+    """What `RecurrentNetwork.unroll` asks for, made of `network.step`: right for every network, fast for none.
+
+    The number of steps, T, has to be known; the loop is unrolled, so a long one takes long to compile.
+    """
+    outputs = []
+    for t in range(observations.shape[1]):
+        output, new = network.step(observations[:, t], state)
+        if mask is not None:
+            flags = mask[:, t]
+            new = tf.nest.map_structure(
+                lambda a, b, flags=flags: tf.where(tf.reshape(flags, [-1] + [1] * (len(a.shape) - 1)), a, b), new, state
+            )
+        state = new
+        outputs.append(output)
+    return tf.stack(outputs, 1), state
+
+
+def _dense(name: str, inputs: int, outputs: int) -> list[Any]:
+    return [_variable(f"{name}/kernel", inputs, outputs), _variable(f"{name}/bias", outputs)]
+
+
+def _apply(layer: Sequence[Any], values: Tensor) -> Tensor:
+    kernel, bias = layer
+    return tf.tensordot(values, kernel, 1) + bias
 
 
 def _variable(name: str, *shape: int) -> Any:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from r2d2_burnin import q_learning
+from r2d2_burnin.episodes import Episode
 from r2d2_burnin.quiet_tensorflow import tf
+from r2d2_burnin.settings import QLearningSettings
 from r2d2_burnin.time_fused import Tensor
+
+Labels = dict[str, np.ndarray]
+"""What an objective asks of each step, `[L]` or `[B, T]` by name."""
+
+
+class StepLosses(NamedTuple):
+    """How wrong outputs are at every step."""
+
+    loss: Tensor  # [B, T] what is minimized
+    error: Tensor  # [B, T] what priorities are made of
 
 
 class Objective(Protocol):
-    """Training on `info["target"]`, step by step."""
+    """What a network is trained on."""
 
     @property
     def name(self) -> str:
@@ -22,14 +35,27 @@ class Objective(Protocol):
     def outputs(self) -> int:
         """Outputs of the network, A."""
 
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Loss `[B, T]` of every step from outputs `[B, T, A]` and targets `[B, T]`."""
+    @property
+    def lookahead(self) -> int:
+        """Steps after the trained ones whose outputs the loss needs, n."""
 
-    def error(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Error `[L]` of every step of an evaluation from outputs `[L, A]` and targets `[L]`."""
+    def labels(self, episode: Episode) -> Labels:
+        """What the loss needs of every step of an episode, `[L]` each."""
+
+    def losses(self, outputs: Tensor, target_outputs: Tensor, labels: dict[str, Tensor]) -> StepLosses:
+        """Losses of every trained step.
+
+        Args:
+            outputs: of the network, `[B, T + n, A]`.
+            target_outputs: of the target network; the same as `outputs` where there is none.
+            labels: `[B, T]` each.
+        """
 
     def act(self, outputs: np.ndarray) -> np.ndarray:
-        """Actions `[N]`, the guesses of the target, from outputs `[N, A]`."""
+        """The best actions `[N]` by outputs `[N, A]`."""
+
+    def values(self, outputs: Tensor) -> Tensor:
+        """What ΔQ compares, `[..., A]`, of outputs `[..., A]`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,23 +64,29 @@ class Regression:
 
     actions: int
     name: str = "regression"
+    outputs: int = 1
+    lookahead: int = 0
 
-    @property
-    def outputs(self) -> int:
-        """One."""
-        return 1
+    def labels(self, episode: Episode) -> Labels:
+        """The target."""
+        return _targets(episode)
 
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Squared error `[B, T]`."""
-        return tf.square(outputs[..., 0] - targets)
+    def losses(self, outputs: Tensor, target_outputs: Tensor, labels: dict[str, Tensor]) -> StepLosses:
+        """Squared error `[B, T]`, and the distance."""
+        error = outputs[..., 0] - labels["target"]
+        return StepLosses(tf.square(error), tf.abs(error))
 
     def error(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Squared error `[L]`."""
+        """Squared error `[L]` of every step of an evaluation from outputs `[L, A]` and targets `[L]`."""
         return np.asarray((outputs[..., 0].astype(np.float64) - targets) ** 2)
 
     def act(self, outputs: np.ndarray) -> np.ndarray:
         """The nearest action to the output `[N]`."""
         return np.asarray(np.clip(np.rint(outputs[..., 0]), 0, self.actions - 1), np.int64)
+
+    def values(self, outputs: Tensor) -> Tensor:
+        """The outputs themselves."""
+        return outputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,25 +95,109 @@ class Classification:
 
     actions: int
     name: str = "classification"
+    lookahead: int = 0
 
     @property
     def outputs(self) -> int:
         """One a class."""
         return self.actions
 
-    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy `[B, T]`."""
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.cast(targets, tf.int32), logits=outputs)
+    def labels(self, episode: Episode) -> Labels:
+        """The target."""
+        return _targets(episode)
+
+    def losses(self, outputs: Tensor, target_outputs: Tensor, labels: dict[str, Tensor]) -> StepLosses:
+        """Cross-entropy `[B, T]`, and the probability of all wrong classes."""
+        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(labels["target"], tf.int32), outputs)
+        return StepLosses(loss, 1 - tf.exp(-loss))
 
     def error(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """1.0 for a wrong class, else 0.0, `[L]`."""
+        """1.0 for a wrong class, else 0.0, `[L]`, of every step of an evaluation."""
         return np.asarray(self.act(outputs) != targets, np.float64)
 
     def act(self, outputs: np.ndarray) -> np.ndarray:
         """The likeliest class `[N]`."""
         return np.asarray(np.argmax(outputs, axis=-1))
 
+    def values(self, outputs: Tensor) -> Tensor:
+        """Probabilities: logits are defined up to a constant, and drift on where nothing depends on them any more."""
+        return tf.nn.softmax(outputs)
 
-def make_objective(name: str, actions: int) -> Regression | Classification:
-    """The objective `regression` or `classification` for guesses 0 to `actions` - 1."""
+
+@dataclasses.dataclass(frozen=True)
+class QLearning:
+    """Half the squared TD error of the action taken: double Q-learning with n-step targets (R2D2, section 2.3)."""
+
+    actions: int
+    settings: QLearningSettings
+    name: str = "q-learning"
+
+    @property
+    def outputs(self) -> int:
+        """One Q-value an action (rescaled, if the settings say so)."""
+        return self.actions
+
+    @property
+    def lookahead(self) -> int:
+        """The rewards in a target."""
+        return self.settings.n_step
+
+    def labels(self, episode: Episode) -> Labels:
+        """The action taken, and the n-step return with what follows it."""
+        found = q_learning.n_step_returns(
+            episode.rewards, terminated=episode.terminated, n=self.settings.n_step, discount=self.settings.discount
+        )
+        return {"action": np.asarray(episode.actions, np.int32), **found._asdict()}
+
+    def losses(self, outputs: Tensor, target_outputs: Tensor, labels: dict[str, Tensor]) -> StepLosses:
+        """Half the squared TD error `[B, T]`, and the TD error."""
+        steps = labels["action"].shape[1]
+        values = q_learning.double_q_values(outputs, target_outputs)
+        ahead = tf.range(steps)[None] + labels["offsets"]
+        targets = q_learning.n_step_targets(
+            labels["returns"],
+            labels["discounts"],
+            tf.gather(values, ahead, axis=1, batch_dims=1),
+            rescaled=self.settings.value_rescaling,
+        )
+        taken = tf.gather(outputs[:, :steps], labels["action"], axis=2, batch_dims=2)
+        errors = taken - tf.stop_gradient(targets)
+        return StepLosses(0.5 * tf.square(errors), errors)
+
+    def act(self, outputs: np.ndarray) -> np.ndarray:
+        """The action of the largest Q-value `[N]`."""
+        return np.asarray(np.argmax(outputs, axis=-1))
+
+    def values(self, outputs: Tensor) -> Tensor:
+        """The Q-values."""
+        return outputs
+
+
+class EpsilonGreedy:
+    """The objective's best action, or with each environment's own probability a random one."""
+
+    def __init__(self, objective: Objective, actions: int, epsilons: np.ndarray, *, seed: int) -> None:
+        self._objective = objective
+        self._actions = actions
+        self._epsilons = epsilons
+        self._generator = np.random.default_rng(seed)
+
+    def __call__(self, outputs: np.ndarray) -> np.ndarray:
+        """Actions `[N]` from outputs `[N, A]`."""
+        explores = self._generator.random(len(outputs)) < self._epsilons
+        random = self._generator.integers(self._actions, size=len(outputs))
+        return np.where(explores, random, self._objective.act(outputs))
+
+
+def make_objective(
+    name: str, actions: int, agent: QLearningSettings | None = None
+) -> Regression | Classification | QLearning:
+    """The objective of that name for actions 0 to `actions` - 1."""
+    if name == "q-learning":
+        return QLearning(actions, agent or QLearningSettings())
     return Regression(actions) if name == "regression" else Classification(actions)
+
+
+def _targets(episode: Episode) -> Labels:
+    assert episode.targets is not None  # `spaces.choose_objective` has seen to it
+    return {"target": episode.targets.astype(np.float32)}

@@ -18,10 +18,7 @@ _XLA_FLAG = "--xla_backend_optimization_level=2"
 @contextlib.contextmanager
 def _silent_standard_error() -> Iterator[None]:
     """Discard what C++ writes to standard error: TensorFlow 2.21 logs on import whatever TF_CPP_MIN_LOG_LEVEL says."""
-    try:
-        number = sys.stderr.fileno()
-    except (AttributeError, OSError, ValueError):  # replaced by an object without a file, as notebooks and pytest do
-        number = 2
+    number = 2  # C++ writes there, whatever sys.stderr has been replaced by
     sys.stderr.flush()
     saved = os.dup(number)
     try:

@@ -13,18 +13,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from r2d2_burnin.episodes import Episode
-from r2d2_burnin.fragments import burn_in_starts, check_fragment_settings, fragment_starts, trained_lengths
+from r2d2_burnin.fragments import burn_in_starts, fragment_starts, trained_lengths
 from r2d2_burnin.initialization import Initialization
+from r2d2_burnin.inputs import InputSpace
+from r2d2_burnin.objectives import Objective
+from r2d2_burnin.priorities import SumTree, importance_weights
 from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.ring import Ring
+from r2d2_burnin.settings import ReplaySettings
+
+SMALLEST_PRIORITY = 1e-6
 
 
 class FragmentBatch(NamedTuple):
     """B fragments as the learner wants them; `batch_shape` axes may stand for B."""
 
-    observations: np.ndarray  # [B, T, F]
-    targets: np.ndarray  # [B, T] float32
+    observations: np.ndarray  # [B, T + n, F] the network's inputs; n steps after the trained ones are looked ahead at
+    labels: dict[str, np.ndarray]  # [B, T] each: what the objective asks of the trained steps
     mask: np.ndarray  # [B, T] bool: trained steps, False after an episode's end
+    weights: np.ndarray  # [B] importance weights
     burn_in_observations: np.ndarray  # [B, k, F]
     burn_in_mask: np.ndarray  # [B, k] bool: False for the padding before an episode's start
     start_state: Any  # nest of [B, ...]: the state before the first processed step, as stored
@@ -40,28 +47,30 @@ class References(NamedTuple):
 
 
 class Replay:
-    """Fragments of the newest episodes, up to `capacity` steps; the oldest episodes go first.
+    """Fragments of the newest episodes, up to a capacity in steps; the oldest episodes go first.
 
     Args:
-        capacity: steps kept at most.
-        sequence_length: trained steps of a fragment, T.
-        period: steps between the starts of fragments.
+        settings: capacity in steps, cutting of episodes into fragments, priorities.
         initialization: decides which states are kept, and what batches start from.
-
-    Raises:
-        ValueError: for settings under which some steps would never be trained.
+        objective: decides which labels are kept, and how many steps batches look ahead.
+        inputs: what the network sees of a step; by default the observation alone.
     """
 
-    def __init__(self, *, capacity: int, sequence_length: int, period: int, initialization: Initialization) -> None:
-        check_fragment_settings(sequence_length, period)
-        if capacity < 1:
-            raise ValueError(f"capacity: got {capacity}, expected at least 1 step")
-        self.capacity = capacity
-        self.sequence_length = sequence_length
-        self.period = period
+    def __init__(
+        self,
+        settings: ReplaySettings,
+        initialization: Initialization,
+        objective: Objective,
+        inputs: InputSpace | None = None,
+    ) -> None:
+        self.settings = settings
         self.initialization = initialization
-        self._steps = Ring()
+        self._objective = objective
+        self._inputs = inputs
+        self._labels: tuple[str, ...] = ()
+        self._steps = Ring()  # an episode's steps, and its final observation as one row more
         self._fragments = Ring()
+        self._priorities = SumTree() if settings.priority_exponent > 0 else None
         self._episodes: deque[tuple[int, int]] = deque()  # steps and fragments of each episode, oldest first
         self._state_structure: Any = None
         self._longest_prefix = 0
@@ -73,56 +82,106 @@ class Replay:
     @property
     def steps(self) -> int:
         """Steps kept."""
-        return len(self._steps)
+        return len(self._steps) - len(self._episodes)
 
     @property
     def nbytes(self) -> int:
-        """Memory in use, in bytes."""
-        return self._steps.nbytes + self._fragments.nbytes
+        """Memory that training needs, in bytes: without the references of ΔQ, and without stored states if unused."""
+        kept = {"stored"} if self.initialization.start in ("stored", "refreshed") else set()
+        states = {"stored", "first", "last"} - kept
+        of_fragments = self._fragments.nbytes.items()
+        return sum(self._steps.nbytes.values()) + sum(n for name, n in of_fragments if name.split("/")[0] not in states)
 
-    def add(self, episode: Episode) -> None:
-        """Keep a whole episode and cut it into fragments, making room for it first.
+    def add(self, episode: Episode) -> np.ndarray:
+        """Keep a whole episode and cut it into fragments, making room for it first; returns their row numbers `[n]`.
+
+        Where fragments are drawn by priority, new ones have the priority 1 until `set_priorities` is called.
 
         Raises:
             ValueError: for an episode that is longer than the capacity.
         """
-        length = len(episode)
-        if length > self.capacity:
+        length, capacity = len(episode), self.settings.replay_capacity
+        if length > capacity:
             raise ValueError(
-                f"capacity: got {self.capacity} steps, but an episode has {length}; expected at least {length}"
+                f"replay_capacity: got {capacity} steps, but an episode has {length}; expected at least {length}"
             )
-        while self.steps + length > self.capacity:
+        while self.steps + length > capacity:
             steps, fragments = self._episodes.popleft()
-            self._steps.drop(steps)
+            self._steps.drop(steps + 1)
             self._fragments.drop(fragments)
+            if self._priorities is not None:
+                self._priorities.drop(fragments)
 
-        starts = fragment_starts(length, self.sequence_length, self.period)
-        lengths = trained_lengths(starts, length, self.sequence_length)
+        starts = fragment_starts(length, self.settings.sequence_length, self.settings.period)
+        lengths = trained_lengths(starts, length, self.settings.sequence_length)
         processed = burn_in_starts(starts, self.initialization.burn_in)
         self._state_structure = episode.states
         rows = {
             "episode": np.full(len(starts), self._steps.end, np.int64),
             "start": starts,
             "length": lengths,
+            "end": np.full(len(starts), length, np.int64),
             "update": episode.updates[processed],
         }
         for name, positions in (("stored", processed), ("first", starts), ("last", starts + lengths - 1)):
             for i, leaf in enumerate(tf.nest.flatten(episode.states)):
                 rows[f"{name}/{i}"] = leaf[positions]
         self._fragments.append(rows)
-        self._steps.append({"observations": episode.observations, "targets": episode.targets.astype(np.float32)})
+        self._steps.append(self._step_rows(episode))
+        if self._priorities is not None:
+            self._priorities.append(np.ones(len(starts)))
         self._episodes.append((length, len(starts)))
         self._longest_prefix = max(self._longest_prefix, int(starts[-1]))
+        return np.arange(self._fragments.end - len(starts), self._fragments.end)
+
+    def _step_rows(self, episode: Episode) -> dict[str, np.ndarray]:
+        labels = self._objective.labels(episode)
+        self._labels = tuple(labels)
+        rows = {
+            "observations": np.concatenate([episode.observations, episode.final_observation[None]]),
+            # Of the step before: what the network sees beside the observation.
+            "previous_action": np.concatenate([[-1], episode.actions]).astype(np.int32),
+            "previous_reward": np.concatenate([[0.0], episode.rewards]).astype(np.float32),
+        }
+        return rows | {f"label/{name}": np.append(values, values[-1:]) for name, values in labels.items()}
 
     def sample(self, generator: np.random.Generator, *shape: int) -> np.ndarray:
-        """Draw fragments uniformly, with replacement: their row numbers, of the given shape.
+        """Draw fragments, with replacement, uniformly or by priority: their row numbers, of the given shape.
 
         Raises:
             ValueError: when nothing has been added yet.
         """
         if not len(self):
             raise ValueError("replay: got a request for fragments while empty, expected an episode to be added first")
+        if self._priorities is not None:
+            return self._priorities.sample(generator, shape)
         return generator.integers(self._fragments.first, self._fragments.end, shape)
+
+    def set_priorities(self, rows: np.ndarray, priorities: np.ndarray) -> None:
+        """Change the priorities `[n]` of fragments `[n]`; without effect where drawing is uniform."""
+        if self._priorities is not None:
+            # A fragment without any error may still be drawn: its error may come back.
+            floored = np.maximum(priorities, SMALLEST_PRIORITY)
+            self._priorities.set(rows, floored**self.settings.priority_exponent)
+
+    def refresh(self, rows: np.ndarray, states: Any, update: int) -> None:
+        """Overwrite stored states by those that updates have just recomputed.
+
+        Args:
+            rows: the fragments `[U, B]` that were replayed.
+            states: nest of `[U, B, M, ...]` at the starts of the M fragments that follow each in its episode.
+            update: learner updates made before the first of the U.
+        """
+        episodes = self._fragments.take("episode", rows)
+        updates = np.broadcast_to(update + np.arange(len(rows))[:, None], rows.shape)
+        leaves = tf.nest.flatten(states)
+        for ahead in range(leaves[0].shape[2] if leaves else 0):
+            others = rows + ahead + 1
+            exists = others < self._fragments.end
+            exists &= self._fragments.take("episode", np.minimum(others, self._fragments.end - 1)) == episodes
+            for i, leaf in enumerate(leaves):
+                self._fragments.put(f"stored/{i}", others[exists], leaf[:, :, ahead][exists])
+            self._fragments.put("update", others[exists], updates[exists])
 
     def batch(self, rows: np.ndarray) -> FragmentBatch:
         """Fragments of the given row numbers `[*batch_shape]`, initialized as the replay's initialization says."""
@@ -144,6 +203,10 @@ class Replay:
         """A number `[*batch_shape]` that fragments of the same episode share, and no others."""
         return self._fragments.take("episode", rows)
 
+    def starts(self, rows: np.ndarray) -> np.ndarray:
+        """First trained steps `[*batch_shape]` of fragments, counted from their episode's first one."""
+        return self._fragments.take("start", rows)
+
     def staleness(self, rows: np.ndarray, update: int) -> np.ndarray:
         """Learner updates `[*batch_shape]` since the states of the given fragments were stored."""
         return update - self._fragments.take("update", rows)
@@ -152,25 +215,44 @@ class Replay:
         episode = self._fragments.take("episode", rows)[..., None]
         start = self._fragments.take("start", rows)[..., None]
         length = self._fragments.take("length", rows)[..., None]
-        offsets = np.arange(self.sequence_length)
+        end = self._fragments.take("end", rows)[..., None]
+        offsets = np.arange(self.settings.sequence_length)
         mask = offsets < length
         trained = episode + start + np.minimum(offsets, length - 1)
+        seen = start + np.arange(self.settings.sequence_length + self._objective.lookahead)
+        # The final observation, at position `end`, is looked ahead at but never trained.
+        last = end if self._objective.lookahead else end - 1
 
         # Rounded up, so that longer and longer episodes seldom change the shape of a compiled program.
-        longest = -(-self._longest_prefix // self.sequence_length) * self.sequence_length
+        longest = -(-self._longest_prefix // self.settings.sequence_length) * self.settings.sequence_length
         burn_in = longest if initialization.burn_in is None else initialization.burn_in
         before = start - burn_in + np.arange(burn_in)
         burn_in_mask = before >= 0
-        burned_in = episode + np.maximum(before, 0)
         return FragmentBatch(
-            observations=_zero_padding(self._steps.take("observations", trained), mask),
-            targets=_zero_padding(self._steps.take("targets", trained), mask),
+            observations=self._seen(episode + np.minimum(seen, last), seen <= last),
+            labels={name: _zero_padding(self._steps.take(f"label/{name}", trained), mask) for name in self._labels},
             mask=mask,
-            burn_in_observations=_zero_padding(self._steps.take("observations", burned_in), burn_in_mask),
+            weights=self._weights(rows),
+            burn_in_observations=self._seen(episode + np.maximum(before, 0), burn_in_mask),
             burn_in_mask=burn_in_mask,
             start_state=self._states("stored", rows),
             from_initial_state=np.full(rows.shape, initialization.start == "zero") | (start[..., 0] <= burn_in),
         )
+
+    def _seen(self, steps: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """The network's inputs `[..., T, F]` at the given steps `[..., T]`, zeros where `mask` is False."""
+        observations = self._steps.take("observations", steps)
+        if self._inputs is None:
+            return _zero_padding(np.asarray(observations, np.float32), mask)
+        actions = self._steps.take("previous_action", steps)
+        rewards = self._steps.take("previous_reward", steps)
+        return _zero_padding(self._inputs.compose(observations, actions, rewards), mask)
+
+    def _weights(self, rows: np.ndarray) -> np.ndarray:
+        if self._priorities is None or self.settings.importance_exponent == 0:
+            return np.ones(rows.shape, np.float32)
+        priorities = self._priorities.get(rows)
+        return importance_weights(priorities, self._priorities.total, len(self), self.settings.importance_exponent)
 
     def _states(self, name: str, rows: np.ndarray) -> Any:
         leaves = tf.nest.flatten(self._state_structure)

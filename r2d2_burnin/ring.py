@@ -38,10 +38,14 @@ class Ring:
         # No row is out of bounds after the modulo; "clip" spares NumPy a buffer that it fills before it raises.
         return np.take(self._arrays[name], rows % self._size, axis=0, mode="clip")
 
+    def put(self, name: str, rows: np.ndarray, values: np.ndarray) -> None:
+        """Overwrite one array at row numbers `[n]` with `[n, *]`; of a row given twice, the last value stays."""
+        self._arrays[name][rows % self._size] = values
+
     @property
-    def nbytes(self) -> int:
-        """Memory in use, in bytes."""
-        return sum(array.nbytes for array in self._arrays.values())
+    def nbytes(self) -> dict[str, int]:
+        """Memory in use by each array, in bytes."""
+        return {name: array.nbytes for name, array in self._arrays.items()}
 
     def _reserve(self, needed: int, like: dict[str, np.ndarray]) -> None:
         if needed <= self._size:

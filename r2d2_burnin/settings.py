@@ -8,29 +8,55 @@ from typing import Any
 from r2d2_burnin.fragments import check_fragment_settings
 
 CELL_NAMES = ("lstm", "gru")
-OBJECTIVE_NAMES = ("regression", "classification")
+OBJECTIVE_NAMES = ("regression", "classification", "q-learning")
+VECTORIZATION_NAMES = ("auto", "native", "sync", "async")
+
+
+@dataclasses.dataclass(frozen=True)
+class EnvironmentSettings:
+    """Which environment, and how it is made and stepped."""
+
+    env: str = "BitStream/Count-v0"
+    """Environment id, as gymnasium.make takes it (`module:Id` too)."""
+    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Settings of the environment, for example length=80 window=15."""
+    wrappers: tuple[str, ...] = ()
+    """Wrappers around it, innermost first: `module:Wrapper`, called with the environment alone."""
+    max_episode_steps: int | None = None
+    """Steps after which an episode is truncated; by default what the environment says itself."""
+    vectorization: str = "auto"
+    """native (the environment's own), sync (one by one), async (a process each), or auto: native where there is one,
+    else async where a step takes more than 2 ms."""
+
+    def __post_init__(self) -> None:
+        _check_choice("vectorization", self.vectorization, VECTORIZATION_NAMES)
+        if self.max_episode_steps is not None:
+            _check_least(self, "max_episode_steps", 1)
 
 
 @dataclasses.dataclass(frozen=True)
 class NetworkSettings:
-    """Size and kind of a `DenseRecurrentNetwork`."""
+    """The network: a small convolution for images, a dense layer, recurrent layers, a dense layer."""
 
     units: int = 32
     """Units of the dense layer and of every recurrent layer."""
     cell: str = "lstm"
-    """Recurrent cell: `lstm` or `gru`."""
+    """Recurrent cell: lstm or gru."""
     layers: int = 1
     """Recurrent layers, stacked."""
+    dueling: bool = True
+    """Q-learning: a value and advantages, each with a dense layer of its own, instead of Q-values at once."""
+    network: str | None = None
+    """`module:factory` of your own network instead (see r2d2_burnin.networks.RecurrentNetwork); the other settings of
+    this group are then without effect."""
 
     def __post_init__(self) -> None:
-        for name in ("units", "layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: got {getattr(self, name)}, expected at least 1")
-        if self.cell not in CELL_NAMES:
-            raise ValueError(f"cell: got {self.cell!r}, expected one of {', '.join(CELL_NAMES)}")
+        _check_least(self, "units", 1)
+        _check_least(self, "layers", 1)
+        _check_choice("cell", self.cell, CELL_NAMES)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class LearnerSettings:
     """The optimizer."""
 
@@ -38,59 +64,127 @@ class LearnerSettings:
     """Adam's step size at the first update."""
     final_learning_rate: float = 2e-4
     """Adam's step size at the last update, reached along half a cosine."""
+    adam_epsilon: float = 1e-7
+    """Adam's epsilon."""
     gradient_clip: float = 10.0
     """Largest norm of the gradient; a longer one is scaled down to it."""
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "final_learning_rate", "gradient_clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: got {getattr(self, name)}, expected a number above 0")
+        for name in ("learning_rate", "final_learning_rate", "adam_epsilon", "gradient_clip"):
+            _check_above_zero(self, name)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplaySettings:
+    """Fragments, and how they are drawn."""
+
+    sequence_length: int = 20
+    """Trained steps of a fragment, T."""
+    period: int = 10
+    """Steps between the starts of fragments."""
+    replay_capacity: int = 163_840
+    """Steps that replay keeps."""
+    priority_exponent: float = 0.0
+    """Fragments are drawn by priority to this power (R2D2: 0.9); 0 draws uniformly."""
+    priority_eta: float = 0.9
+    """Priority: this part of the largest error in a fragment, the rest of the mean error."""
+    importance_exponent: float = 0.0
+    """How far importance weights take back what priorities distort: 0 not at all, 1 wholly (R2D2: 0.6)."""
+
+    def __post_init__(self) -> None:
+        check_fragment_settings(self.sequence_length, self.period)
+        _check_least(self, "replay_capacity", 1)
+        for name in ("priority_exponent", "priority_eta", "importance_exponent"):
+            _check_share(self, name)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class QLearningSettings:
+    """The agent of `--objective q-learning`, named as in R2D2; without effect on the other objectives."""
+
+    discount: float = 0.997
+    """Discount of a reward one step later."""
+    n_step: int = 5
+    """Rewards in a target before it bootstraps."""
+    target_update_period: int = 2500
+    """Learner updates between two copies of the network to the target network."""
+    value_rescaling: bool = True
+    """Learn h(Q) = sign(Q) (sqrt(|Q| + 1) - 1) + 1e-3 Q instead of Q."""
+    epsilon: float = 0.4
+    """Exploration of actor i of N: epsilon^(1 + alpha i / (N - 1))."""
+    alpha: float = 7.0
+    """How much less the last actor explores than the first."""
+    previous_action: bool = True
+    """The network sees its previous action. On a guessing task it can read the target from its own last guess, which
+    hides what an initialization costs: compare with --no-previous-action --no-previous-reward there."""
+    previous_reward: bool = True
+    """The network sees the previous reward; see --previous-action."""
+
+    def __post_init__(self) -> None:
+        for name in ("discount", "epsilon"):
+            _check_share(self, name)
+        _check_least(self, "n_step", 1)
+        _check_least(self, "target_update_period", 1)
+        if not self.alpha >= 0:
+            raise ValueError(f"alpha: got {self.alpha}, expected at least 0 (0: all actors explore alike)")
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
     """Everything that decides a run except its seed and its initialization."""
 
-    env: str = "BitStream/Count-v0"
-    """Environment id."""
-    env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Settings of the environment."""
-    objective: str = "auto"
-    """`regression`, `classification`, or `auto`: what the environment's targets ask for."""
+    environment: EnvironmentSettings = dataclasses.field(default_factory=EnvironmentSettings)
     network: NetworkSettings = dataclasses.field(default_factory=NetworkSettings)
-    """The network."""
     learner: LearnerSettings = dataclasses.field(default_factory=LearnerSettings)
-    """The optimizer."""
-    sequence_length: int = 20
-    """Trained steps of a fragment, T."""
-    period: int = 10
-    """Steps between the starts of fragments."""
+    replay: ReplaySettings = dataclasses.field(default_factory=ReplaySettings)
+    q_learning: QLearningSettings = dataclasses.field(default_factory=QLearningSettings)
+    objective: str = "auto"
+    """regression or classification on info["target"], q-learning, or auto: what the environment's targets ask for, and
+    q-learning where it has none."""
     updates: int = 2000
     """Learner updates."""
     batch_size: int = 64
     """Fragments in an update."""
-    replay_capacity: int = 163_840
-    """Steps that replay keeps (2048 episodes of 80)."""
     num_envs: int = 128
     """Environments that the actor acts in at once."""
-    initial_episodes: int = 256
-    """Episodes before the first update."""
-    new_episodes: int = 128
-    """New episodes after every `updates_between` updates."""
+    initial_steps: int = 20_480
+    """Steps that the actor takes before the first update."""
+    new_steps: int = 10_240
+    """Steps that the actor takes after every --updates-between updates."""
     updates_between: int = 40
     """Updates between two rounds of acting, compiled as one program."""
     measure_every: int = 100
-    """Updates between two measurements."""
+    """Updates between two measurements of ΔQ and evaluations."""
     measured_fragments: int = 256
     """Fragments in a measurement of ΔQ."""
     evaluation_episodes: int = 256
     """Fresh whole episodes in an evaluation."""
 
     def __post_init__(self) -> None:
-        check_fragment_settings(self.sequence_length, self.period)
-        if self.objective not in ("auto", *OBJECTIVE_NAMES):
-            raise ValueError(f"objective: got {self.objective!r}, expected one of auto, {', '.join(OBJECTIVE_NAMES)}")
+        _check_choice("objective", self.objective, ("auto", *OBJECTIVE_NAMES))
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int) and value < 1:
-                raise ValueError(f"{field.name}: got {value}, expected at least 1")
+            if isinstance(getattr(self, field.name), int):
+                _check_least(self, field.name, 1)
+
+
+def _check_least(settings: Any, name: str, least: int) -> None:
+    value = getattr(settings, name)
+    if value < least:
+        raise ValueError(f"{name}: got {value}, expected at least {least}")
+
+
+def _check_above_zero(settings: Any, name: str) -> None:
+    value = getattr(settings, name)
+    if not value > 0:
+        raise ValueError(f"{name}: got {value}, expected a number above 0")
+
+
+def _check_share(settings: Any, name: str) -> None:
+    value = getattr(settings, name)
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name}: got {value}, expected 0 to 1; the nearest is {min(max(value, 0), 1)}")
+
+
+def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""What an environment's spaces mean to a network: features, actions, and the objective that its targets ask for."""
+"""What an environment's spaces mean to a network: its inputs, its actions, and the objective its targets ask for."""
 
 from __future__ import annotations
 
@@ -8,19 +8,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-
-def features(space: spaces.Space[Any]) -> int:
-    """Number of features, F, of an observation of `space`.
-
-    Raises:
-        ValueError: for a space that is not a Box of numbers.
-    """
-    if not isinstance(space, spaces.Box):
-        raise ValueError(
-            f"env: got observation space {space}, expected a Box;"
-            " gymnasium.wrappers.FlattenObservation turns most other spaces into one"
-        )
-    return int(np.prod(space.shape))
+from r2d2_burnin.inputs import InputSpace
+from r2d2_burnin.settings import QLearningSettings
 
 
 def actions(space: spaces.Space[Any]) -> int:
@@ -34,25 +23,51 @@ def actions(space: spaces.Space[Any]) -> int:
     return int(space.n)
 
 
+def input_space(
+    observation_space: spaces.Space[Any], action_space: spaces.Space[Any], agent: QLearningSettings | None = None
+) -> InputSpace:
+    """The space of a network's inputs; the previous action and reward are among them if the `agent` says so.
+
+    Raises:
+        ValueError: for spaces that are not a Box of numbers and a Discrete one from 0; `environments.make` flattens.
+    """
+    if not isinstance(observation_space, spaces.Box):
+        raise ValueError(
+            f"env: got observation space {observation_space}, expected a Box;"
+            " gymnasium.wrappers.FlattenObservation turns most other spaces into one"
+        )
+    return InputSpace(
+        observation_space.shape,
+        actions(action_space),
+        previous_action=agent is not None and agent.previous_action,
+        previous_reward=agent is not None and agent.previous_reward,
+    )
+
+
 def encode(observations: np.ndarray) -> np.ndarray:
-    """Features `[N, F]` float32 of a batch of Box observations `[N, ...]`."""
-    return np.asarray(observations, np.float32).reshape(len(observations), -1)
+    """Flat observations `[N, O]` of a batch of Box observations `[N, ...]`: bytes stay bytes, all else is float32."""
+    flat = np.asarray(observations).reshape(len(observations), -1)
+    return flat if flat.dtype == np.uint8 else flat.astype(np.float32)
 
 
 def choose_objective(name: str, env: gym.Env[Any, Any]) -> str:
     """The objective of that name, or for `auto` the one that the environment's targets ask for.
 
     An environment says what its targets are by an attribute `target_space`: `Discrete` for classes, `Box` for numbers.
-    Without the attribute they are taken for numbers.
+    Without the attribute they are taken for numbers. An environment without targets is one for Q-learning.
 
     Raises:
-        ValueError: for an environment whose `reset` gives no `info["target"]`.
+        ValueError: for an objective on `info["target"]` and an environment whose `reset` gives none.
     """
+    if name == "q-learning":
+        return name
     _, info = env.reset(seed=0)
     if "target" not in info:
+        if name == "auto":
+            return "q-learning"
         raise ValueError(
-            f'env: {env} gives no info["target"] in reset, which training so far needs; give the target that belongs to'
-            " the observation, for example in a gymnasium.Wrapper"
+            f'objective: got {name!r}, but {env} gives no info["target"] in reset; give the target that belongs to the'
+            " observation, for example in a wrapper, or choose q-learning"
         )
     if name != "auto":
         return name

@@ -2,25 +2,77 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from r2d2_burnin.networks import RecurrentNetwork, State
 from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.replay import FragmentBatch
 from r2d2_burnin.time_fused import Tensor
 
 
-def start_state(network: RecurrentNetwork, batch: FragmentBatch) -> State:
+def start_state(network: RecurrentNetwork, batch: FragmentBatch, learned: State = ()) -> State:
     """The batch's start state after its burn-in, without any gradient (R2D2, section 3).
 
     Padding in front of a burn-in (of fragments that start less than k steps into their episode) is masked: the state
     passes through it untouched.
     """
+    return tf.nest.map_structure(tf.stop_gradient, burn_in(network, batch, first_state(network, batch, learned))[0])
+
+
+def first_state(network: RecurrentNetwork, batch: FragmentBatch, learned: State = ()) -> State:
+    """The state before the first processed step: initial where an episode begins, else stored, or the `learned` one.
+
+    Args:
+        network: gives the initial state.
+        batch: gives the stored states.
+        learned: a nest of `[1, ...]` to take instead of the stored states; an empty tuple for none.
+    """
     initial = network.initial_state(tf.shape(batch.from_initial_state)[0])
-    state = tf.nest.map_structure(
-        lambda zero, stored: tf.where(_like(batch.from_initial_state, zero), zero, stored), initial, batch.start_state
+    return tf.nest.map_structure(
+        lambda zero, other: tf.where(_like(batch.from_initial_state, zero), zero, other),
+        initial,
+        learned if tf.nest.flatten(learned) else batch.start_state,
     )
-    if batch.burn_in_mask.shape[1]:
-        _, state = network.unroll(batch.burn_in_observations, state, batch.burn_in_mask)
-    return tf.nest.map_structure(tf.stop_gradient, state)
+
+
+def burn_in(
+    network: RecurrentNetwork, batch: FragmentBatch, state: State, *, every: int | None = None
+) -> tuple[State, list[State]]:
+    """The state after burn-in from the state before it, and those on the way after every `every` slots."""
+    if not batch.burn_in_mask.shape[1]:
+        return state, []
+    _, last, states = unroll_with_states(
+        network, batch.burn_in_observations, state, batch.burn_in_mask, every=every, first_slot=0
+    )
+    return last, states
+
+
+def unroll_with_states(
+    network: RecurrentNetwork,
+    observations: Tensor,
+    state: State,
+    mask: Tensor | None,
+    *,
+    every: int | None,
+    first_slot: int,
+    until: int | None = None,
+) -> tuple[Tensor, State, list[State]]:
+    """An unroll that also returns the states after every `every` slots, up to `until` steps.
+
+    Slots count the steps of burn-in and trained part together; the unroll begins at `first_slot`.
+    """
+    steps = observations.shape[1]
+    stops = [t for t in range(1, (until or steps) + 1) if every is not None and (first_slot + t) % every == 0]
+    outputs: list[Any] = []
+    states: list[State] = []
+    begin = 0
+    for end in [*stops, *([] if stops and stops[-1] == steps else [steps])]:
+        output, state = network.unroll(observations[:, begin:end], state, None if mask is None else mask[:, begin:end])
+        outputs.append(output)
+        if end in stops:
+            states.append(state)
+        begin = end
+    return tf.concat(outputs, 1) if len(outputs) > 1 else outputs[0], state, states
 
 
 def _like(flags: Tensor, array: Tensor) -> Tensor:

@@ -7,27 +7,44 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 
 from experiments.common.statistics import Estimate, estimate
+from r2d2_burnin import environments
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.measurements import Measurement, TrainingResult
 from r2d2_burnin.settings import TrainingSettings
 
-MEASURED = {
-    "train_loss": "train_loss",
-    "eval_error": "eval_error",
-    "episode_return": "episode_return",
-    "delta_q_first": "delta_q_first",
-    "delta_q_last": "delta_q_last",
-    "delta_q_first_exact": "delta_q_first_exact",
-    "delta_q_last_exact": "delta_q_last_exact",
-    "staleness": "staleness",
-}
+MEASURED = (
+    "train_loss",
+    "eval_error",
+    "episode_return",
+    "delta_q_first",
+    "delta_q_last",
+    "delta_q_first_exact",
+    "delta_q_last_exact",
+    "staleness",
+)
 
-ERROR_NAMES = {"regression": "mean squared error", "classification": "error rate"}
-LOSS_NAMES = {"regression": "squared error", "classification": "cross-entropy"}
+LOSS_NAMES = {"regression": "squared error", "classification": "cross-entropy", "q-learning": "squared TD error"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What strategies are judged by, over whole fresh episodes."""
+
+    metric: str
+    name: str
+    unit: str  # what there is more or less of
+    higher_is_better: bool = False
+    profile: str = "eval_error"  # the metric by step of the episode
+
+
+OUTCOMES = {
+    "regression": Outcome("eval_error", "mean squared error", "error"),
+    "classification": Outcome("eval_error", "error rate", "error"),
+    "q-learning": Outcome("episode_return", "episode return", "return", higher_is_better=True, profile="reward"),
+}
 
 
 @dataclasses.dataclass
@@ -38,6 +55,11 @@ class Comparison:
     strategies: tuple[str, ...]
     seeds: tuple[int, ...]
     runs: dict[tuple[str, int], TrainingResult] = dataclasses.field(default_factory=dict)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What strategies are judged by."""
+        return OUTCOMES[self.settings.objective]
 
     def of(self, strategy: str) -> dict[int, TrainingResult]:
         """The finished runs of one strategy, by seed."""
@@ -59,13 +81,22 @@ class Comparison:
             return None
         return np.array([m.update for m in runs[0]]), np.array([[m.value for m in run] for run in runs])
 
-    def error_by_position(self, strategy: str) -> np.ndarray | None:
-        """Error of the final evaluation at every step of an episode: `[S, L]`."""
-        prefix = "eval_error_at_step_"
+    def profile(self, strategy: str) -> np.ndarray | None:
+        """Error or reward of the final evaluation at every step of an episode, `[S, L]`.
+
+        Errors reach as far as the episodes of all seeds; a reward is 0 where all episodes of a seed have ended.
+        """
+        prefix = f"{self.outcome.profile}_at_step_"
         rows = [
             [m.value for m in run.measurements if m.metric.startswith(prefix)] for run in self.of(strategy).values()
         ]
-        return np.array(rows) if rows and rows[0] else None
+        if not any(rows):
+            return None
+        if self.outcome.higher_is_better:
+            longest = max(map(len, rows))
+            return np.array([row + [0.0] * (longest - len(row)) for row in rows])
+        shortest = min(map(len, rows))
+        return np.array([row[:shortest] for row in rows])
 
     def rows(self) -> Iterator[tuple[str, int, int, str, float]]:
         """All measurements, as `metrics.csv` has them."""
@@ -77,28 +108,28 @@ class Comparison:
 
 def content_of(result: TrainingResult) -> dict[str, Any]:
     """A finished run as its file has it."""
-    return {"seconds": result.seconds, "measurements": [dataclasses.astuple(m) for m in result.measurements]}
+    return {**dataclasses.asdict(result), "measurements": [dataclasses.astuple(m) for m in result.measurements]}
 
 
 def result_of(content: dict[str, Any]) -> TrainingResult:
     """A finished run from its file's content."""
-    return TrainingResult([Measurement(*row) for row in content["measurements"]], content["seconds"])
+    return TrainingResult(**{**content, "measurements": [Measurement(*row) for row in content["measurements"]]})
 
 
 def error_floor(settings: TrainingSettings, strategy: str) -> float | None:
     """The environment's error floor for a strategy's training loss; None where the environment does not know one."""
     initialization = parse(strategy)
-    env = gym.make(settings.env, **settings.env_kwargs).unwrapped
+    env = environments.make(settings.environment).unwrapped
     floor_of = getattr(env, "error_floor", None)
-    if floor_of is None:
+    if floor_of is None or settings.environment.wrappers or settings.objective == "q-learning":
         return None
     try:
         return float(
             floor_of(
-                initialization.start,
+                "stored" if initialization.start == "refreshed" else initialization.start,
                 sys.maxsize if initialization.burn_in is None else initialization.burn_in,
-                sequence_length=settings.sequence_length,
-                period=settings.period,
+                sequence_length=settings.replay.sequence_length,
+                period=settings.replay.period,
                 loss=LOSS_NAMES[settings.objective],
             )
         )
@@ -113,20 +144,20 @@ def summary(comparison: Comparison) -> dict[str, Any]:
     for name in comparison.strategies:
         initialization = parse(name)
         entry: dict[str, Any] = {"start": initialization.start, "burn_in": initialization.burn_in}
-        for key, metric in MEASURED.items():
+        for metric in MEASURED:
             found = comparison.estimate(name, metric)
-            entry[key] = None if found is None else found.as_json()
-        if initialization.start == "zero":
+            entry[metric] = None if found is None else found.as_json()
+        if initialization.start not in ("stored", "refreshed"):
             entry["staleness"] = None
         seconds = estimate([run.seconds for run in comparison.of(name).values()])
         entry["seconds"] = None if seconds is None else seconds.as_json()
         entry["floor"] = error_floor(settings, name)
         strategies[name] = entry
     return {
-        "env": settings.env,
+        "env": settings.environment.env,
         "objective": settings.objective,
-        "sequence_length": settings.sequence_length,
-        "period": settings.period,
+        "sequence_length": settings.replay.sequence_length,
+        "period": settings.replay.period,
         "updates": settings.updates,
         "seeds": list(comparison.seeds),
         "strategies": strategies,

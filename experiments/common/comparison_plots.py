@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from experiments.common import plots
-from experiments.common.comparison import ERROR_NAMES, LOSS_NAMES, Comparison, error_floor
+from experiments.common.comparison import LOSS_NAMES, Comparison, error_floor
 from experiments.common.verdict import finding
 
 
@@ -17,11 +18,15 @@ def draw(comparison: Comparison, out: Path) -> dict[str, str]:
     _error_by_position(comparison, out / "error_by_position.png")
     _delta_q(comparison, out / "delta_q.png")
     seeds = len(comparison.seeds)
-    bands = f"Lines: mean over {seeds} seeds; bands: 95 % bootstrap intervals." if seeds > 1 else "One seed, no bands."
+    bands = f"Lines: mean of {seeds} seeds; bands: 95 % bootstrap intervals." if seeds > 1 else "One seed, no bands."
+    position = "Error"
+    if comparison.outcome.higher_is_better:
+        position = "Reward (mean over all episodes; one that has ended earns nothing more)"
     return {
-        "learning_curves.png": "Training loss on replayed fragments, with the error floors that no predictor can beat"
-        f" from what its initialization shows it (dotted), and error over whole fresh episodes. {bands}",
-        "error_by_position.png": f"Error at each step of whole fresh episodes, after training. {bands}",
+        "learning_curves.png": "Training loss on replayed fragments, with the error floors (dotted, if there are any)"
+        " that no predictor can beat from what its initialization shows it, and"
+        f" {comparison.outcome.name} over whole fresh episodes. {bands}",
+        "error_by_position.png": f"{position} at each step of whole fresh episodes, after training. {bands}",
         "delta_q.png": "ΔQ: relative distance between the outputs from the state tried and from a reference state, at a"
         " fragment's first and last trained step. Upper row: against the state that the actor had there (as R2D2"
         f" reports it); lower row: against the exact state under today's parameters. Zeros are not drawn. {bands}",
@@ -34,7 +39,7 @@ def _learning_curves(comparison: Comparison, path: Path) -> None:
     shown = []
     floors: dict[float, list[int]] = {}
     for index, name in enumerate(comparison.strategies):
-        for axes, metric in ((loss_axes, "train_loss"), (error_axes, "eval_error")):
+        for axes, metric in ((loss_axes, "train_loss"), (error_axes, comparison.outcome.metric)):
             curve = comparison.curve(name, metric)
             if curve is not None:
                 plots.band(axes, *curve, name, index)
@@ -45,30 +50,53 @@ def _learning_curves(comparison: Comparison, path: Path) -> None:
     for floor, indices in floors.items():
         names = ", ".join(comparison.strategies[i] for i in indices)
         plots.floor_line(loss_axes, floor, f"floor of {names}: {floor:.4g}", indices[0])
-    objective = comparison.settings.objective
-    loss_axes.set(xlabel="learner updates", ylabel=f"training loss ({LOSS_NAMES[objective]})", title="on fragments")
-    error_axes.set(xlabel="learner updates", ylabel=ERROR_NAMES[objective], title="on whole fresh episodes")
+    loss = LOSS_NAMES[comparison.settings.objective]
+    outcome = comparison.outcome
+    loss_axes.set(xlabel="learner updates", ylabel=f"training loss ({loss})", title="on fragments", yscale="log")
+    error_axes.set(xlabel="learner updates", ylabel=outcome.name, title="on whole fresh episodes")
+    if outcome.higher_is_better:
+        _random_line(comparison, error_axes)
+    else:
+        error_axes.set_yscale("log")
     for axes in (loss_axes, error_axes):
-        axes.set_yscale("log")
         axes.grid(alpha=0.25)
     plots.legend_below(figure, error_axes)
     plots.save(figure, path, finding(comparison))
 
 
+def _random_line(comparison: Comparison, axes: Axes) -> None:
+    """The return of random actions, the same for every strategy."""
+    for name in comparison.strategies:
+        random = comparison.estimate(name, "random_return")
+        if random is not None:
+            plots.floor_line(axes, random.mean, f"random actions: {random.mean:.3g}", len(plots.COLOURS) - 1)
+            return
+
+
 def _error_by_position(comparison: Comparison, path: Path) -> None:
     figure, grid = plots.figure(1)
     axes = grid[0, 0]
-    peaks = []
+    outcome = comparison.outcome
+    told = []
     for index, name in enumerate(comparison.strategies):
-        errors = comparison.error_by_position(name)
-        if errors is not None:
-            peaks.append(f"{name} step {errors.mean(0).argmax() + 1}")
-            plots.band(axes, np.arange(1, errors.shape[1] + 1), errors, name, index)
+        values = comparison.profile(name)
+        if values is not None:
+            told.append(
+                f"{name} {_half_way(values.mean(0)) if outcome.higher_is_better else values.mean(0).argmax() + 1}"
+            )
+            plots.band(axes, np.arange(1, values.shape[1] + 1), values, name, index)
     axes.set_yscale("log" if comparison.settings.objective == "regression" else "linear")
-    axes.set(xlabel="step of the episode", ylabel=ERROR_NAMES[comparison.settings.objective])
+    axes.set(xlabel="step of the episode", ylabel="reward" if outcome.higher_is_better else outcome.name)
     axes.grid(alpha=0.25)
-    plots.legend_below(figure, axes)
-    plots.save(figure, path, f"Where the error is largest: {'; '.join(peaks)}")
+    plots.legend_below(figure, axes, columns=4)
+    what = "Step by which half of the reward is earned" if outcome.higher_is_better else "Step of the largest error"
+    plots.save(figure, path, f"{what}: {'; '.join(told)}")
+
+
+def _half_way(rewards: np.ndarray) -> str:
+    """The step by which half of the rewards `[L]` is earned."""
+    total = rewards.sum()
+    return str(int((rewards.cumsum() >= total / 2).argmax()) + 1) if total > 0 else "never"
 
 
 def _delta_q(comparison: Comparison, path: Path) -> None:

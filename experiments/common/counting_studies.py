@@ -72,7 +72,7 @@ class StudySettings:
                 f"validation: got {self.validation}, expected fewer than sequences ({self.sequences});"
                 f" the nearest is {self.sequences - 1}"
             )
-        LearnerSettings(self.learning_rate, self.learning_rate)
+        LearnerSettings(learning_rate=self.learning_rate)
 
     @property
     def updates_an_epoch(self) -> int:
@@ -128,7 +128,10 @@ class _Trained:
         no_clipping = 1e9
         updates = settings.epochs * settings.updates_an_epoch
         self._learner = Learner(
-            self.network, Regression(settings.length + 1), LearnerSettings(rate, rate, no_clipping), updates=updates
+            self.network,
+            Regression(settings.length + 1),
+            LearnerSettings(learning_rate=rate, final_learning_rate=rate, gradient_clip=no_clipping),
+            updates=updates,
         )
         self._compiled_unroll = Compiled(self.network.unroll)
         self.old_parameters: dict[int, list[np.ndarray]] = {}
@@ -148,7 +151,7 @@ class _Trained:
                 if made + begin in keep:
                     self.old_parameters[keep[made + begin]] = [v.numpy() for v in self.network.trainable_variables]
                 end = begin + (1 if single else count)
-                losses += self._learner.update(_slice(batches, begin, end)).tolist()
+                losses += self._learner.update(_slice(batches, begin, end)).losses.tolist()
             made += count
             train.append(float(np.mean(losses)))
             validation.append(self._validation_error())
@@ -170,8 +173,9 @@ class _Trained:
             mask[..., :-1] = False
         return FragmentBatch(
             observations=self._bits[order],
-            targets=self._counts[order],
+            labels={"target": self._counts[order]},
             mask=mask,
+            weights=np.ones(shape, np.float32),
             burn_in_observations=np.zeros((*shape, 0, 1), np.float32),
             burn_in_mask=np.zeros((*shape, 0), bool),
             start_state=tf.nest.map_structure(

@@ -61,13 +61,15 @@ def floor_line(axes: Axes, value: float, label: str, index: int) -> None:
         va="top",  # losses are above their floors, so there is room below
         fontsize=7,
         color=COLOURS[index % len(COLOURS)],
+        bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1},
+        zorder=5,
     )
 
 
-def legend_below(figure: Figure, axes: Axes) -> None:
+def legend_below(figure: Figure, axes: Axes, columns: int = 8) -> None:
     """One legend for the whole figure, below its panels."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 8), frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), columns), frameon=False)
 
 
 def save(figure: Figure, path: Path, title: str) -> None:

@@ -58,13 +58,22 @@ def check_same_config(out: Path, config: dict[str, Any]) -> None:
     found = read_json(out / "config.json")
     if found is None:
         return
+    there, here = _flat(found["settings"]), _flat(config["settings"])
     differing = [
-        f"{name} is {found['settings'].get(name)!r} there and {value!r} here"
-        for name, value in config["settings"].items()
-        if found["settings"].get(name) != value
+        f"{name} is {there.get(name)!r} there and {value!r} here"
+        for name, value in here.items()
+        if there.get(name) != value
     ]
     if differing:
         raise ValueError(
             f"out: {out} holds results of other settings ({'; '.join(differing)}), expected the same settings or an"
             " empty directory; choose another --out, or give --fresh to replace what is there"
         )
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings without their groups; `env_kwargs` is a setting, not a group."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _flat(value) if isinstance(value, dict) and name != "env_kwargs" else {name: value}
+    return flat

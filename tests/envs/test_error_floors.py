@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import envs  # noqa: F401 (registers)
-from envs.error_floors import Loss, default_loss, error_floor, fragments
+from envs.error_floors import Loss, Start, default_loss, error_floor, fragments
 from envs.targets import Count, Parity, Recall, Target, WindowCount
 from r2d2_burnin.fragments import fragment_starts, trained_lengths
 
@@ -31,6 +31,13 @@ def test_worked_values(env: str, burn_in: int, floor: float) -> None:
     assert one.error_floor("stored", burn_in, sequence_length=20, period=10) == 0.0
 
 
+def test_a_learned_state_knows_which_fragments_begin_the_episode() -> None:
+    one = gym.make("BitStream/Count-v0").unwrapped
+    # Start 0 is known; 10, .., 60 are mixed: (35 / 4 + Var(s) / 4) * 6 / 7. With k = 20, starts 0 to 20 are known.
+    assert one.error_floor("learned", 0, sequence_length=20, period=10) == pytest.approx(70.0, abs=5e-5)
+    assert one.error_floor("learned", 20, sequence_length=20, period=10) == pytest.approx(21.4286, abs=5e-5)
+
+
 def test_the_two_hand_computed_mixtures() -> None:
     # Starts 0, 10, .., 60: the variance of Binomial(s, 1/2) mixed over s is E[s] / 4 + Var(s) / 4 = 7.5 + 100.
     assert 30 / 4 + np.var(np.arange(0, 70, 10) / 2) == 107.5
@@ -39,7 +46,7 @@ def test_the_two_hand_computed_mixtures() -> None:
 
 
 def enumerated_floor(
-    target: Target, length: int, p: float, burn_in: int, sequence_length: int, period: int, loss: Loss
+    target: Target, length: int, p: float, start_state: str, burn_in: int, sequence_length: int, period: int, loss: Loss
 ) -> float:
     """The floor from its definition: all streams, grouped by exactly what a predictor may use."""
     probabilities: dict[tuple, dict[int, float]] = defaultdict(lambda: defaultdict(float))
@@ -48,9 +55,10 @@ def enumerated_floor(
         for step in range(start, min(start + sequence_length, length)):
             trained_steps += 1
             processed_from = max(0, start - burn_in)
+            starts_from = "zero" if processed_from == 0 else start_state
             for bits in itertools.product((0, 1), repeat=length):
                 ones = sum(bits)
-                seen = (start - processed_from, step - start, bits[processed_from : step + 1])
+                seen = (starts_from, start - processed_from, step - start, bits[processed_from : step + 1])
                 value = int(target.values(np.array(bits))[step])
                 probabilities[seen][value] += p**ones * (1 - p) ** (length - ones)
     total = 0.0
@@ -78,8 +86,9 @@ def enumerated_floor(
     ("length", "sequence_length", "period", "burn_in", "p"),
     [(7, 3, 2, 0, 0.5), (7, 3, 2, 1, 0.3), (8, 3, 3, 2, 0.5), (6, 2, 1, 3, 0.8), (5, 8, 4, 2, 0.5), (7, 2, 2, 9, 0.5)],
 )
+@pytest.mark.parametrize("start", ["zero", "learned"])
 def test_floor_equals_brute_force_enumeration(
-    target: Target, length: int, sequence_length: int, period: int, burn_in: int, p: float
+    start: Start, target: Target, length: int, sequence_length: int, period: int, burn_in: int, p: float
 ) -> None:
     losses: tuple[Loss, ...] = ("cross-entropy", "error rate") if target.is_class else ("squared error",)
     assert default_loss(target) == losses[0]
@@ -88,13 +97,13 @@ def test_floor_equals_brute_force_enumeration(
             target,
             length=length,
             p=p,
-            start="zero",
+            start=start,
             burn_in=burn_in,
             sequence_length=sequence_length,
             period=period,
             loss=loss,
         )
-        enumerated = enumerated_floor(target, length, p, burn_in, sequence_length, period, loss)
+        enumerated = enumerated_floor(target, length, p, start, burn_in, sequence_length, period, loss)
         assert computed == pytest.approx(enumerated, abs=1e-12)
 
 

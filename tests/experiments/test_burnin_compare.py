@@ -14,7 +14,7 @@ from experiments import burnin_compare
 
 TINY = [
     *("--env-kwargs", "length=12", "--sequence-length", "5", "--period", "3", "--updates", "20", "--units", "4"),
-    *("--batch-size", "8", "--initial-episodes", "8", "--new-episodes", "4", "--updates-between", "10"),
+    *("--batch-size", "8", "--num-envs", "8", "--initial-steps", "96", "--new-steps", "48", "--updates-between", "10"),
     *("--measure-every", "10", "--evaluation-episodes", "8", "--strategies", "zero", "stored+4", "full"),
 ]
 FILES = ["config.json", "metrics.csv", "summary.json", "report.html"]
@@ -63,7 +63,7 @@ def test_all_files_resuming_and_the_same_figures_twice(tmp_path: Path, capsys: p
         (name, seed) for name in content["strategies"] for seed in "01"
     }
     config = json.loads((out / "config.json").read_text())
-    assert config["settings"]["env_kwargs"] == {"length": 12}
+    assert config["settings"]["environment"]["env_kwargs"] == {"length": 12}
     assert {"python", "tensorflow", "numpy", "gymnasium"} <= set(config["versions"])
 
     page = (out / "report.html").read_text()
@@ -100,13 +100,20 @@ def test_classes_are_compared_by_error_rate(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--strategies", "zero", "stord"], "strategies: got 'stord', expected one of zero, stored, zero+K"),
+        (
+            ["--strategies", "zero", "stord"],
+            "strategies: got 'stord', expected one of zero, stored, refreshed, learned, zero+K",
+        ),
         (["--strategies", "zero", "zero"], "strategies: got zero zero, expected each once"),
         (["--period", "30"], "period: got 30, expected 1 to sequence_length (5)"),
         (["--env-kwargs", "lenght=3"], "lenght: Count has no such setting"),
         (["--env-kwargs", "length"], "env_kwargs: got 'length', expected KEY=VALUE"),
         (["--env", "BitStream/Sum-v0"], "env: got 'BitStream/Sum-v0', expected an id that gymnasium.make knows"),
-        (["--env", "CartPole-v1", "--env-kwargs"], 'gives no info["target"]'),
+        (["--env", "CartPole-v1", "--env-kwargs", "--objective", "regression"], 'gives no info["target"]'),
+        (["--env", "Pendulum-v1", "--env-kwargs"], "env: got action space Box(-2.0, 2.0, (1,), float32), expected"),
+        (["--wrappers", "gymnasium.wrappers:Nothing"], "wrappers: module 'gymnasium.wrappers' has no 'Nothing'"),
+        (["--network", "nowhere:make"], "network: module 'nowhere' of 'nowhere:make' cannot be imported"),
+        (["--preset", "large"], "preset: got 'large', expected one of small, guess, r2d2"),
         (["--env", "nowhere:Env-v0", "--env-kwargs"], "env: 'nowhere:Env-v0' could not be made"),
         (["--cell", "rnn"], "cell: got 'rnn', expected one of lstm, gru"),
         (["--seeds", "0"], "seeds: got 0, expected at least 1"),
@@ -119,7 +126,8 @@ def test_bad_input_is_explained_before_any_work(
     with pytest.raises(SystemExit) as ended:
         run(tmp_path / "out", *flags)
     assert ended.value.code == 2
-    assert message in capsys.readouterr().err
+    shown = re.sub(r"[│\s]+", " ", capsys.readouterr().err)  # without the box that wraps it
+    assert message in shown
     assert not (tmp_path / "out").exists()
 
 

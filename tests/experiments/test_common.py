@@ -14,9 +14,9 @@ import pytest
 from experiments.common.comparison import Comparison, leaks, summary
 from experiments.common.engine import Job, run_jobs
 from experiments.common.results import check_same_config, read_json, write_json
-from experiments.common.settings import parse_env_kwargs
 from experiments.common.statistics import bootstrap_interval, estimate, paired_difference
 from experiments.common.verdict import verdict
+from r2d2_burnin.command_line import parse_pairs
 from r2d2_burnin.measurements import Measurement, TrainingResult
 from r2d2_burnin.settings import TrainingSettings
 from tests.experiments.work import do
@@ -85,7 +85,7 @@ if __name__ == "__main__":
 
 def test_env_kwargs_are_python_literals() -> None:
     pairs = ["length=80", "p=0.5", "modulo=None", "name=abc", "flags=[1, 2]", "text=a=b"]
-    assert parse_env_kwargs(pairs) == {
+    assert parse_pairs(pairs) == {
         "length": 80,
         "p": 0.5,
         "modulo": None,
@@ -95,7 +95,7 @@ def test_env_kwargs_are_python_literals() -> None:
     }
     for wrong in ("length", "=3", "a b=3"):
         with pytest.raises(ValueError, match=r"env_kwargs: got .* expected KEY=VALUE"):
-            parse_env_kwargs([wrong])
+            parse_pairs([wrong])
 
 
 def test_results_of_other_settings_are_not_mixed(tmp_path: Path) -> None:
@@ -125,6 +125,7 @@ def test_a_loss_below_its_floor_is_called_a_leak() -> None:
     assert len(found) == 1
     assert "LEAK: zero reached a loss of 104" in found[0]
     assert leaks(made_up({"zero": 104.0, "zero+20": 39.0, "full": 0.1}, spread=3.0)) == []  # within sampling error
+    assert leaks(made_up({"learned": 70.0, "learned+20": 21.4, "refreshed": 0.1}, spread=0.7)) == []  # at their floors
     assert verdict(made_up({"zero": 90.0, "full": 1.0}, spread=0.1))[0].startswith("LEAK")
 
 

@@ -12,10 +12,12 @@ import numpy as np
 import envs  # noqa: F401 (registers)
 from r2d2_burnin.actor import Actor, ActorStep
 from r2d2_burnin.episodes import Episode
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.networks import DenseRecurrentNetwork
 from r2d2_burnin.objectives import Regression
 from r2d2_burnin.quiet_tensorflow import tf
-from r2d2_burnin.settings import NetworkSettings
+from r2d2_burnin.replay import Replay
+from r2d2_burnin.settings import NetworkSettings, ReplaySettings
 
 KINDS = [("lstm", 1), ("gru", 1), ("lstm", 2), ("gru", 3)]
 TOLERANCE = {"rtol": 2e-5, "atol": 2e-6}
@@ -50,6 +52,34 @@ def act_episodes(
     return list(itertools.islice(actor.episodes(), count))
 
 
+def make_replay(name: str, *, sequence_length: int = 5, period: int = 3, capacity: int = 1000, **more: Any) -> Replay:
+    settings = ReplaySettings(sequence_length, period, capacity, **more)
+    return Replay(settings, parse(name), Regression(2))
+
+
 def assert_states_close(a: Any, b: Any) -> None:
     for x, y in zip(tf.nest.flatten(a), tf.nest.flatten(b), strict=True):
         np.testing.assert_allclose(np.asarray(x), np.asarray(y), **TOLERANCE)
+
+
+def make_episode(network: DenseRecurrentNetwork, length: int, terminated: bool, *, seed: int) -> Episode:
+    """An episode of random bits, actions and rewards, with the states and outputs that the network has in it."""
+    generator = np.random.default_rng(seed)
+    observations = generator.integers(0, 2, (length + 1, 1)).astype(np.float32)
+    state, outputs, states = network.initial_state(1), [], []
+    for t in range(length):
+        states.append(tf.nest.map_structure(lambda leaf: leaf[0].numpy(), state))
+        output, state = network.step(observations[None, t], state)
+        outputs.append(output[0].numpy())
+    return Episode(
+        observations=observations[:-1],
+        actions=generator.integers(0, network.outputs, length),
+        rewards=generator.normal(size=length).astype(np.float32),
+        targets=None,
+        outputs=np.array(outputs),
+        states=tf.nest.map_structure(lambda *leaves: np.stack(leaves), *states),
+        updates=np.zeros(length, np.int64),
+        terminated=terminated,
+        final_observation=observations[-1],
+        environment=0,
+    )

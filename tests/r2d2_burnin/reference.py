@@ -36,13 +36,17 @@ STEPS = {"lstm": lstm_step, "gru": gru_step}
 PARTS = {"lstm": 2, "gru": 1}
 
 
-def unroll(network: DenseRecurrentNetwork, observations: np.ndarray) -> tuple[np.ndarray, list[Any]]:
-    """Outputs `[T, A]` and the state of every layer before each step, and after the last, of one example `[T, F]`."""
+def unroll(network: DenseRecurrentNetwork, observations: np.ndarray, state: Any = None) -> tuple[np.ndarray, list[Any]]:
+    """Outputs `[T, A]` and the state of every layer before each step, and after the last, of one example `[T, F]`.
+
+    It starts from `state`, by default from zeros.
+    """
     weights = [variable.numpy().astype(np.float64) for variable in network.trainable_variables]
     cell = network.settings.cell
     per_layer = (len(weights) - 4) // network.settings.layers
     layers = [weights[2 + i * per_layer : 2 + (i + 1) * per_layer] for i in range(network.settings.layers)]
-    states: Any = [tuple(np.zeros(network.settings.units) for _ in range(PARTS[cell])) for _ in layers]
+    zeros: Any = [tuple(np.zeros(network.settings.units) for _ in range(PARTS[cell])) for _ in layers]
+    states = zeros if state is None else state
     outputs, history = [], [states]
     for x in observations.astype(np.float64):
         hidden = np.maximum(x @ weights[0] + weights[1], 0)

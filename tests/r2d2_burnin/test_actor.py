@@ -94,10 +94,13 @@ def test_an_environment_without_autoreset_and_unfit_spaces_are_refused() -> None
 def test_evaluation_counts_the_first_episode_of_every_environment() -> None:
     env = SyncVectorEnv([Ladder] * 3)
     network = make_network("gru", 1, features=2)
-    found = evaluate(env, ActorStep(network), Regression(2), seed=0)
+    found = evaluate(Actor(env, ActorStep(network), Regression(2).act, seed=0), Regression(2).error)
     assert [len(episode) for episode in found.episodes] == [1, 1, 1]
+    assert found.reward_by_position.tolist() == [1.0]
+    assert evaluate(Actor(env, ActorStep(network), Regression(2).act, seed=0), None).error is None
     longer = SyncVectorEnv([lambda: gym.make("BitStream/Count-v0", length=6)] * 4)
-    found = evaluate(longer, ActorStep(make_network("lstm", 1)), Regression(7), seed=3)
+    step = ActorStep(make_network("lstm", 1))
+    found = evaluate(Actor(longer, step, Regression(7).act, seed=3), Regression(7).error)
     errors = np.array([(e.outputs[:, 0] - e.targets) ** 2 for e in found.episodes])
     np.testing.assert_allclose(found.error_by_position, errors.mean(0), rtol=1e-6)
     assert found.error == pytest.approx(errors.mean(), rel=1e-6)
@@ -106,16 +109,32 @@ def test_evaluation_counts_the_first_episode_of_every_environment() -> None:
     assert found.episode_return == pytest.approx(right.sum(1).mean())
 
 
+def test_an_episode_that_has_ended_earns_nothing_more() -> None:
+    env = SyncVectorEnv([Ladder, Ladder])
+    env.reset(seed=0)
+    env.envs[0]._episode = 2  # its next episode has 4 steps, the other's 1
+    actor = Actor(env, ActorStep(make_network("gru", 1, features=2)), Regression(2).act, seed=0)
+    found = evaluate(actor, Regression(2).error)
+    lengths = [len(episode) for episode in found.episodes]
+    assert lengths == [4, 2]
+    assert found.reward_by_position.tolist() == [1.0, 2.0, 1.5, 2.0]  # rewards 1, 2, 3, 4 and 1, 2
+    assert found.error_by_position is not None
+    assert len(found.error_by_position) == 4
+
+
 def test_objectives() -> None:
     outputs = np.array([[0.4], [7.2], [-3.0]], np.float32)
     assert Regression(6).act(outputs).tolist() == [0, 5, 0]
     assert Regression(6).error(outputs, np.array([1, 7, -3])).tolist() == pytest.approx([0.36, 0.04, 0.0], abs=1e-5)
-    assert np.allclose(Regression(6).loss(outputs[None], np.array([[1.0, 7.0, -3.0]])), [[0.36, 0.04, 0]], atol=1e-5)
+    found = Regression(6).losses(outputs[None], outputs[None], {"target": np.array([[1.0, 7.0, -3.0]], np.float32)})
+    assert np.allclose(found.loss, [[0.36, 0.04, 0]], atol=1e-5)
+    assert np.allclose(found.error, [[0.6, 0.2, 0]], atol=1e-5)
     logits = np.log(np.array([[0.2, 0.8], [0.5, 0.25]], np.float32))
     assert Classification(2).act(logits).tolist() == [1, 0]
     assert Classification(2).error(logits, np.array([0, 0])).tolist() == [1.0, 0.0]
-    expected = [[-np.log(0.8), -np.log(0.25 / 0.75)]]
-    assert np.allclose(Classification(2).loss(logits[None], np.array([[1.0, 1.0]])), expected, atol=1e-5)
+    found = Classification(2).losses(logits[None], logits[None], {"target": np.array([[1.0, 1.0]], np.float32)})
+    assert np.allclose(found.loss, [[-np.log(0.8), -np.log(0.25 / 0.75)]], atol=1e-5)
+    assert np.allclose(found.error, [[0.2, 2 / 3]], atol=1e-5)
 
 
 def test_the_objective_that_targets_ask_for() -> None:
@@ -123,5 +142,7 @@ def test_the_objective_that_targets_ask_for() -> None:
     assert choose_objective("auto", gym.make("BitStream/Count-v0", modulo=4)) == "classification"
     assert choose_objective("auto", gym.make("BitStream/Parity-v0")) == "classification"
     assert choose_objective("auto", Ladder()) == "regression"
-    with pytest.raises(ValueError, match=r'gives no info\["target"\]'):
-        choose_objective("auto", gym.make("CartPole-v1"))
+    assert choose_objective("auto", gym.make("CartPole-v1")) == "q-learning"
+    assert choose_objective("q-learning", gym.make("BitStream/Count-v0")) == "q-learning"
+    with pytest.raises(ValueError, match=r'objective: got .regression., but .* gives no info\["target"\]'):
+        choose_objective("regression", gym.make("CartPole-v1"))

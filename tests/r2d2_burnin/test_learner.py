@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from r2d2_burnin.discrepancy import DiscrepancyMeasure, delta_q
-from r2d2_burnin.initialization import parse
 from r2d2_burnin.learner import Learner
 from r2d2_burnin.networks import DenseRecurrentNetwork
 from r2d2_burnin.objectives import Regression
@@ -14,11 +13,11 @@ from r2d2_burnin.quiet_tensorflow import keras, tf
 from r2d2_burnin.replay import Replay
 from r2d2_burnin.settings import LearnerSettings, NetworkSettings
 from tests.r2d2_burnin import reference
-from tests.r2d2_burnin.common import act_episodes, make_network
+from tests.r2d2_burnin.common import act_episodes, make_network, make_replay
 
 
 def filled_replay(name: str, network: DenseRecurrentNetwork, length: int = 13) -> Replay:
-    replay = Replay(capacity=1000, sequence_length=5, period=3, initialization=parse(name))
+    replay = make_replay(name)
     for episode in act_episodes(network, 6, length=length, modulo=None):
         replay.add(episode)
     return replay
@@ -29,7 +28,7 @@ def test_several_updates_in_one_program_equal_plain_steps_one_by_one() -> None:
     networks = [DenseRecurrentNetwork(1, 1, NetworkSettings(4), seed=3) for _ in range(2)]
     replay = filled_replay("stored+2", networks[0])
     rows = replay.sample(np.random.default_rng(0), 4, 8)
-    losses = Learner(networks[0], Regression(2), settings, updates=4).update(replay.batch(rows))
+    losses = Learner(networks[0], Regression(2), settings, updates=4).update(replay.batch(rows)).losses
 
     plain = Learner(networks[1], Regression(2), settings, updates=4)
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, 4, alpha=0.1), global_clipnorm=0.5)
@@ -48,10 +47,10 @@ def test_reset_forgets_everything() -> None:
     replay = filled_replay("zero+2", network)
     batch = replay.batch(replay.sample(np.random.default_rng(0), 5, 8))
     learner = Learner(network, Regression(2), LearnerSettings(), updates=10)
-    first = learner.update(batch)
+    first = learner.update(batch).losses
     network.initialize(3)
     learner.reset()
-    np.testing.assert_array_equal(learner.update(batch), first)
+    np.testing.assert_array_equal(learner.update(batch).losses, first)
 
 
 def test_padding_enters_no_loss_and_no_gradient() -> None:
@@ -60,10 +59,10 @@ def test_padding_enters_no_loss_and_no_gradient() -> None:
     batch = replay.batch(replay.all_rows())
     assert not batch.mask.all()
     garbage = np.where(batch.mask[..., None], batch.observations, 1e4).astype(np.float32)
-    wrong_targets = np.where(batch.mask, batch.targets, -1e4).astype(np.float32)
+    wrong_targets = np.where(batch.mask, batch.labels["target"], -1e4).astype(np.float32)
     learner = Learner(network, Regression(2), LearnerSettings(), updates=1)
     results = []
-    for one in (batch, batch._replace(observations=garbage, targets=wrong_targets)):
+    for one in (batch, batch._replace(observations=garbage, labels={"target": wrong_targets})):
         with tf.GradientTape() as tape:
             loss = learner.loss(one)
         results.append([loss, *tape.gradient(loss, network.trainable_variables)])

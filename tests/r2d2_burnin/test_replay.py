@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2d2_burnin.initialization import parse
+from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.replay import Replay
 from r2d2_burnin.ring import Ring
+from tests.r2d2_burnin.common import make_replay
 from tests.r2d2_burnin.test_state_equivalence import naive_fragments, numbered_episode
 
 
-def make_replay(capacity: int, name: str = "stored", sequence_length: int = 4, period: int = 2) -> Replay:
-    return Replay(capacity=capacity, sequence_length=sequence_length, period=period, initialization=parse(name))
+def small_replay(capacity: int, name: str = "stored", **more: Any) -> Replay:
+    return make_replay(name, sequence_length=4, period=2, capacity=capacity, **more)
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=40), st.integers(30, 80))
 def test_oldest_episodes_go_first_and_only_when_they_must(lengths: list[int], capacity: int) -> None:
-    replay, kept = make_replay(capacity), []
+    replay, kept = small_replay(capacity), []
     for number, length in enumerate(lengths):
         replay.add(numbered_episode(number, length))
         kept.append((number, length))
@@ -35,7 +38,7 @@ def test_oldest_episodes_go_first_and_only_when_they_must(lengths: list[int], ca
 
 
 def test_sampling_is_uniform_over_what_is_kept() -> None:
-    replay = make_replay(40)
+    replay = small_replay(40)
     for number in range(5):  # the first one is forgotten
         replay.add(numbered_episode(number, 10))
     rows = replay.sample(np.random.default_rng(0), 200, 80)
@@ -49,33 +52,27 @@ def test_sampling_is_uniform_over_what_is_kept() -> None:
 
 
 def test_batches_may_have_any_leading_axes() -> None:
-    replay = make_replay(100, "stored+3")
+    replay = small_replay(100, "stored+3")
     replay.add(numbered_episode(1, 9))
     rows = replay.sample(np.random.default_rng(0), 2, 5)
     nested, flat = replay.batch(rows), replay.batch(rows.ravel())
-    for a, b in zip(nested[:5], flat[:5], strict=True):
+    for a, b in zip(tf.nest.flatten(nested), tf.nest.flatten(flat), strict=True):
         assert a.shape[:2] == (2, 5)
         np.testing.assert_array_equal(a.reshape(b.shape), b)
 
 
 def test_staleness_counts_updates_since_the_state_was_stored() -> None:
-    replay = make_replay(100)
+    replay = small_replay(100)
     for number in (3, 7):
         replay.add(numbered_episode(number, 4))
     assert replay.staleness(replay.all_rows(), 10).tolist() == [7, 3]
 
 
 def test_what_cannot_work_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"period: got 5, expected 1 to sequence_length \(4\).* the nearest is 4"):
-        make_replay(10, period=5)
-    with pytest.raises(ValueError, match="sequence_length: got 0"):
-        make_replay(10, sequence_length=0)
-    with pytest.raises(ValueError, match="capacity: got 0"):
-        make_replay(0)
-    with pytest.raises(ValueError, match="capacity: got 10 steps, but an episode has 11"):
-        make_replay(10).add(numbered_episode(0, 11))
+    with pytest.raises(ValueError, match="replay_capacity: got 10 steps, but an episode has 11"):
+        small_replay(10).add(numbered_episode(0, 11))
     with pytest.raises(ValueError, match="replay: got a request for fragments while empty"):
-        make_replay(10).sample(np.random.default_rng(0), 1)
+        small_replay(10).sample(np.random.default_rng(0), 1)
 
 
 @given(st.lists(st.tuples(st.integers(1, 90), st.integers(0, 90)), max_size=12))
@@ -92,6 +89,16 @@ def test_ring_keeps_row_numbers_valid_through_growth_and_dropping(steps: list[tu
         assert (ring.first, ring.end, len(ring)) == (first, len(values), len(rows))
         np.testing.assert_array_equal(ring.take("a", rows), rows)
         np.testing.assert_array_equal(ring.take("b", rows[:, None])[:, 0], np.stack([rows, -rows], 1))
+
+
+def test_stored_states_cost_memory_where_they_are_used() -> None:
+    sizes = {}
+    for name in ("zero", "learned", "stored", "refreshed"):
+        replay = small_replay(100, name)
+        replay.add(numbered_episode(0, 20))
+        sizes[name] = replay.nbytes
+    assert sizes["zero"] == sizes["learned"] < sizes["stored"] == sizes["refreshed"]
+    assert sizes["stored"] - sizes["zero"] == 64 * 2 * 2 * 4  # 64 rows reserved, h and c, 2 units, float32
 
 
 def test_a_ring_of_constant_length_stops_growing() -> None:

@@ -9,10 +9,17 @@ import pytest
 
 from r2d2_burnin.initialization import Initialization, parse
 from r2d2_burnin.measurements import Measurement, TrainingResult
-from r2d2_burnin.settings import LearnerSettings, NetworkSettings, TrainingSettings
+from r2d2_burnin.settings import (
+    EnvironmentSettings,
+    LearnerSettings,
+    NetworkSettings,
+    QLearningSettings,
+    ReplaySettings,
+    TrainingSettings,
+)
 
 
-@pytest.mark.parametrize("name", ["zero", "stored", "full", "zero+20", "stored+1"])
+@pytest.mark.parametrize("name", ["zero", "stored", "full", "zero+20", "stored+1", "refreshed", "learned+3"])
 def test_names_are_read_and_written_alike(name: str) -> None:
     assert parse(name).name == name
 
@@ -25,7 +32,9 @@ def test_meaning_of_the_names() -> None:
 
 @pytest.mark.parametrize("name", ["", "one", "zero+", "zero-20", "full+20", "zero+1.5", "Zero", "stored +2"])
 def test_an_unknown_name_is_an_error_that_lists_what_exists(name: str) -> None:
-    with pytest.raises(ValueError, match=r"strategies: got .* expected one of zero, stored, zero\+K, stored\+K, full"):
+    with pytest.raises(
+        ValueError, match=r"strategies: got .* expected one of zero, stored, refreshed, learned, zero\+K"
+    ):
         parse(name)
 
 
@@ -42,7 +51,21 @@ def test_an_almost_right_name_is_recognised() -> None:
         (lambda: NetworkSettings(cell="rnn"), "cell: got 'rnn', expected one of lstm, gru"),
         (lambda: LearnerSettings(learning_rate=0), "learning_rate: got 0"),
         (lambda: LearnerSettings(gradient_clip=-1), "gradient_clip: got -1"),
-        (lambda: TrainingSettings(period=30), "period: got 30, expected 1 to sequence_length"),
+        (
+            lambda: ReplaySettings(period=30),
+            r"period: got 30, expected 1 to sequence_length \(20\).* the nearest is 20",
+        ),
+        (lambda: ReplaySettings(sequence_length=0), "sequence_length: got 0"),
+        (lambda: ReplaySettings(replay_capacity=0), "replay_capacity: got 0"),
+        (
+            lambda: ReplaySettings(priority_exponent=1.5),
+            "priority_exponent: got 1.5, expected 0 to 1; the nearest is 1",
+        ),
+        (lambda: QLearningSettings(discount=-0.1), "discount: got -0.1, expected 0 to 1; the nearest is 0"),
+        (lambda: QLearningSettings(n_step=0), "n_step: got 0"),
+        (lambda: QLearningSettings(alpha=-1.0), "alpha: got -1.0"),
+        (lambda: EnvironmentSettings(vectorization="threads"), "vectorization: got 'threads', expected one of auto"),
+        (lambda: EnvironmentSettings(max_episode_steps=0), "max_episode_steps: got 0"),
         (lambda: TrainingSettings(batch_size=0), "batch_size: got 0"),
         (lambda: TrainingSettings(objective="q"), "objective: got 'q', expected one of auto, regression"),
     ],

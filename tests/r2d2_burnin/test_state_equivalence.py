@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from r2d2_burnin import checkpoint
 from r2d2_burnin.discrepancy import DiscrepancyMeasure
-from r2d2_burnin.initialization import parse
 from r2d2_burnin.learner import Learner
 from r2d2_burnin.networks import DenseRecurrentNetwork
 from r2d2_burnin.objectives import Regression
@@ -30,6 +29,7 @@ from tests.r2d2_burnin.common import (
     assert_states_close,
     bits,
     make_network,
+    make_replay,
     random_state,
 )
 
@@ -75,7 +75,7 @@ def test_3_the_actors_state_at_any_step_is_the_one_recomputed_from_the_episodes_
 
 
 def batches_of(network: DenseRecurrentNetwork, name: str, *, length: int = 13) -> tuple[Replay, np.ndarray]:
-    replay = Replay(capacity=1000, sequence_length=5, period=3, initialization=parse(name))
+    replay = make_replay(name)
     for episode in act_episodes(network, 6, length=length, modulo=2):
         replay.add(episode)
     return replay, replay.all_rows()
@@ -305,7 +305,7 @@ def test_10_every_step_is_trained_the_right_number_of_times_and_none_crosses_an_
     burn_in = data.draw(st.sampled_from([0, 1, 4, 100, None]))
     start = data.draw(st.sampled_from(["zero", "stored"]))
     name = "full" if burn_in is None else f"{start}+{burn_in}"
-    replay = Replay(capacity=sum(lengths), sequence_length=sequence_length, period=period, initialization=parse(name))
+    replay = make_replay(name, sequence_length=sequence_length, period=period, capacity=sum(lengths))
     expected = []
     for number, length in enumerate(lengths):
         replay.add(numbered_episode(number, length))
@@ -317,7 +317,7 @@ def test_10_every_step_is_trained_the_right_number_of_times_and_none_crosses_an_
     for row, (number, steps) in enumerate(expected):
         assert batch.mask[row].tolist() == [i < len(steps) for i in range(sequence_length)]
         assert batch.observations[row, : len(steps), 0].tolist() == [100 * number + t + 1 for t in steps]
-        assert batch.targets[row, : len(steps)].tolist() == [1000 * number + t for t in steps]
+        assert batch.labels["target"][row, : len(steps)].tolist() == [1000 * number + t for t in steps]
         prefix = steps[0] if burn_in is None else min(burn_in, steps[0])
         processed = batch.burn_in_observations[row, batch.burn_in_mask[row], 0]
         assert processed.tolist() == [100 * number + t + 1 for t in range(steps[0] - prefix, steps[0])]

@@ -1,0 +1,138 @@
+"""Presets of a comparison: values for the flags that the command line does not give, by objective."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+from r2d2_burnin import environments, spaces
+from r2d2_burnin.command_line import from_command_line
+from r2d2_burnin.settings import TrainingSettings
+
+PRESET_NAMES = ("small", "guess", "r2d2")
+
+Q_LEARNING_SMALL: dict[str, Any] = {
+    "learning_rate": 1e-3,
+    "final_learning_rate": 1e-4,
+    "updates": 3000,
+    "num_envs": 64,
+    "initial_steps": 10_240,
+    "new_steps": 2560,
+    "updates_between": 20,
+    "target_update_period": 100,
+    "priority_exponent": 0.9,
+    "importance_exponent": 0.6,
+    "evaluation_episodes": 64,
+    "measure_every": 200,
+}
+
+GUESS: dict[str, Any] = Q_LEARNING_SMALL | {
+    "learning_rate": 6e-3,
+    "final_learning_rate": 2e-4,
+    "updates": 4000,
+    "new_steps": 5120,
+    "discount": 0.5,
+    "n_step": 1,
+    "value_rescaling": False,
+    "previous_action": False,
+    "previous_reward": False,
+    "priority_exponent": 0.0,
+    "importance_exponent": 0.0,
+}
+"""A reward that only the last action earns: what comes later is noise to it, and easy fragments teach the hard ones."""
+
+R2D2: dict[str, Any] = {
+    "sequence_length": 80,
+    "period": 40,
+    "strategies": ("zero", "stored", "zero+40", "stored+40", "full"),
+    "units": 512,
+    "batch_size": 64,
+    "learning_rate": 1e-4,
+    "final_learning_rate": 1e-4,
+    "adam_epsilon": 1e-3,
+    "gradient_clip": 40.0,
+    "replay_capacity": 4_000_000,
+    "num_envs": 64,
+    "initial_steps": 50_000,
+    "new_steps": 6400,
+    "updates_between": 20,
+    "updates": 50_000,
+    "target_update_period": 2500,
+    "priority_exponent": 0.9,
+    "importance_exponent": 0.6,
+    "measure_every": 500,
+}
+"""Kapturowski et al., ICLR 2019, table 2 (appendix), with fewer actors and an end."""
+
+QUICK: dict[str, Any] = {"updates": 400, "seeds": 1, "measure_every": 50, "evaluation_episodes": 128}
+
+
+PRESETS = {"guess": GUESS, "r2d2": R2D2}
+
+
+class _WithTraining(Protocol):
+    """Settings of an experiment that trains."""
+
+    @property
+    def training(self) -> TrainingSettings:
+        """Of every run."""
+
+    @property
+    def preset(self) -> str:
+        """The name of one of `PRESET_NAMES`."""
+
+
+Settings = TypeVar("Settings", bound=_WithTraining)
+
+
+def read_with_preset(settings: type[Settings], module: str, description: str, arguments: Sequence[str]) -> Settings:
+    """Settings from the command line; the preset gives what it does not, and the environment the objective.
+
+    Raises:
+        ValueError: for settings that cannot work, an unknown environment, wrapper or network among them.
+    """
+    first = from_command_line(settings, module, description, arguments)
+    objective = _objective(first.training)
+    known = {field.name for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
+    flags = preset_flags(first.preset, objective, quick=getattr(first, "quick", False), known=known)
+    read = from_command_line(settings, module, description, [*flags, *arguments])  # the last one wins
+    training = dataclasses.replace(read.training, objective=objective)
+    return dataclasses.replace(read, training=training)  # type: ignore[type-var]
+
+
+def _objective(training: TrainingSettings) -> str:
+    """The objective that the environment's targets ask for, after a look at environment and network."""
+    env = environments.make(training.environment)
+    try:
+        objective = spaces.choose_objective(training.objective, env)
+    finally:
+        env.close()
+    if training.network.network is not None:
+        environments.import_object("network", training.network.network)
+    return objective
+
+
+EXPERIMENTS_OWN = ("strategies",)
+"""Flags of a preset that not every experiment has."""
+
+
+def preset_flags(preset: str, objective: str, *, quick: bool, known: set[str]) -> list[str]:
+    """Command-line flags of a preset, as far as an experiment with the `known` flags of its own has them."""
+    values: dict[str, Any] = {}
+    if preset in PRESETS:
+        values |= PRESETS[preset]
+    elif objective == "q-learning":
+        values |= Q_LEARNING_SMALL
+    if quick:
+        values |= QUICK
+    flags = []
+    for name, value in values.items():
+        flag = name.replace("_", "-")
+        if name in EXPERIMENTS_OWN and name not in known:
+            continue
+        if isinstance(value, bool):
+            flags.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            flags += [f"--{flag}", *(map(str, value) if isinstance(value, tuple) else [str(value)])]
+    return flags

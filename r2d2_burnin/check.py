@@ -1,0 +1,69 @@
+"""Check your own network: are its recurrent states equivalent, however they are reached?
+
+Acts a few episodes in the environment with the network, and looks for: a state that is not reset at an episode's start,
+that advances over padding, that depends on the rest of the batch, that differs between step and unroll, or whose nest
+has a wrong shape; and for an unroll that XLA cannot compile.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+
+from r2d2_burnin import environments, spaces
+from r2d2_burnin.command_line import fail, from_command_line
+from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, QLearningSettings
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The flags of the command line."""
+
+    environment: EnvironmentSettings = dataclasses.field(default_factory=EnvironmentSettings)
+    network: NetworkSettings = dataclasses.field(default_factory=NetworkSettings)
+    objective: str = "auto"
+    """regression, classification, q-learning, or auto: decides how many outputs the network gives."""
+    previous_action: bool = True
+    """In Q-learning, the network sees its previous action."""
+    previous_reward: bool = True
+    """In Q-learning, the network sees the previous reward."""
+    episodes: int = 4
+    """Episodes to act."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the checks; returns 0 if all pass, 1 if a fault was found."""
+    given = sys.argv[1:] if arguments is None else arguments
+    settings = from_command_line(Settings, "r2d2_burnin.check", __doc__ or "", given)
+    if settings.episodes < 1:
+        fail(f"episodes: got {settings.episodes}, expected at least 1")
+    from r2d2_burnin.network_factory import make_network
+    from r2d2_burnin.objectives import make_objective
+    from r2d2_burnin.testing import StateEquivalenceError, check_state_equivalence, record_episodes
+
+    try:
+        env = environments.make(settings.environment)
+        objective = spaces.choose_objective(settings.objective, env)
+        agent = QLearningSettings(previous_action=settings.previous_action, previous_reward=settings.previous_reward)
+        inputs = spaces.input_space(
+            env.observation_space, env.action_space, agent if objective == "q-learning" else None
+        )
+        actions = spaces.actions(env.action_space)
+        env.close()
+        network = make_network(settings.network, inputs, make_objective(objective, actions, agent), seed=0)
+    except ValueError as error:
+        fail(str(error))
+    episodes = record_episodes(network, settings.environment, count=settings.episodes, inputs=inputs)
+    try:
+        check_state_equivalence(network, episodes, inputs=inputs)
+    except StateEquivalenceError as error:
+        print(f"FAULTS\n{error}")
+        return 1
+    steps = sum(len(episode) for episode in episodes)
+    print(f"state equivalence holds: {len(episodes)} episodes of {settings.environment.env}, {steps} steps")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,72 @@
+"""Reading settings from the command line, with errors that name the setting and what would work."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn, TypeVar
+
+import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+Settings = TypeVar("Settings")
+
+_registry = ConstructorRegistry()
+
+
+@_registry.primitive_rule
+def _key_value_pairs(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[str, Any]] | None:
+    """Dictionaries are given as KEY=VALUE pairs."""
+    if info.type_origin is not dict:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs="*",
+        metavar="KEY=VALUE ...",
+        instance_from_str=parse_pairs,
+        is_instance=lambda value: isinstance(value, dict),
+        str_from_instance=lambda values: [f"{key}={value}" for key, value in values.items()],
+    )
+
+
+def from_command_line(settings: type[Settings], module: str, description: str, arguments: Sequence[str]) -> Settings:
+    """Build a settings dataclass from the command-line flags of `python -m <module>`.
+
+    A dataclass inside another is a group in `--help`; its flags have no prefix. Settings that refuse their values end
+    the program with their message.
+    """
+    try:
+        return tyro.cli(
+            settings,
+            args=arguments,
+            prog=f"python -m {module}",
+            description=description,
+            config=(tyro.conf.OmitArgPrefixes,),
+            registry=_registry,
+        )
+    except ValueError as error:
+        fail(str(error))
+
+
+def fail(message: str) -> NoReturn:
+    """End the program with an error message."""
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
+    """Read `KEY=VALUE` pairs; values are Python literals, and anything else is text.
+
+    Raises:
+        ValueError: for a pair without a key or an equals sign.
+    """
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not key.isidentifier() or not equals:
+            raise ValueError(f"env_kwargs: got {pair!r}, expected KEY=VALUE, for example length=80")
+        try:
+            values[key] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            values[key] = text
+    return values

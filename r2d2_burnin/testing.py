@@ -1,0 +1,256 @@
+"""State-equivalence checks that users run on their own network, in the manner of Gymnasium's `check_env`.
+
+In a test of your own:
+
+    network = make_my_network(inputs, gymnasium.spaces.Discrete(4))
+    episodes = record_episodes(network, "CartPole-v1", count=4, inputs=inputs)
+    check_state_equivalence(network, episodes, inputs=inputs)
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from r2d2_burnin import environments, spaces
+from r2d2_burnin.actor import Actor, ActorStep
+from r2d2_burnin.compiled import Compiled
+from r2d2_burnin.episodes import Episode
+from r2d2_burnin.inputs import InputSpace
+from r2d2_burnin.networks import RecurrentNetwork
+from r2d2_burnin.quiet_tensorflow import tf
+from r2d2_burnin.settings import EnvironmentSettings
+
+RELATIVE, ABSOLUTE = 1e-3, 1e-4
+"""Differences that float32 explains: of two orders of the same sums, over the steps of an episode."""
+
+LONGEST = 40
+"""Steps of an episode that are checked; faults of a state show in the first few."""
+
+
+class StateEquivalenceError(AssertionError):
+    """A network's recurrent state is not what replay needs it to be; the message names every fault found."""
+
+
+def check_state_equivalence(
+    network: RecurrentNetwork, episodes: Sequence[Episode | np.ndarray], *, inputs: InputSpace | None = None
+) -> None:
+    """Check that a network's state is the same however it is reached.
+
+    Args:
+        network: what is checked.
+        episodes: recorded ones, or arrays `[L, F]` of inputs. Recorded states and outputs are compared too, so record
+            with the parameters that the network still has.
+        inputs: the space of the network's inputs; by default the observation alone.
+
+    Raises:
+        StateEquivalenceError: naming every fault that was found.
+        ValueError: without any episode.
+    """
+    if not episodes:
+        raise ValueError("episodes: got none, expected at least one")
+    sequences = [_inputs_of(episode, inputs)[:LONGEST] for episode in episodes]
+    # A fault of the first group makes the checks of the second meaningless.
+    faults = list(_state_nest(network, sequences)) or list(_own_memory(network, sequences))
+    if not faults:
+        checks: list[Callable[[RecurrentNetwork, list[np.ndarray]], Iterator[str]]] = [
+            _batch_independence,
+            _step_against_unroll,
+            _chunks,
+            _padding,
+            _compilation,
+        ]
+        for check in checks:
+            faults += list(check(network, sequences))
+        faults += _recorded(network, [e for e in episodes if isinstance(e, Episode)], sequences)
+    if faults:
+        raise StateEquivalenceError("\n".join(faults))
+
+
+def record_episodes(
+    network: RecurrentNetwork,
+    env: str | EnvironmentSettings,
+    *,
+    count: int,
+    inputs: InputSpace | None = None,
+    num_envs: int = 2,
+    seed: int = 0,
+) -> list[Episode]:
+    """Record `count` whole episodes of a network that acts in an environment, choosing its largest output."""
+    settings = EnvironmentSettings(env) if isinstance(env, str) else env
+    vector = environments.make_vector(settings, num_envs)
+    choices = spaces.actions(vector.single_action_space)
+
+    def act(outputs: np.ndarray) -> np.ndarray:
+        return np.asarray(np.argmax(outputs, -1) % choices)
+
+    try:
+        actor = Actor(vector, ActorStep(network), act, seed=seed, inputs=inputs)
+        return list(itertools.islice(actor.episodes(), count))
+    finally:
+        vector.close()
+
+
+def _inputs_of(episode: Episode | np.ndarray, inputs: InputSpace | None) -> np.ndarray:
+    if isinstance(episode, np.ndarray):
+        return np.asarray(episode, np.float32)
+    return np.asarray(episode.observations, np.float32) if inputs is None else inputs.of_episode(episode)
+
+
+def _state_nest(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Iterator[str]:
+    """The state's nest: arrays with the batch as first axis, and the same ones after every step."""
+    expected = None
+    for batch in (1, 3):
+        x = np.repeat(sequences[0][None, :2], batch, 0)
+        state = network.initial_state(batch)
+        shapes = [tuple(leaf.shape) for leaf in tf.nest.flatten(state)]
+        wrong = [shape for shape in shapes if not shape or shape[0] != batch]
+        if wrong or not shapes:
+            yield (
+                f"state nest: initial_state({batch}) has arrays of shapes {shapes}, expected the batch ({batch}) as the"
+                " first axis of each"
+            )
+            return
+        without_batch = [shape[1:] for shape in shapes]
+        if expected not in (None, without_batch):
+            yield f"state nest: initial_state has arrays {expected} for one example and {without_batch} for {batch}"
+        expected = without_batch
+        reached = {"step": network.step(x[:, 0], state)[1], "unroll": network.unroll(x, state)[1]}
+        for name, after in reached.items():
+            try:
+                tf.nest.assert_same_structure(state, after)
+            except (TypeError, ValueError) as error:
+                yield f"state nest: {name} returns a state of another structure than initial_state's ({error})"
+                continue
+            got = [(tuple(leaf.shape), leaf.dtype) for leaf in map(tf.convert_to_tensor, tf.nest.flatten(after))]
+            like = [(tuple(leaf.shape), leaf.dtype) for leaf in map(tf.convert_to_tensor, tf.nest.flatten(state))]
+            if got != like:
+                yield f"state nest: {name} returns arrays {got}, expected those of initial_state, {like}"
+
+
+def _own_memory(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Iterator[str]:
+    """Nothing but the state that is passed in connects two calls."""
+    x = sequences[0][None]
+    before = network.initial_state(1)
+    first, last = network.unroll(x, before)
+    network.step(x[:, 0], last)
+    after = network.initial_state(1)
+    if difference := _difference(before, after):
+        yield (
+            f"reset: the state is not reset at an episode's start: initial_state differs by {difference:.3g} once the"
+            " network has processed an episode"
+        )
+        return
+    again, _ = network.unroll(x, before)
+    if difference := _difference(first, again):
+        yield (
+            f"repeat: the same steps from the same state give outputs that differ by {difference:.3g} the second time:"
+            " dropout or another random layer is left on, or the network keeps a state of its own between calls"
+        )
+
+
+def _batch_independence(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Iterator[str]:
+    """An example's outputs and state do not depend on who else is in the batch."""
+    x = sequences[0]
+    generator = np.random.default_rng(0)
+    others = [x + generator.normal(size=x.shape).astype(np.float32), np.zeros_like(x)]
+    alone = network.unroll(x[None], network.initial_state(1))
+    together = network.unroll(np.stack([x, *others]), network.initial_state(3))
+    if difference := _difference(alone, tf.nest.map_structure(lambda leaf: leaf[:1], together)):
+        yield (
+            f"batch: an example's outputs and state depend on the rest of its batch (they differ by {difference:.3g}):"
+            " batch normalisation in training mode, or a mean over the batch"
+        )
+
+
+def _step_against_unroll(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Iterator[str]:
+    """Step by step and at once are the same."""
+    for x in sequences:
+        whole, last = network.unroll(x[None], network.initial_state(1))
+        state, outputs = network.initial_state(1), []
+        for t in range(len(x)):
+            output, state = network.step(x[None, t], state)
+            outputs.append(output)
+        if difference := _difference((whole, last), (tf.stack(outputs, 1), state)):
+            yield f"step against unroll: step by step, {len(x)} steps differ by {difference:.3g} from their unroll"
+            return
+
+
+def _chunks(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Iterator[str]:
+    """An unroll in two parts with the state carried is the whole one."""
+    for x in sequences:
+        if len(x) < 2:
+            continue
+        half = len(x) // 2
+        whole = network.unroll(x[None], network.initial_state(1))
+        one, state = network.unroll(x[None, :half], network.initial_state(1))
+        two, last = network.unroll(x[None, half:], state)
+        if difference := _difference(whole, (tf.concat([one, two], 1), last)):
+            yield f"chunks: an unroll split after step {half} with its state carried differs by {difference:.3g}"
+            return
+
+
+def _padding(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Iterator[str]:
+    """The state passes through masked steps untouched, whatever stands there."""
+    x, pad = sequences[0], 3
+    for name, filling in (("zeros", 0.0), ("large numbers", 1e2)):
+        padding = np.full((pad, x.shape[1]), filling, np.float32)
+        padded = np.concatenate([padding, x, padding])[None]
+        mask = np.zeros(padded.shape[:2], bool)
+        mask[:, pad:-pad] = True
+        expected = network.unroll(x[None], network.initial_state(1))
+        outputs, last = network.unroll(padded, network.initial_state(1), mask)
+        if difference := _difference(expected, (outputs[:, pad:-pad], last)):
+            yield (
+                f"padding: the state advances over masked padding: {pad} masked steps of {name} before and after an"
+                f" episode change outputs or state by {difference:.3g}"
+            )
+            return
+
+
+def _compilation(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Iterator[str]:
+    """The learner compiles unrolls with XLA; the result has to be the same."""
+    x = sequences[0][None]
+    eager = network.unroll(x, network.initial_state(1))
+    try:
+        compiled = Compiled(lambda x, state: network.unroll(x, state))(x, network.initial_state(1))
+    except Exception as error:  # whatever a user's layers raise is the finding
+        yield f"compilation: XLA cannot compile unroll: {type(error).__name__}: {str(error).splitlines()[0]}"
+        return
+    if difference := _difference(eager, compiled):
+        yield f"compilation: unroll compiled by XLA differs by {difference:.3g} from the same one run eagerly"
+
+
+def _recorded(network: RecurrentNetwork, episodes: list[Episode], sequences: list[np.ndarray]) -> list[str]:
+    """What the actor recorded is what the network computes from the episode's first step."""
+    faults: dict[str, str] = {}
+    for episode, x in zip(episodes, sequences, strict=False):
+        start = tf.nest.map_structure(lambda leaf: leaf[:1], episode.states)
+        if difference := _difference(start, network.initial_state(1)):
+            faults["reset"] = (
+                f"reset: the state is not reset at an episode's start: the recorded state before its first step differs"
+                f" by {difference:.3g} from initial_state"
+            )
+            continue
+        outputs, _ = network.unroll(x[None], network.initial_state(1))
+        if difference := _difference(outputs, episode.outputs[None, : len(x)]):
+            faults["recorded"] = (
+                f"recorded: outputs recomputed from the episode's first step differ by {difference:.3g} from those the"
+                " actor recorded (were the parameters changed in between?)"
+            )
+    return list(faults.values())
+
+
+def _difference(a: Any, b: Any) -> float:
+    """Largest difference of two nests of arrays; 0.0 where float32 explains it, infinite where shapes differ."""
+    largest = 0.0
+    for x, y in zip(tf.nest.flatten(a), tf.nest.flatten(b), strict=True):
+        x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+        if x.shape != y.shape:
+            return np.inf
+        if not np.allclose(x, y, rtol=RELATIVE, atol=ABSOLUTE):
+            largest = max(largest, float(np.abs(x - y).max()))
+    return largest

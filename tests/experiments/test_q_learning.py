@@ -1,0 +1,145 @@
+"""The comparison with the R2D2 agent: on bit streams, on others' environments, with a user's network."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments import burnin_compare
+from r2d2_burnin.settings import TrainingSettings
+
+USER = "tests.r2d2_burnin.user_code"
+TINY = [
+    *("--sequence-length", "5", "--period", "3", "--updates", "20", "--units", "4", "--batch-size", "8"),
+    *(
+        "--num-envs",
+        "4",
+        "--initial-steps",
+        "60",
+        "--new-steps",
+        "30",
+        "--updates-between",
+        "10",
+        "--measure-every",
+        "10",
+    ),
+    *("--evaluation-episodes", "4", "--measured-fragments", "16", "--target-update-period", "5", "--seeds", "1"),
+]
+
+
+def run(out: Path, *more: str) -> int:
+    return burnin_compare.main([*TINY, "--out", str(out), *more])
+
+
+def read_summary(out: Path) -> dict[str, Any]:
+    return json.loads((out / "summary.json").read_text())
+
+
+def test_the_same_files_and_the_same_figures_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--env-kwargs", "length=12", "modulo=4", "--objective", "q-learning"]
+    flags += ["--strategies", "zero+4", "refreshed+4", "learned+4", "full"]
+    assert run(tmp_path / "a", *flags) == 0
+    printed = capsys.readouterr().out
+    assert "Whole-episode episode return, best first" in printed
+    assert "Return above random actions in the same episodes: " in printed
+    assert run(tmp_path / "b", *flags) == 0
+    contents = [read_summary(tmp_path / name) for name in "ab"]
+    for content in contents:
+        assert content["objective"] == "q-learning"
+        for entry in content["strategies"].values():
+            assert entry.pop("seconds")["mean"] > 0
+            assert entry["eval_error"] is None
+            assert entry["floor"] is None
+            assert 0 <= entry["episode_return"]["mean"] <= 12
+            assert entry["delta_q_first"]["mean"] >= 0
+    assert contents[0] == contents[1]
+    for name in ("learning_curves.png", "error_by_position.png", "delta_q.png", "report.html", "config.json"):
+        assert (tmp_path / "a" / name).stat().st_size > 0
+    with (tmp_path / "a" / "metrics.csv").open() as file:
+        metrics = {row["metric"] for row in csv.DictReader(file)}
+    assert {"episode_return", "random_return", "train_loss", "reward_at_step_11", "delta_q_last_exact"} <= metrics
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--env", "popgym:popgym-CountRecallEasy-v0"],  # MultiDiscrete observations
+        ["--env", "popgym:popgym-RepeatPreviousEasy-v0"],  # Discrete observations
+        ["--env", "popgym:popgym-PositionOnlyCartPoleEasy-v0"],  # episodes of very different lengths
+        ["--env", "minigrid:MiniGrid-MemoryS7-v0", "--wrappers", "minigrid.wrappers:ImgObsWrapper"],  # images
+    ],
+    ids=lambda flags: flags[1],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_environments_that_nobody_here_wrote(flags: list[str], tmp_path: Path) -> None:
+    assert run(tmp_path, *flags, "--strategies", "stored+4", "full") == 0
+    content = read_summary(tmp_path)
+    assert content["objective"] == "q-learning"  # chosen by itself
+    for entry in content["strategies"].values():
+        assert entry["episode_return"]["mean"] is not None
+    assert (tmp_path / "report.html").exists()
+
+
+def test_composite_spaces_with_a_network_of_the_users_in_worker_processes(tmp_path: Path) -> None:
+    flags = ["--env", f"{USER}:Test/Moody-v0", "--network", f"{USER}:make_network", "--vectorization", "async"]
+    assert run(tmp_path, *flags, "--num-envs", "2", "--evaluation-episodes", "2", "--strategies", "stored") == 0
+    again = tmp_path / "again"
+    assert run(again, *flags, "--num-envs", "2", "--evaluation-episodes", "2", "--strategies", "stored") == 0
+    one, other = (read_summary(out)["strategies"]["stored"]["train_loss"] for out in (tmp_path, again))
+    assert one == other  # the seed draws a user's parameters too
+
+
+def test_an_environment_that_breaks_ends_its_run_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One run after another in one process: only the first one's environments are among the good ones."""
+    flags = ["--env", f"{USER}:Test/BreaksLater-v0", "--env-kwargs", "good=20", "--workers", "1"]
+    assert run(tmp_path, *flags, "--strategies", "stored", "full") == 1
+    printed = capsys.readouterr().out
+    assert "full seed 0 failed: EnvironmentFault: env: " in printed
+    assert "BreaksLater-v0, episode 3, step " in printed
+    assert "RuntimeError: no power" in printed
+    entries = read_summary(tmp_path)["strategies"]
+    assert entries["stored"]["episode_return"]["mean"] >= 0
+    assert entries["full"]["episode_return"] is None
+
+
+def test_presets_give_what_the_command_line_does_not() -> None:
+    supervised = burnin_compare.read_settings([])
+    assert supervised.training == TrainingSettings(objective="regression")
+    small = burnin_compare.read_settings(["--env", "CartPole-v1", "--updates", "7"]).training
+    assert (small.objective, small.updates, small.replay.priority_exponent) == ("q-learning", 7, 0.9)
+    paper = burnin_compare.read_settings(["--env", "CartPole-v1", "--preset", "r2d2"])
+    replay = paper.training.replay
+    assert (replay.sequence_length, replay.period, paper.training.network.units) == (80, 40, 512)
+    assert paper.training.batch_size == 64
+    assert "stored+40" in paper.strategies
+    agent = paper.training.q_learning
+    assert (agent.n_step, agent.discount, agent.target_update_period) == (5, 0.997, 2500)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--env", "minigrid:MiniGrid-MemoryS7-v0"], "entry 'mission' MissionSpace"),
+        (["--discount", "1.5"], "discount: got 1.5, expected 0 to 1; the nearest is 1"),
+        (["--env", "CartPole-v1", "--objective", "classification"], "objective: got 'classification', but"),
+    ],
+)
+def test_bad_input_is_explained(
+    flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run(tmp_path / "out", *flags)
+    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.long
+def test_stored_states_solve_a_control_task(tmp_path: Path) -> None:
+    """Guessing a count modulo 4 for reward: all right in every episode's 80 steps."""
+    flags = ["--env-kwargs", "modulo=4", "--objective", "q-learning", "--preset", "guess", "--strategies", "stored"]
+    assert burnin_compare.main([*flags, "--seeds", "1", "--out", str(tmp_path)]) == 0
+    assert read_summary(tmp_path)["strategies"]["stored"]["episode_return"]["mean"] > 79

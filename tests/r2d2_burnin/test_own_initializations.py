@@ -1,0 +1,142 @@
+"""The two initializations beyond R2D2: states that the learner writes back, and a start state that is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from r2d2_burnin.learner import Learner
+from r2d2_burnin.networks import DenseRecurrentNetwork
+from r2d2_burnin.objectives import Regression
+from r2d2_burnin.quiet_tensorflow import tf
+from r2d2_burnin.replay import Replay
+from r2d2_burnin.settings import LearnerSettings, NetworkSettings
+from r2d2_burnin.start_state import start_state
+from tests.r2d2_burnin.common import KINDS, TOLERANCE, act_episodes, make_network, make_replay
+
+FROZEN = LearnerSettings(learning_rate=1e-12, final_learning_rate=1e-12)
+"""So small that float32 parameters stay what they are."""
+
+
+def replay_of(network: DenseRecurrentNetwork, name: str, lengths: tuple[int, ...] = (22, 9)) -> Replay:
+    replay = make_replay(name, sequence_length=7, period=3)
+    for length in lengths:
+        replay.add(act_episodes(network, 1, length=length, modulo=None)[0])
+    return replay
+
+
+def stored(replay: Replay, rows: np.ndarray) -> list[np.ndarray]:
+    return [np.asarray(leaf) for leaf in tf.nest.flatten(replay.batch(rows).start_state)]
+
+
+def run_to(network: DenseRecurrentNetwork, inputs: np.ndarray, state: Any) -> list[np.ndarray]:
+    """The state after all of `[T, F]`, step by step."""
+    for x in inputs:
+        _, state = network.step(x[None], state)
+    return [np.asarray(leaf[0]) for leaf in tf.nest.flatten(state)]
+
+
+@pytest.mark.parametrize("kind", KINDS[:3])
+@pytest.mark.parametrize("burn_in", [0, 2, 5])
+def test_replaying_a_fragment_recomputes_the_states_at_all_later_starts_that_it_covers(kind, burn_in: int) -> None:
+    old, new = make_network(*kind), DenseRecurrentNetwork(1, 1, NetworkSettings(5, *kind), seed=8)
+    episode = act_episodes(old, 1, length=22, modulo=None)[0]
+    replay = replay_of(old, f"refreshed+{burn_in}")
+    rows = replay.all_rows()
+    before = stored(replay, rows)
+    learner = Learner(new, Regression(2), FROZEN, updates=9, refresh_period=3)
+    replayed = 2  # starts at step 6
+    chosen = np.array([[replayed]])
+    replay.refresh(chosen, learner.update(replay.batch(chosen)).states, update=5)
+    after = stored(replay, rows)
+
+    first = max(6 - burn_in, 0)  # what the replayed fragment processes: up to 13
+    state = tf.nest.map_structure(lambda leaf: leaf[first : first + 1], episode.states)
+    if first == 0:
+        state = new.initial_state(1)
+    for row in rows:
+        processed = max(3 * row - burn_in, 0) if row <= 5 else None  # the first episode's six fragments
+        covered = row > replayed and processed is not None and processed <= 13
+        if covered:
+            expected = run_to(new, episode.observations[first:processed], state)
+            for a, b in zip(after, expected, strict=True):
+                np.testing.assert_allclose(a[row], b, rtol=1e-4, atol=1e-5)
+        else:
+            for a, b in zip(after, before, strict=True):
+                np.testing.assert_array_equal(a[row], b[row])
+        assert replay.staleness(np.array([row]), 5)[0] == (0 if covered else 5)
+    assert covered is False  # the other episode's fragments follow, and are left alone
+
+
+def test_with_unchanged_parameters_a_refresh_changes_nothing() -> None:
+    network = make_network("lstm", 2)
+    replay = replay_of(network, "refreshed+2")
+    rows = replay.all_rows()
+    before = stored(replay, rows)
+    learner = Learner(network, Regression(2), FROZEN, updates=9, refresh_period=3)
+    batches = rows[None].repeat(2, 0)
+    replay.refresh(batches, learner.update(replay.batch(batches)).states, update=0)
+    beyond_padding = ~replay.batch(rows).from_initial_state
+    for a, b in zip(stored(replay, rows), before, strict=True):
+        np.testing.assert_allclose(a[beyond_padding], b[beyond_padding], **TOLERANCE)
+
+
+def test_returning_states_changes_neither_losses_nor_gradients() -> None:
+    network = make_network("lstm", 1)
+    batch = replay_of(network, "stored+5").batch(np.arange(6))
+    plain, refreshing = (
+        Learner(network, Regression(2), FROZEN, updates=9, refresh_period=period) for period in (None, 3)
+    )
+    a, b = plain.gradients(batch), refreshing.gradients(batch)
+    assert float(a.loss) == pytest.approx(float(b.loss), rel=1e-5)
+    for x, y in zip(a.gradients, b.gradients, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS[:3])
+@pytest.mark.parametrize("name", ["learned", "learned+4"])
+def test_the_learned_states_gradient_goes_through_burn_in_and_the_parameters_does_not(kind, name: str) -> None:
+    network = make_network(*kind)
+    replay = replay_of(network, name)
+    batch = replay.batch(replay.all_rows())
+    assert batch.from_initial_state.any()
+    assert not batch.from_initial_state.all()
+    learner = Learner(network, Regression(2), FROZEN, updates=9, learns_state=True)
+    found = learner.gradients(batch)
+    count = len(network.trainable_variables)
+    of_learned = found.gradients[count:]
+    for leaf, gradient in enumerate(of_learned):
+        for unit in (0, 4):
+            losses = []
+            for change in (-1e-2, 1e-2):
+                moved = [np.array(value) for value in tf.nest.flatten(learner.learned_state)]
+                moved[leaf][0, unit] += change
+                state = start_state(network, batch, tf.nest.pack_sequence_as(learner.learned_state, moved))
+                losses.append(float(loss_from(learner, batch, state)))
+            expected = (losses[1] - losses[0]) / 2e-2
+            assert float(gradient[0, unit]) == pytest.approx(expected, rel=0.05, abs=2e-3)
+
+    with tf.GradientTape() as tape:
+        loss = loss_from(learner, batch, start_state(network, batch, learner.learned_state))
+    for a, b in zip(found.gradients[:count], tape.gradient(loss, network.trainable_variables), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+def loss_from(learner: Learner, batch: Any, state: Any) -> Any:
+    outputs, _ = learner.network.unroll(batch.observations, state)
+    losses = tf.square(outputs[..., 0] - batch.labels["target"])
+    return tf.reduce_sum(tf.where(batch.mask, losses, 0.0)) / tf.reduce_sum(tf.cast(batch.mask, tf.float32))
+
+
+def test_an_update_moves_the_learned_state_and_a_reset_takes_it_back() -> None:
+    network = DenseRecurrentNetwork(1, 1, NetworkSettings(4), seed=0)
+    replay = replay_of(network, "learned+2")
+    learner = Learner(network, Regression(2), LearnerSettings(), updates=9, learns_state=True)
+    assert all((leaf == 0).all() for leaf in tf.nest.flatten(learner.learned_state))
+    learner.update(replay.batch(replay.all_rows()[None]))
+    assert all((leaf != 0).all() for leaf in tf.nest.flatten(learner.learned_state))
+    learner.reset()
+    assert all((leaf == 0).all() for leaf in tf.nest.flatten(learner.learned_state))
+    assert Learner(network, Regression(2), LearnerSettings(), updates=9).learned_state == ()

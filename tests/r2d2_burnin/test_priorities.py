@@ -1,0 +1,82 @@
+"""Priorities: the sum tree against plain sums, and sampling against its probabilities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from r2d2_burnin.priorities import SumTree, importance_weights
+from tests.r2d2_burnin.common import make_replay
+from tests.r2d2_burnin.test_state_equivalence import numbered_episode
+
+
+@given(st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90)), max_size=10), st.integers(0, 1000))
+def test_the_tree_holds_what_was_set_through_growth_and_dropping(steps: list[tuple[int, int]], seed: int) -> None:
+    tree, expected, first = SumTree(), np.zeros(0), 0
+    generator = np.random.default_rng(seed)
+    for add, drop in steps:
+        new = generator.random(add)
+        tree.append(new)
+        expected = np.concatenate([expected, new])
+        drop = min(drop, len(expected) - first)
+        tree.drop(drop)
+        first += drop
+        live = np.arange(first, len(expected))
+        if len(live):
+            changed = generator.choice(live, 5)
+            values = generator.random(5)
+            tree.set(changed, values)
+            expected[changed] = values
+            drawn = tree.sample(generator, (3, 20))
+            assert drawn.min() >= first
+            assert drawn.max() < len(expected)
+        np.testing.assert_array_equal(tree.get(live), expected[live])
+        assert tree.total == pytest.approx(expected[live].sum(), abs=1e-9)
+
+
+def test_rows_are_drawn_as_often_as_their_share_says() -> None:
+    tree = SumTree()
+    tree.append(np.zeros(70))
+    tree.drop(70)  # row numbers that do not begin at a leaf
+    priorities = np.array([1.0, 0.0, 2.0, 5.0, 0.0, 2.0])
+    tree.append(priorities)
+    drawn = tree.sample(np.random.default_rng(0), (100, 1000)) - 70
+    shares = np.bincount(drawn.ravel(), minlength=6) / drawn.size
+    np.testing.assert_allclose(shares, priorities / 10, atol=0.005)
+    assert shares[1] == shares[4] == 0
+
+
+def test_importance_weights_by_hand() -> None:
+    # N = 4, P = 1/2 and 1/8: 1 / (N P) = 1/2 and 2; to the power 1/2, over the largest: 1/2 and 1.
+    found = importance_weights(np.array([[4.0, 1.0]]), 8.0, 4, 0.5)
+    np.testing.assert_allclose(found, [[0.5, 1.0]], rtol=1e-6)
+
+
+def test_replay_draws_by_priority_to_its_power_and_weighs_it_back() -> None:
+    replay = make_replay("stored", sequence_length=4, period=4, priority_exponent=0.5, importance_exponent=1.0)
+    rows = np.concatenate([replay.add(numbered_episode(number, 4)) for number in range(4)])
+    replay.set_priorities(rows, np.array([1.0, 4.0, 9.0, 16.0]))
+    drawn = replay.sample(np.random.default_rng(0), 100, 1000)
+    shares = np.bincount((drawn - rows[0]).ravel(), minlength=4) / drawn.size
+    np.testing.assert_allclose(shares, np.array([1, 2, 3, 4]) / 10, atol=0.005)
+    np.testing.assert_allclose(replay.batch(rows).weights, [1, 1 / 2, 1 / 3, 1 / 4], rtol=1e-6)
+
+
+def test_a_fragment_without_error_stays_and_forgotten_ones_are_never_drawn() -> None:
+    replay = make_replay("stored", sequence_length=4, period=4, capacity=12, priority_exponent=0.9)
+    rows = [replay.add(numbered_episode(number, 4)) for number in range(3)]
+    replay.set_priorities(np.concatenate(rows), np.zeros(3))
+    assert set(replay.sample(np.random.default_rng(0), 500).tolist()) == set(np.concatenate(rows).tolist())
+    newest = replay.add(numbered_episode(3, 4))
+    drawn = set(replay.sample(np.random.default_rng(0), 50_000).tolist())
+    assert newest[0] in drawn
+    assert rows[0][0] not in drawn
+
+
+def test_uniform_replay_has_no_priorities() -> None:
+    replay = make_replay("stored")
+    rows = replay.add(numbered_episode(0, 20))
+    replay.set_priorities(rows, np.zeros(len(rows)))
+    assert replay.batch(rows).weights.tolist() == [1.0] * len(rows)

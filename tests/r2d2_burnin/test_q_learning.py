@@ -1,0 +1,193 @@
+"""R2D2's formulas with numbers worked by hand, and the whole loss against a plain loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from r2d2_burnin import q_learning
+from r2d2_burnin.initialization import parse
+from r2d2_burnin.learner import Learner
+from r2d2_burnin.networks import DenseRecurrentNetwork
+from r2d2_burnin.objectives import EpsilonGreedy, QLearning
+from r2d2_burnin.quiet_tensorflow import tf
+from r2d2_burnin.replay import Replay
+from r2d2_burnin.settings import LearnerSettings, NetworkSettings, QLearningSettings, ReplaySettings
+from tests.r2d2_burnin import reference
+from tests.r2d2_burnin.common import make_episode
+
+finite = st.floats(-1e4, 1e4, width=32)
+
+
+def test_value_rescaling_by_hand() -> None:
+    # sqrt(3 + 1) - 1 = 1, plus 1e-3 of 3; sqrt(99 + 1) - 1 = 9, plus 1e-3 of 99; odd.
+    found = q_learning.rescale_value(tf.constant([0.0, 3.0, 99.0, -3.0]))
+    np.testing.assert_allclose(found, [0.0, 1.003, 9.099, -1.003], rtol=1e-6)
+    np.testing.assert_allclose(q_learning.restore_value(found), [0.0, 3.0, 99.0, -3.0], rtol=1e-5)
+
+
+@given(st.lists(finite, min_size=1, max_size=20))
+def test_restoring_inverts_rescaling(values: list[float]) -> None:
+    x = tf.constant(values)
+    np.testing.assert_allclose(q_learning.restore_value(q_learning.rescale_value(x)), values, rtol=2e-4, atol=1e-5)
+    np.testing.assert_allclose(q_learning.rescale_value(q_learning.restore_value(x)), values, rtol=2e-4, atol=1e-5)
+
+
+def test_n_step_returns_by_hand() -> None:
+    rewards = np.array([1.0, 2.0, 4.0, 8.0])
+    found = q_learning.n_step_returns(rewards, terminated=True, n=2, discount=0.5)
+    assert found.returns.tolist() == [2.0, 4.0, 8.0, 8.0]  # 1 + 2/2, 2 + 4/2, 4 + 8/2, and 8 alone
+    assert found.discounts.tolist() == [0.25, 0.25, 0.0, 0.0]  # the last two reach the end, after which nothing comes
+    assert found.offsets.tolist() == [2, 2, 2, 1]
+    found = q_learning.n_step_returns(rewards, terminated=False, n=2, discount=0.5)
+    assert found.returns.tolist() == [2.0, 4.0, 8.0, 8.0]
+    assert found.discounts.tolist() == [0.25, 0.25, 0.25, 0.5]  # a truncated episode goes on unseen
+    found = q_learning.n_step_returns(np.array([3.0]), terminated=True, n=5, discount=0.9)
+    assert (found.returns.tolist(), found.discounts.tolist(), found.offsets.tolist()) == ([3.0], [0.0], [1])
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=15), st.integers(1, 7), st.floats(0, 1), st.booleans())
+def test_n_step_returns_equal_a_plain_loop(rewards: list[float], n: int, discount: float, terminated: bool) -> None:
+    found = q_learning.n_step_returns(np.array(rewards), terminated=terminated, n=n, discount=discount)
+    for t in range(len(rewards)):
+        ahead = rewards[t : t + n]
+        assert found.returns[t] == pytest.approx(sum(discount**i * r for i, r in enumerate(ahead)), abs=1e-4)
+        over = terminated and t + len(ahead) == len(rewards)
+        assert found.discounts[t] == pytest.approx(0.0 if over else discount ** len(ahead), abs=1e-6)
+        assert found.offsets[t] == len(ahead)
+
+
+def test_double_q_takes_the_online_networks_choice_at_the_target_networks_value() -> None:
+    online = tf.constant([[[1.0, 3.0, 2.0], [5.0, 0.0, 0.0]]])
+    target = tf.constant([[[9.0, 4.0, 7.0], [-1.0, 8.0, 8.0]]])
+    assert q_learning.double_q_values(online, target).numpy().tolist() == [[4.0, -1.0]]
+
+
+def test_n_step_targets_by_hand() -> None:
+    returns, discounts, values = tf.constant([1.0, 2.0]), tf.constant([0.5, 0.0]), tf.constant([4.0, 7.0])
+    plain = q_learning.n_step_targets(returns, discounts, values, rescaled=False)
+    assert plain.numpy().tolist() == [3.0, 2.0]
+    # h^-1(1.003) = 3: h(1 + 0.5 * 3) = sqrt(3.5) - 1 + 0.0025; without bootstrap h(2) = sqrt(3) - 1 + 0.002.
+    rescaled = q_learning.n_step_targets(returns, discounts, tf.constant([1.003, 7.0]), rescaled=True)
+    np.testing.assert_allclose(rescaled, [np.sqrt(3.5) - 1 + 0.0025, np.sqrt(3) - 1 + 0.002], rtol=1e-5)
+
+
+def test_fragment_priorities_by_hand_and_without_padding() -> None:
+    errors = tf.constant([[1.0, -3.0, 2.0], [4.0, 100.0, 100.0]])
+    mask = tf.constant([[True, True, True], [True, False, False]])
+    found = q_learning.fragment_priorities(errors, mask, eta=0.9)
+    np.testing.assert_allclose(found, [0.9 * 3 + 0.1 * 2, 4.0], rtol=1e-6)
+
+
+def test_epsilon_ladder_by_hand() -> None:
+    np.testing.assert_allclose(q_learning.epsilon_ladder(3, epsilon=0.4, alpha=7.0), [0.4, 0.4**4.5, 0.4**8])
+    assert q_learning.epsilon_ladder(1, epsilon=0.4, alpha=7.0).tolist() == [0.4]
+
+
+def test_dueling_by_hand() -> None:
+    found = q_learning.dueling_q_values(tf.constant([[2.0]]), tf.constant([[1.0, 2.0, 6.0]]))
+    assert found.numpy().tolist() == [[0.0, 1.0, 5.0]]
+
+
+def test_epsilon_greedy_explores_as_often_as_it_should() -> None:
+    objective = QLearning(4, QLearningSettings())
+    act = EpsilonGreedy(objective, 4, np.array([0.0, 0.4, 1.0]), seed=0)
+    outputs = np.tile(np.array([0.0, 0.0, 1.0, 0.0], np.float32), (3, 1))
+    others = np.mean([act(outputs) != 2 for _ in range(4000)], axis=0)  # a random action is the best one in 1 of 4
+    np.testing.assert_allclose(others, [0.0, 0.3, 0.75], atol=0.03)
+
+
+@pytest.mark.parametrize("name", ["zero", "stored+2", "full"])
+@pytest.mark.parametrize("terminated", [True, False])
+@pytest.mark.parametrize("rescaled", [True, False])
+def test_the_whole_loss_equals_a_plain_loop_over_whole_episodes(name: str, terminated: bool, rescaled: bool) -> None:
+    """Two networks unrolled in NumPy: each from its own burn-in, targets as the paper writes them, no padding."""
+    settings = QLearningSettings(discount=0.9, n_step=3, value_rescaling=rescaled)
+    objective = QLearning(2, settings)
+    online, target = (DenseRecurrentNetwork(1, 2, NetworkSettings(4), seed=seed) for seed in (1, 2))
+    replay = Replay(ReplaySettings(5, 3, 1000, priority_exponent=0.9), parse(name), objective)
+    episodes = [make_episode(online, length, terminated, seed=length) for length in (1, 4, 12, 13)]
+    for episode in episodes:
+        replay.add(episode)
+    batch = replay.batch(replay.all_rows())
+    learner = Learner(online, objective, LearnerSettings(), updates=1, target_network=target)
+    for variable, other in zip(target.trainable_variables, online.trainable_variables, strict=True):
+        variable.assign(0.7 * other + 0.1)
+
+    losses, priorities = [], []
+    for episode in episodes:
+        length = len(episode)
+        seen = np.concatenate([episode.observations, episode.final_observation[None]])
+        for start in range(0, max(length - 5, 0) + 3, 3):
+            first = {"zero": start, "stored+2": max(start - 2, 0), "full": 0}[name]
+            q = {}
+            for network in (online, target):
+                state = None
+                if name == "stored+2":
+                    state = [tuple(part[first].astype(np.float64) for part in layer) for layer in episode.states]
+                outputs, _ = reference.unroll(network, seen[first:], state)
+                q[network is online] = outputs[start - first :]
+            errors = []
+            for t in range(start, min(start + 5, length)):
+                m = min(3, length - t)
+                value = sum(0.9**i * episode.rewards[t + i] for i in range(m))
+                if not (terminated and t + m == length):
+                    best = np.argmax(q[True][t + m - start])
+                    bootstrap = q[False][t + m - start][best]
+                    value += 0.9**m * (inverse_h(bootstrap) if rescaled else bootstrap)
+                errors.append(q[True][t - start][episode.actions[t]] - (h(value) if rescaled else value))
+            losses += [0.5 * error**2 for error in errors]
+            priorities.append(0.9 * np.max(np.abs(errors)) + 0.1 * np.mean(np.abs(errors)))
+    assert float(learner.loss(batch)) == pytest.approx(np.mean(losses), rel=2e-3)
+    np.testing.assert_allclose(learner.priorities(batch), priorities, rtol=2e-3, atol=1e-4)
+
+
+def h(x: float) -> float:
+    return float(np.sign(x) * (np.sqrt(abs(x) + 1) - 1) + 1e-3 * x)
+
+
+def inverse_h(x: float) -> float:
+    root = np.sqrt(1 + 4e-3 * (abs(x) + 1 + 1e-3))
+    return float(np.sign(x) * (((root - 1) / 2e-3) ** 2 - 1))
+
+
+def test_the_target_network_is_copied_every_period_and_not_in_between() -> None:
+    objective = QLearning(2, QLearningSettings())
+    online, target = (DenseRecurrentNetwork(1, 2, NetworkSettings(4), seed=seed, dueling=True) for seed in (1, 2))
+    replay = Replay(ReplaySettings(5, 3, 1000), parse("stored"), objective)
+    replay.add(make_episode(online, 12, True, seed=0))
+    learner = Learner(online, objective, LearnerSettings(), updates=9, target_network=target, target_update_period=3)
+    begun = parameters(online)
+    assert_same(parameters(target), begun)  # copied at the start
+    generator = np.random.default_rng(0)
+    learner.update(replay.batch(replay.sample(generator, 2, 4)))
+    assert_same(parameters(target), begun)
+    learner.update(replay.batch(replay.sample(generator, 1, 4)))
+    after_three = parameters(online)
+    assert_same(parameters(target), after_three)
+    learner.update(replay.batch(replay.sample(generator, 2, 4)))
+    assert_same(parameters(target), after_three)
+    assert any((a != b).any() for a, b in zip(parameters(online), after_three, strict=True))
+
+
+def parameters(network: DenseRecurrentNetwork) -> list[np.ndarray]:
+    return [variable.numpy() for variable in network.trainable_variables]
+
+
+def assert_same(a: list[np.ndarray], b: list[np.ndarray]) -> None:
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_importance_weights_scale_each_fragments_loss() -> None:
+    objective = QLearning(2, QLearningSettings())
+    network = DenseRecurrentNetwork(1, 2, NetworkSettings(4), seed=1)
+    replay = Replay(ReplaySettings(5, 5, 1000), parse("zero"), objective)
+    replay.add(make_episode(network, 10, True, seed=0))
+    learner = Learner(network, objective, LearnerSettings(), updates=1, target_network=network)
+    batch = replay.batch(replay.all_rows())
+    each = [float(learner.loss(replay.batch(replay.all_rows()[i : i + 1]))) for i in range(2)]
+    weighted = float(learner.loss(batch._replace(weights=np.array([1.0, 0.25], np.float32))))
+    assert weighted == pytest.approx((each[0] + 0.25 * each[1]) / 2, rel=1e-4)
