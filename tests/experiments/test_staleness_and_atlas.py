@@ -1,0 +1,106 @@
+"""The staleness experiment and the atlas as their users meet them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import atlas, staleness
+
+TINY = {
+    "sequence-length": 5,
+    "period": 3,
+    "updates": 40,
+    "units": 4,
+    "batch-size": 8,
+    "num-envs": 8,
+    "initial-steps": 96,
+    "updates-between": 5,
+    "measure-every": 5,
+    "evaluation-episodes": 8,
+}
+
+
+def test_staleness(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = [part for name, value in TINY.items() for part in (f"--{name}", str(value))]
+    flags += ["--env-kwargs", "length=12", "--replay-capacity", "600", "--seeds", "2", "--out", str(tmp_path)]
+    flags += ["--learning-rates", "0.001", "0.1", "--replay-ratios", "2", "--strategies", "stored", "refreshed"]
+    assert staleness.main(flags) == 0
+    printed = capsys.readouterr().out
+    assert "ΔQ from the youngest to the oldest states at learning rate 0.1, replay ratio 2: stored " in printed
+    cases = {
+        (c["strategy"], c["learning_rate"]): c for c in json.loads((tmp_path / "summary.json").read_text())["cases"]
+    }
+    assert set(cases) == {(name, rate) for name in ("stored", "refreshed") for rate in (0.001, 0.1)}
+    for case in cases.values():
+        for one in case["runs"].values():
+            assert one["age"] == sorted(one["age"])
+            assert 0 < one["oldest"] <= 40
+            assert sum(one["fragments"]) == 5 * staleness.FRAGMENTS  # after 20, 25, .., 40 updates
+    # A larger step size moves the parameters further from those that computed the states.
+    errors = [cases["stored", rate]["runs"]["0"]["state_error"][-1] for rate in (0.001, 0.1)]
+    assert errors[1] > 3 * errors[0]
+    assert (tmp_path / "staleness.png").stat().st_size > 0
+    assert staleness.main(flags) == 0
+    assert "8 finished runs found" in capsys.readouterr().out
+
+
+def test_ages_are_binned_from_the_youngest_on() -> None:
+    edges = staleness.age_edges(300, 40)
+    assert edges.tolist() == [0, 1, 41, 82, 164, 328]
+    assert (np.diff(edges) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--strategies", "zero"], "strategies: got 'zero', expected those that store states"),
+        (["--learning-rates", "-1"], "learning_rates: got (-1.0,), expected numbers above 0"),
+    ],
+)
+def test_staleness_explains_bad_input(flags: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        staleness.main(flags)
+    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_atlas_resumes_and_writes_one_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = [f"{name}={value}" for name, value in {**TINY, "new-steps": 48, "target-update-period": 10}.items()]
+    base = ["--tasks", "count", "count-for-reward", "--strategies", "zero", "refreshed", "learned+2", "full"]
+    base += ["--flags", *flags, "--out", str(tmp_path)]
+    assert atlas.main([*base, "--seeds", "1"]) == 0
+    printed = capsys.readouterr().out
+    for title in ("Outcome over whole fresh episodes", "Error floor", "Milliseconds of an update", "Memory of replay"):
+        assert title in printed
+    tasks = json.loads((tmp_path / "summary.json").read_text())["tasks"]
+    assert tasks["count"]["strategies"]["zero"]["floor"] > 0
+    assert tasks["count"]["strategies"]["refreshed"]["floor"] == 0
+    assert tasks["count-for-reward"]["objective"] == "q-learning"
+    assert (
+        tasks["count"]["strategies"]["refreshed"]["replay_bytes"]["mean"]
+        > (tasks["count"]["strategies"]["zero"]["replay_bytes"]["mean"])
+    )
+    with (tmp_path / "metrics.csv").open() as file:
+        assert {row["task"] for row in csv.DictReader(file)} == {"count", "count-for-reward"}
+    for name in ("atlas.png", "report.html", "count/report.html", "count-for-reward/summary.json"):
+        assert (tmp_path / name).stat().st_size > 0
+    assert atlas.main([*base, "--seeds", "2"]) == 0  # a seed more: only its cells are run
+    assert "8 finished runs found" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--tasks", "counting"], "tasks: got 'counting', expected some of count, window-count"),
+        (["--flags", "updates"], "flags: got 'updates', expected NAME=VALUE"),
+        (["--strategies", "zero", "zero"], "strategies: got zero zero, expected at least one, each once"),
+    ],
+)
+def test_atlas_explains_bad_input(flags: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        atlas.main(flags)
+    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
