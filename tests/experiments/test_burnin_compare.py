@@ -140,7 +140,7 @@ def test_the_finding_on_count(tmp_path: Path) -> None:
     assert strategies["zero+20"]["train_loss"]["mean"] >= strategies["zero+20"]["floor"]
     for name in ("stored", "stored+20", "full"):
         assert max(strategies[name]["eval_error"]["per_seed"]) < 1.0
-    assert "LEAK" not in (tmp_path / "report.html").read_text()
+    assert "LEAK:" not in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.long
@@ -151,4 +151,4 @@ def test_the_finding_on_window_count(tmp_path: Path) -> None:
     strategies = read_summary(tmp_path)["strategies"]
     assert strategies["zero+20"]["eval_error"]["mean"] <= strategies["stored"]["eval_error"]["mean"]
     assert strategies["zero"]["eval_error"]["mean"] > 2.0
-    assert "LEAK" not in (tmp_path / "report.html").read_text()
+    assert "LEAK:" not in (tmp_path / "report.html").read_text()
