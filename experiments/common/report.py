@@ -21,10 +21,11 @@ _PAGE = Template("""<!doctype html>
 <style>
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-table { border-collapse: collapse; font-size: .82rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; font-size: .78rem; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap; }
-th { border-bottom: 2px solid #1a1a1a; white-space: normal; vertical-align: bottom; }
+th, td { padding: .3rem .5rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
+td:first-child { white-space: nowrap; }
+th { border-bottom: 2px solid #1a1a1a; vertical-align: bottom; }
 img { max-width: 100%; } figure { margin: 1rem 0 2rem; } figcaption { font-size: .9rem; color: #444; }
 .alarm { border: 3px solid #b00020; padding: .6rem 1rem; font-weight: bold; color: #b00020; }
 pre { background: #f4f4f4; padding: .6rem; white-space: pre-wrap; font-size: .8rem; }
