@@ -114,6 +114,8 @@ class QLearningSettings:
     """Exploration of actor i of N: epsilon^(1 + alpha i / (N - 1))."""
     alpha: float = 7.0
     """How much less the last actor explores than the first."""
+    evaluation_epsilon: float = 0.0
+    """Random actions in an evaluation; a few (0.05) free greedy policies that walk in circles."""
     previous_action: bool = True
     """The network sees its previous action. On a guessing task it can read the target from its own last guess, which
     hides what an initialization costs: compare with --no-previous-action --no-previous-reward there."""
@@ -121,7 +123,7 @@ class QLearningSettings:
     """The network sees the previous reward; see --previous-action."""
 
     def __post_init__(self) -> None:
-        for name in ("discount", "epsilon"):
+        for name in ("discount", "epsilon", "evaluation_epsilon"):
             _check_share(self, name)
         _check_least(self, "n_step", 1)
         _check_least(self, "target_update_period", 1)

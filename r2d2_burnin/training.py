@@ -138,7 +138,7 @@ class Trainer:
         if evaluation is not None:
             measurements += self._final_measurements(evaluation, initialization, learner, update)
         if isinstance(self.objective, QLearning):
-            chance = self._evaluate(evaluation_env, evaluation_seed, np.ones(settings.evaluation_episodes))
+            chance = self._evaluate(evaluation_env, evaluation_seed, epsilon=1.0)
             measurements.append(Measurement(update, "random_return", chance.episode_return))
         update_seconds = float(np.median(seconds[1:] or seconds))  # the first call may compile
         return TrainingResult(measurements, 0.0, update_seconds, replay.nbytes, batch_bytes)
@@ -200,11 +200,12 @@ class Trainer:
         for chunk in np.resize(rows, (-(-len(rows) // size), size)):  # whole chunks: one program to compile
             replay.set_priorities(chunk, learner.priorities(replay.batch(chunk)))
 
-    def _evaluate(self, env: VectorEnv[Any, Any, Any], seed: int, epsilons: np.ndarray | None = None) -> Evaluation:
-        """Evaluate without exploration, or with the given epsilons `[N]` (all 1: actions at random)."""
-        act = self.objective.act
-        if epsilons is not None:
-            act = EpsilonGreedy(self.objective, self.actions, epsilons, seed=seed)
+    def _evaluate(self, env: VectorEnv[Any, Any, Any], seed: int, epsilon: float | None = None) -> Evaluation:
+        """Evaluate with the settings' epsilon, or with another one (1: actions at random)."""
+        epsilon = self.settings.q_learning.evaluation_epsilon if epsilon is None else epsilon
+        act: Act = self.objective.act
+        if isinstance(self.objective, QLearning) and epsilon > 0:
+            act = EpsilonGreedy(self.objective, self.actions, np.full(env.num_envs, epsilon), seed=seed)
         longest = self.settings.replay.replay_capacity
         actor = Actor(env, self.actor_step, act, seed=seed, inputs=self.inputs, longest=longest)
         return evaluate(actor, None if isinstance(self.objective, QLearning) else self.objective.error)

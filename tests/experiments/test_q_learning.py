@@ -64,6 +64,14 @@ def test_the_same_files_and_the_same_figures_twice(tmp_path: Path, capsys: pytes
     assert {"episode_return", "random_return", "train_loss", "reward_at_step_11", "delta_q_last_exact"} <= metrics
 
 
+def test_an_evaluation_of_random_actions_alone_earns_what_random_actions_earn(tmp_path: Path) -> None:
+    flags = ["--env-kwargs", "length=12", "modulo=4", "--objective", "q-learning", "--strategies", "stored"]
+    assert run(tmp_path, *flags, "--evaluation-epsilon", "1") == 0
+    with (tmp_path / "metrics.csv").open() as file:
+        values = {row["metric"]: row["value"] for row in csv.DictReader(file)}
+    assert values["episode_return"] == values["random_return"]
+
+
 @pytest.mark.parametrize(
     "flags",
     [
