@@ -22,7 +22,7 @@ import numpy as np
 from experiments.common import advice_plots, report
 from experiments.common.advice import Task, advise_seed
 from experiments.common.engine import Job
-from experiments.common.presets import PRESET_NAMES, read_with_preset
+from experiments.common.presets import read_with_preset
 from experiments.common.results import versions, write_json
 from experiments.common.runs import RunSettings, default_directory, finish, open_directory
 from r2d2_burnin.command_line import fail
@@ -59,8 +59,6 @@ class Settings:
             raise ValueError(f"tolerance: got {self.tolerance}, expected a number above 0, for example 0.05")
         if self.longest is not None and self.longest < 0:
             raise ValueError(f"longest: got {self.longest}, expected at least 0 steps")
-        if self.preset not in PRESET_NAMES:
-            raise ValueError(f"preset: got {self.preset!r}, expected one of {', '.join(PRESET_NAMES)}")
         parse(self.trained_with)
         for name in ("checkpoint", "stored_checkpoint"):
             path = getattr(self, name)

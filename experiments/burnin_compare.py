@@ -24,7 +24,7 @@ import tyro
 from experiments.common import comparison_plots, report
 from experiments.common.comparison import Comparison, content_of, error_floor, result_of, summary
 from experiments.common.engine import Job, Report
-from experiments.common.presets import PRESET_NAMES, read_with_preset
+from experiments.common.presets import read_with_preset
 from experiments.common.results import versions, write_csv, write_json
 from experiments.common.runs import RunSettings, default_directory, finish, open_directory
 from experiments.common.trainers import trainer_for
@@ -56,8 +56,6 @@ class Settings:
     """A rough answer in half a minute, for what is not set otherwise: fewer updates, 1 seed."""
 
     def __post_init__(self) -> None:
-        if self.preset not in PRESET_NAMES:
-            raise ValueError(f"preset: got {self.preset!r}, expected one of {', '.join(PRESET_NAMES)}")
         if not self.strategies:
             raise ValueError("strategies: got none, expected at least one, for example zero stored full")
         for name in self.strategies:

@@ -21,7 +21,7 @@ from scipy import stats
 
 from experiments.common import report, staleness_plots
 from experiments.common.engine import Job, Report
-from experiments.common.presets import PRESET_NAMES, read_with_preset
+from experiments.common.presets import read_with_preset
 from experiments.common.results import versions, write_csv, write_json
 from experiments.common.runs import RunSettings, default_directory, finish, open_directory
 from experiments.common.statistics import Estimate, estimate
@@ -62,8 +62,6 @@ class Settings:
                 raise ValueError(
                     f"strategies: got {name!r}, expected those that store states: stored, refreshed, .. +K"
                 )
-        if self.preset not in PRESET_NAMES:
-            raise ValueError(f"preset: got {self.preset!r}, expected one of {', '.join(PRESET_NAMES)}")
 
 
 @dataclasses.dataclass(frozen=True)

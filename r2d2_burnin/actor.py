@@ -13,7 +13,7 @@ from r2d2_burnin.compiled import Compiled
 from r2d2_burnin.environment_guard import EnvironmentFault, check_numbers
 from r2d2_burnin.episodes import Episode
 from r2d2_burnin.inputs import InputSpace
-from r2d2_burnin.networks import RecurrentNetwork
+from r2d2_burnin.networks import RecurrentNetwork, where
 from r2d2_burnin.quiet_tensorflow import tf
 
 Act = Callable[[np.ndarray], np.ndarray]
@@ -33,11 +33,7 @@ class ActorStep:
 
     def _one_step(self, inputs: Any, state: Any, starts: Any) -> tuple[Any, Any, Any]:
         initial = self.network.initial_state(inputs.shape[0])
-        before = tf.nest.map_structure(
-            lambda zero, carried: tf.where(tf.reshape(starts, [-1] + [1] * (len(zero.shape) - 1)), zero, carried),
-            initial,
-            state,
-        )
+        before = where(starts, initial, state)
         outputs, after = self.network.step(inputs, before)
         return outputs, before, after
 

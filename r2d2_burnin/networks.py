@@ -187,6 +187,13 @@ class DenseRecurrentNetwork:
         return bias
 
 
+def where(flags: Tensor, chosen: State, otherwise: State) -> State:
+    """Example by example: `chosen` where `flags` `[B]` is set, else `otherwise`; nests of `[B, ...]`, or `[1, ...]`."""
+    return tf.nest.map_structure(
+        lambda a, b: tf.where(tf.reshape(flags, [-1] + [1] * (len(a.shape) - 1)), a, b), chosen, otherwise
+    )
+
+
 def unroll_step_by_step(
     network: RecurrentNetwork, observations: Tensor, state: State, mask: Tensor | None = None
 ) -> tuple[Tensor, State]:
@@ -198,10 +205,7 @@ def unroll_step_by_step(
     for t in range(observations.shape[1]):
         output, new = network.step(observations[:, t], state)
         if mask is not None:
-            flags = mask[:, t]
-            new = tf.nest.map_structure(
-                lambda a, b, flags=flags: tf.where(tf.reshape(flags, [-1] + [1] * (len(a.shape) - 1)), a, b), new, state
-            )
+            new = where(mask[:, t], new, state)
         state = new
         outputs.append(output)
     return tf.stack(outputs, 1), state

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from r2d2_burnin.networks import RecurrentNetwork, State
+from r2d2_burnin.networks import RecurrentNetwork, State, where
 from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.replay import FragmentBatch
 from r2d2_burnin.time_fused import Tensor
@@ -28,11 +28,8 @@ def first_state(network: RecurrentNetwork, batch: FragmentBatch, learned: State 
         learned: a nest of `[1, ...]` to take instead of the stored states; an empty tuple for none.
     """
     initial = network.initial_state(tf.shape(batch.from_initial_state)[0])
-    return tf.nest.map_structure(
-        lambda zero, other: tf.where(_like(batch.from_initial_state, zero), zero, other),
-        initial,
-        learned if tf.nest.flatten(learned) else batch.start_state,
-    )
+    stored = learned if tf.nest.flatten(learned) else batch.start_state
+    return where(batch.from_initial_state, initial, stored)
 
 
 def burn_in(
@@ -73,8 +70,3 @@ def unroll_with_states(
             states.append(state)
         begin = end
     return tf.concat(outputs, 1) if len(outputs) > 1 else outputs[0], state, states
-
-
-def _like(flags: Tensor, array: Tensor) -> Tensor:
-    """Flags `[B]` with as many axes as `array` `[B, ...]`."""
-    return tf.reshape(flags, [-1] + [1] * (len(array.shape) - 1))

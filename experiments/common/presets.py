@@ -93,6 +93,8 @@ def read_with_preset(settings: type[Settings], module: str, description: str, ar
         ValueError: for settings that cannot work, an unknown environment, wrapper or network among them.
     """
     first = from_command_line(settings, module, description, arguments)
+    if first.preset not in PRESET_NAMES:
+        raise ValueError(f"preset: got {first.preset!r}, expected one of {', '.join(PRESET_NAMES)}")
     objective = _objective(first.training)
     known = {field.name for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
     flags = preset_flags(first.preset, objective, quick=getattr(first, "quick", False), known=known)
