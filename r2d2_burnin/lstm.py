@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class LSTMCell:
         """New (h, c), and the activated gates `[B, 4H]`."""
         _, c = state
         # sigmoid(x) = tanh(x / 2) / 2 + 1/2, so that all four gates are one vectorised tanh.
-        scale, shift = _scale_and_shift(c.shape[-1])
+        scale, shift = _scale_and_shift(c.shape[-1], tf.as_dtype(c.dtype).as_numpy_dtype)
         activated = tf.tanh((projected + recurrent) * scale) * scale + shift
         i, f, g, o = tf.split(activated, 4, axis=-1)
         c = f * c + i * g
@@ -52,7 +53,7 @@ class LSTMCell:
         return of_gates, None, (tf.zeros_like(of_h), of_c * f)
 
 
-def _scale_and_shift(units: int) -> tuple[np.ndarray, np.ndarray]:
-    scale = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], np.float32), units)
-    shift = np.repeat(np.array([0.5, 0.5, 0.0, 0.5], np.float32), units)
+def _scale_and_shift(units: int, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    scale = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], dtype), units)
+    shift = np.repeat(np.array([0.5, 0.5, 0.0, 0.5], dtype), units)
     return scale, shift

@@ -69,7 +69,10 @@ def unroll(
     Returns:
         The output after each step, `[T, B, H]`, and the state after the last one.
     """
-    steps, batch = projected.shape[0], tf.shape(projected)[1]
+    # Static where known: XLA asks for it, and loops of a known length compile to less.
+    steps = projected.shape[0] if projected.shape[0] is not None else tf.shape(projected)[0]
+    batch = tf.shape(projected)[1]
+    dtype = projected.dtype
     hidden = recurrent_kernel.shape[0]
     has_bias = recurrent_bias is not None
     arguments = [projected, recurrent_kernel, *([recurrent_bias] if has_bias else []), *state]
@@ -97,8 +100,8 @@ def unroll(
             (
                 tf.constant(0),
                 first,
-                tuple(_history(steps, projected.shape[1], hidden) for _ in first),
-                _history(steps, projected.shape[1], cell.kept * hidden),
+                tuple(_history(steps, projected.shape[1], hidden, dtype) for _ in first),
+                _history(steps, projected.shape[1], cell.kept * hidden, dtype),
             ),
             maximum_iterations=steps,
         )
@@ -131,8 +134,10 @@ def unroll(
                 (
                     tf.constant(0),
                     tuple(last_gradient),
-                    _history(steps, projected.shape[1], width),
-                    tuple(_history(steps, projected.shape[1], width) for _ in range(cell.has_recurrent_gradient)),
+                    _history(steps, projected.shape[1], width, dtype),
+                    tuple(
+                        _history(steps, projected.shape[1], width, dtype) for _ in range(cell.has_recurrent_gradient)
+                    ),
                 ),
                 maximum_iterations=steps,
             )
@@ -160,8 +165,8 @@ def step(
     return cell.forward(projected, recurrent, state)[0]
 
 
-def _history(steps: int, batch: int | None, width: int) -> Any:
-    return tf.TensorArray(tf.float32, steps, element_shape=[batch, width])
+def _history(steps: Any, batch: int | None, width: int, dtype: Any) -> Any:
+    return tf.TensorArray(dtype, steps, element_shape=[batch, width])
 
 
 def _where(mask: Tensor, chosen: CellState, otherwise: CellState) -> CellState:
