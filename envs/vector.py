@@ -7,12 +7,12 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from envs.bit_stream import BitStreamEnv, draw_bits
+from envs.bit_stream import BitStreamEnv
 from envs.checks import check_integer
+from envs.streams import Streams
 
 
 class BitStreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
@@ -62,10 +62,8 @@ class BitStreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.single_action_space = single.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._generators: list[np.random.Generator] = []
-        self._bits = np.zeros((num_envs, length + 1), np.int64)
-        self._targets = np.zeros((num_envs, length + 1), np.int64)
-        self._position = np.zeros(num_envs, np.int64)
+        self._streams = Streams(num_envs, length, p, self.target)
+        self._guesses = self.target.size(length)
         self._ended = np.ones(num_envs, np.bool_)
         self._last_guess = np.full(num_envs, -1)
 
@@ -75,8 +73,8 @@ class BitStreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """Draw new streams (those that `options["reset_mask"]` [N] selects, by default all) and return the bits."""
         mask = self._reset_mask(options)
         self._seed(seed, mask)
-        self._draw(mask)
-        return self._observations(), self._infos(mask)
+        self._begin(mask)
+        return self._streams.bits(), self._infos(mask)
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Take one guess [N] in every stream; streams that ended in the step before are reset (in next-step mode).
@@ -86,28 +84,64 @@ class BitStreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             gymnasium.error.ResetNeeded: before the first `reset`, and in a stream that is over in `Disabled` mode.
         """
         actions = np.asarray(actions)
-        if not self._generators or (self.autoreset_mode is AutoresetMode.DISABLED and self._ended.any()):
+        resetting = bool(self._ended.any())
+        if not self._streams.seeded or (self.autoreset_mode is AutoresetMode.DISABLED and resetting):
             raise gym.error.ResetNeeded("step: a stream is over or was never begun, expected a call of reset first")
-        if not self.action_space.contains(actions.astype(np.int64, copy=False)):
-            raise ValueError(f"actions: got {actions!r}, expected guesses in {self.action_space}")
+        self._check_guesses(actions, (self.num_envs,))
 
-        reset_now = self._ended.copy()
-        guessing = ~reset_now
-        rows = np.arange(self.num_envs)
-        rewards = (guessing & (actions == self._targets[rows, self._position])).astype(np.float64)
-        self._last_guess = np.where(guessing, actions, -1)
-        self._position[guessing] += 1
-        self._draw(reset_now)
-        terminations = guessing & (self._position == self.length)
+        rewards = (actions == self._streams.targets()).astype(np.float64)
+        self._last_guess = actions.astype(np.int64)
+        if resetting:
+            reset_now = self._ended
+            rewards[reset_now] = 0
+            self._streams.position[~reset_now] += 1
+            self._begin(reset_now)
+            terminations = ~reset_now & (self._streams.position == self.length)
+        else:
+            self._streams.position += 1
+            terminations = self._streams.position == self.length
         self._ended = terminations.copy()
 
-        everything = np.ones(self.num_envs, np.bool_)
         final: dict[str, Any] = {}
         if self.autoreset_mode is AutoresetMode.SAME_STEP and terminations.any():
             final = self._final_infos(terminations)
-            self._draw(terminations)
-        infos = self._infos(everything) | final
-        return self._observations(), rewards, terminations, np.zeros(self.num_envs, np.bool_), infos
+            self._begin(terminations)
+        infos = self._infos() | final
+        return self._streams.bits(), rewards, terminations, np.zeros(self.num_envs, np.bool_), infos
+
+    def peek(self) -> tuple[np.ndarray, np.ndarray]:
+        """Bits `[S, N, 1]` and targets `[S, N]` of the current step and those after it, as far as no stream ends.
+
+        They do not depend on guesses, so an agent can process them all at once and then call `step_block`. S is 0 where
+        a stream is over: the next step resets it.
+        """
+        return self._streams.block(self._steps_ahead())
+
+    def step_block(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Take guesses `[S, N]` in S steps at once; returns what the last `step` returns, but rewards `[S, N]`.
+
+        Raises:
+            ValueError: for guesses outside the action space, and for more steps than `peek` shows.
+        """
+        actions = np.asarray(actions)
+        ahead = self._steps_ahead()
+        if not 1 <= len(actions) <= ahead:
+            raise ValueError(f"actions: got {len(actions)} steps, expected 1 to {ahead}, as many as peek shows")
+        self._check_guesses(actions, (len(actions), self.num_envs))
+        _, targets = self._streams.block(len(actions))
+        rewards = (actions == targets).astype(np.float64)
+        self._streams.position += len(actions) - 1
+        observations, rewards[-1], terminations, truncations, infos = self.step(actions[-1])
+        return observations, rewards, terminations, truncations, infos
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Everything that decides what comes next, as arrays that need no pickle."""
+        return self._streams.get_state() | {"ended": self._ended.copy(), "last_guess": self._last_guess.copy()}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Go on from what `get_state` of an environment with the same settings returned."""
+        self._streams.set_state(state)
+        self._ended, self._last_guess = state["ended"].copy(), state["last_guess"].copy()
 
     def render(self) -> tuple[str, ...] | None:
         """One line a stream, in `ansi` mode."""
@@ -115,10 +149,9 @@ class BitStreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             gym.logger.warn("render was called without a render_mode; make the environment with render_mode='ansi'")
             return None
         lines = []
-        for i, position in enumerate(self._position):
-            bits = "".join(str(bit) for bit in self._bits[i, : position + 1])
+        for i, (position, target) in enumerate(zip(self._streams.position, self._streams.targets(), strict=True)):
+            bits = "".join(map(str, self._streams.so_far(i)))
             guess = "-" if self._last_guess[i] < 0 else self._last_guess[i]
-            target = self._targets[i, position]
             lines.append(f"{self.task} step {position}/{self.length}  {bits}  target {target}  last guess {guess}\n")
         return tuple(lines)
 
@@ -132,12 +165,16 @@ class BitStreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             seeds = seed
         if len(seeds) != self.num_envs:
             raise ValueError(f"seed: got {len(seeds)} seeds, expected one for each of {self.num_envs} streams")
-        if not self._generators:
-            self._generators = [seeding.np_random(one)[0] for one in seeds]
-            return
-        for i, one in enumerate(seeds):
-            if one is not None and mask[i]:
-                self._generators[i] = seeding.np_random(one)[0]
+        self._streams.seed(list(seeds), mask)
+
+    def _steps_ahead(self) -> int:
+        over = not self._streams.seeded or bool(self._ended.any())
+        return 0 if over else self.length - int(self._streams.position.max())
+
+    def _check_guesses(self, actions: np.ndarray, shape: tuple[int, ...]) -> None:
+        whole = actions.dtype.kind in "iu" or (actions.dtype.kind == "f" and bool((actions == np.rint(actions)).all()))
+        if actions.shape != shape or not whole or actions.min() < 0 or actions.max() >= self._guesses:
+            raise ValueError(f"actions: got {actions!r}, expected guesses {list(shape)} in {self.single_action_space}")
 
     def _reset_mask(self, options: dict[str, Any] | None) -> np.ndarray:
         mask = (options or {}).get("reset_mask")
@@ -149,30 +186,22 @@ class BitStreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise ValueError("reset_mask: got no stream to reset, expected at least one True")
         return mask
 
-    def _draw(self, mask: np.ndarray) -> None:
+    def _begin(self, mask: np.ndarray) -> None:
         """Begin a new stream wherever `mask` [N] is set."""
-        chosen = np.flatnonzero(mask)
-        if len(chosen) == 0:
-            return
-        for i in chosen:
-            self._bits[i] = draw_bits(self._generators[i], self.length, self.p)
-        self._targets[chosen] = self.target.values(self._bits[chosen])
-        self._position[chosen] = 0
-        self._ended[chosen] = False
-        self._last_guess[chosen] = -1
+        self._streams.begin(mask)
+        self._ended[mask] = False
+        self._last_guess[mask] = -1
 
-    def _observations(self) -> np.ndarray:
-        """The current bits `[N, 1]`."""
-        return self._bits[np.arange(self.num_envs), self._position, None].astype(np.float32)
-
-    def _infos(self, mask: np.ndarray) -> dict[str, Any]:
-        """Targets [N], and Gymnasium's mask [N] of the streams they are given for."""
-        targets = self._targets[np.arange(self.num_envs), self._position]
+    def _infos(self, mask: np.ndarray | None = None) -> dict[str, Any]:
+        """Targets [N], and Gymnasium's mask [N] of the streams they are given for (None: all)."""
+        targets = self._streams.targets()
+        if mask is None:
+            return {"target": targets, "_target": np.ones(self.num_envs, np.bool_)}
         return {"target": np.where(mask, targets, 0), "_target": mask.copy()}
 
     def _final_infos(self, ended: np.ndarray) -> dict[str, Any]:
         observations = np.full(self.num_envs, None, dtype=object)
-        current = self._observations()
+        current = self._streams.bits()
         for i in np.flatnonzero(ended):
             observations[i] = current[i]
         return {

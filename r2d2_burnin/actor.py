@@ -3,33 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from r2d2_burnin import spaces
+from r2d2_burnin import nests, spaces
 from r2d2_burnin.compiled import Compiled
 from r2d2_burnin.environment_guard import EnvironmentFault, check_numbers
 from r2d2_burnin.episodes import Episode
 from r2d2_burnin.inputs import InputSpace
 from r2d2_burnin.networks import RecurrentNetwork, where
 from r2d2_burnin.quiet_tensorflow import tf
+from r2d2_burnin.records import UnfinishedEpisodes
 
 Act = Callable[[np.ndarray], np.ndarray]
 """Chooses actions `[N]` from outputs `[N, A]`."""
 
 
+LONGEST_BLOCK = 64
+"""Steps in one compiled call, at most: blocks are powers of two, so that few programs are compiled."""
+
+
+class BlockEnv(Protocol):
+    """What a vector environment has besides Gymnasium's methods where its observations do not depend on actions.
+
+    The actor then takes many steps in one compiled call of the network.
+    """
+
+    def peek(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Observations `[S, N, ...]` and `info["target"]` `[S, N]` (None: no targets) of the current step and of those
+        after it, as far as no episode ends before the last one; S is 0 where the next step resets one."""
+
+    def step_block(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Take actions `[S, N]`; returns what the last of S calls of `step` returns, but rewards `[S, N]`."""
+
+
 class ActorStep:
-    """One step of a network in N environments, compiled once for every N."""
+    """One step of a network in N environments, or a block of S steps, compiled once for every N and S."""
 
     def __init__(self, network: RecurrentNetwork) -> None:
         self.network = network
         self._compiled = Compiled(self._one_step)
+        self._compiled_block = Compiled(self._several_steps)
 
     def __call__(self, inputs: np.ndarray, state: Any, starts: np.ndarray) -> tuple[Any, Any, Any]:
         """Outputs `[N, A]`, state before (initial where an episode `starts` [N]) and after inputs `[N, F]`."""
         return self._compiled(inputs, state, starts)  # type: ignore[no-any-return]
+
+    def block(self, inputs: np.ndarray, state: Any, starts: np.ndarray) -> tuple[Any, Any, Any]:
+        """Outputs `[S, N, A]`, states before each step `[S, N, ...]` and after the last, from inputs `[S, N, F]`.
+
+        Episodes may `start` [N] with the first of the steps only.
+        """
+        return self._compiled_block(inputs, state, starts)  # type: ignore[no-any-return]
 
     def _one_step(self, inputs: Any, state: Any, starts: Any) -> tuple[Any, Any, Any]:
         initial = self.network.initial_state(inputs.shape[0])
@@ -37,11 +64,29 @@ class ActorStep:
         outputs, after = self.network.step(inputs, before)
         return outputs, before, after
 
+    def _several_steps(self, inputs: Any, state: Any, starts: Any) -> tuple[Any, Any, Any]:
+        steps = inputs.shape[0]
+        first = where(starts, self.network.initial_state(inputs.shape[1]), state)
+
+        def step(t: Any, state: Any, histories: Any) -> tuple[Any, Any, Any]:
+            outputs, after = self.network.step(inputs[t], state)
+            written = tf.nest.map_structure(lambda history, value: history.write(t, value), histories, (outputs, state))
+            return t + 1, after, written
+
+        outputs, _ = self.network.step(inputs[0], first)  # for its shape: the compiler drops what nothing uses
+        histories = tf.nest.map_structure(
+            lambda leaf: tf.TensorArray(leaf.dtype, steps, element_shape=leaf.shape), (outputs, first)
+        )
+        _, last, histories = tf.while_loop(lambda t, *_: t < steps, step, (tf.constant(0), first, histories))
+        outputs, before = tf.nest.map_structure(lambda history: history.stack(), histories)
+        return outputs, before, last
+
 
 class Actor:
     """Acts in N environments at once, with a recurrent state that starts anew at every episode's first step.
 
-    Next-step and same-step autoreset both work; the dummy transition of the former reaches no episode.
+    Next-step and same-step autoreset both work; the dummy transition of the former reaches no episode. Where the
+    network sees nothing that depends on actions (see `BlockEnv`), many steps are one compiled call.
 
     Args:
         env: a vector environment.
@@ -76,7 +121,9 @@ class Actor:
         self._step = step
         self._act = act
         self._longest = longest
-        self._record = _Record(env.num_envs)
+        blocks = hasattr(env, "peek") and hasattr(env, "step_block")
+        self._blocks = blocks and not (self._inputs.previous_action or self._inputs.previous_reward)
+        self._record = UnfinishedEpisodes(env.num_envs)
         self._count = 0
         observations, self._info = self._call(env.reset, seed=seed)
         self._observations = spaces.encode(observations)
@@ -94,32 +141,43 @@ class Actor:
     def collect(self, steps: int) -> Iterator[Episode]:
         """Act for `steps` steps, counted over all environments, and yield the episodes that end meanwhile."""
         while steps > 0:
-            episodes, acted = self._advance()
+            episodes, acted = self._advance(-(-steps // self.env.num_envs))
             steps -= acted
             yield from episodes
 
-    def _advance(self) -> tuple[list[Episode], int]:
-        inputs = self._inputs.compose(self._observations, self._previous_actions, self._previous_rewards)
-        outputs, before, self._state = self._step(inputs, self._state, self._starts)
+    def _advance(self, most: int = LONGEST_BLOCK) -> tuple[list[Episode], int]:
+        """Take a step, or a block of `most` steps at most; returns ended episodes and the number of steps acted."""
+        observations, targets = self._ahead(min(most, LONGEST_BLOCK))
+        steps = len(observations)
+        inputs = self._inputs.compose(observations, self._previous_actions[None], self._previous_rewards[None])
+        if steps > 1:
+            outputs, before, self._state = self._step.block(inputs, self._state, self._starts)
+        else:
+            outputs, before, self._state = self._step(inputs[0], self._state, self._starts)
+            outputs, before = tf.nest.map_structure(lambda leaf: leaf[None], (outputs, before))
         outputs = outputs.numpy()
-        actions = self._act(outputs)
-        self._count += 1
-        observations, rewards, terminations, truncations, info = self._call(self.env.step, actions)
-        next_observations = spaces.encode(observations)
+        actions = np.stack([self._act(one) for one in outputs])
+        self._count += steps
+        if steps > 1:
+            returned = self._call(cast(BlockEnv, self.env).step_block, actions)
+        else:
+            returned = self._call(self.env.step, actions[0])
+        next_observations, rewards, terminations, truncations, info = returned
+        next_observations = spaces.encode(next_observations)
 
         acted = ~self._resetting
         ended = acted & (terminations | truncations)
-        rewards = np.asarray(rewards, np.float32)
+        rewards = np.asarray(rewards, np.float32).reshape(actions.shape)
         rows: dict[str, np.ndarray] = {
-            "observations": self._observations,
+            "observations": observations,
             "actions": actions,
             "rewards": rewards,
             "outputs": outputs,
-            "updates": np.full(self.env.num_envs, self.update, np.int64),
+            "updates": np.full(actions.shape, self.update, np.int64),
         }
-        if "target" in self._info:
-            rows["targets"] = np.asarray(self._info["target"])
-        for i, leaf in enumerate(tf.nest.flatten(before)):
+        if targets is not None:
+            rows["targets"] = targets
+        for i, leaf in enumerate(nests.flatten(before)):
             rows[f"state/{i}"] = leaf.numpy()
         length = self._record.write(acted, rows)
         if self._longest is not None and length > self._longest:
@@ -139,9 +197,22 @@ class Actor:
         self._resetting = np.zeros_like(ended) if self._same_step else ended
         self._observations, self._info = next_observations, info
         # Where an episode starts with the next step, whatever came before is not its own.
-        self._previous_actions = np.where(self._starts, -1, actions)
-        self._previous_rewards = np.where(self._starts, 0, rewards).astype(np.float32)
-        return finished, int(acted.sum())
+        self._previous_actions = np.where(self._starts, -1, actions[-1])
+        self._previous_rewards = np.where(self._starts, 0, rewards[-1]).astype(np.float32)
+        return finished, steps * int(acted.sum())
+
+    def _ahead(self, most: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Observations `[S, N, O]` and targets `[S, N]` of the current step, and of those after it if known."""
+        if self._blocks and most > 1:
+            observations, targets = cast(BlockEnv, self.env).peek()
+            steps = min(most, len(observations))
+            if steps > 1:
+                steps = 1 << (steps.bit_length() - 1)
+                flat = spaces.encode(observations[:steps].reshape(-1, *observations.shape[2:]))
+                check_numbers(self._place, "the observation", flat)
+                return flat.reshape(steps, self.env.num_envs, -1), None if targets is None else targets[:steps]
+        targets = self._info.get("target")
+        return self._observations[None], None if targets is None else np.asarray(targets)[None]
 
     @property
     def _place(self) -> str:
@@ -163,50 +234,16 @@ class Actor:
 
     def _episode(self, environment: int, structure: Any, terminated: bool, final: np.ndarray) -> Episode:
         rows = self._record.pop(environment)
-        leaves = [rows[f"state/{i}"] for i in range(len(tf.nest.flatten(structure)))]
+        leaves = [rows[f"state/{i}"] for i in range(len(nests.flatten(structure)))]
         return Episode(
             observations=rows["observations"],
             actions=rows["actions"],
             rewards=rows["rewards"],
             targets=rows.get("targets"),
             outputs=rows["outputs"],
-            states=tf.nest.pack_sequence_as(structure, leaves),
+            states=nests.pack(structure, leaves),
             updates=rows["updates"],
             terminated=terminated,
             final_observation=final,
             environment=environment,
         )
-
-
-class _Record:
-    """Rows of N unfinished episodes of different lengths."""
-
-    def __init__(self, environments: int) -> None:
-        self._length = np.zeros(environments, np.int64)
-        self._arrays: dict[str, np.ndarray] = {}  # [N, size, ...]
-        self._size = 0
-
-    def write(self, active: np.ndarray, rows: dict[str, np.ndarray]) -> int:
-        """Add one row `[N, ...]` to the episodes of the active environments [N]; returns the longest one's length."""
-        if self._length.max() + 1 > self._size:
-            self._grow(rows)
-        chosen = np.flatnonzero(active)
-        for name, values in rows.items():
-            self._arrays[name][chosen, self._length[chosen]] = values[chosen]
-        self._length[chosen] += 1
-        return int(self._length.max())
-
-    def pop(self, environment: int) -> dict[str, np.ndarray]:
-        """The rows of one episode, which is then begun anew."""
-        length = self._length[environment]
-        self._length[environment] = 0
-        return {name: array[environment, :length].copy() for name, array in self._arrays.items()}
-
-    def _grow(self, like: dict[str, np.ndarray]) -> None:
-        size = max(2 * self._size, 64)
-        for name, values in like.items():
-            grown = np.zeros((len(values), size, *values.shape[1:]), values.dtype)
-            if name in self._arrays:
-                grown[:, : self._size] = self._arrays[name]
-            self._arrays[name] = grown
-        self._size = size

@@ -43,15 +43,16 @@ class InputSpace(spaces.Box):
         """Whether observations are images `[H, W, C]`."""
         return len(self.observation_shape) == 3
 
-    def compose(self, observations: np.ndarray, actions: np.ndarray, rewards: np.ndarray) -> np.ndarray:
+    def compose(self, observations: np.ndarray, actions: np.ndarray | None, rewards: np.ndarray | None) -> np.ndarray:
         """Inputs `[..., F]` from flat observations `[..., O]`, previous actions `[...]` and previous rewards `[...]`.
 
-        A previous action of -1 stands for none.
+        A previous action of -1 stands for none. Actions and rewards may be None where they are not among the inputs.
         """
         if not (self.previous_action or self.previous_reward):
             return np.asarray(observations, np.float32)
         parts = [np.asarray(observations, np.float32)]
         if self.previous_action:
+            assert actions is not None
             parts.append((actions[..., None] == np.arange(self.actions)).astype(np.float32))
         if self.previous_reward:
             parts.append(np.asarray(rewards, np.float32)[..., None])

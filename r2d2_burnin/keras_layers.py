@@ -15,13 +15,14 @@ from r2d2_burnin.quiet_tensorflow import keras, tf
 from r2d2_burnin.time_fused import Cell, Tensor
 
 
-@keras.saving.register_keras_serializable("r2d2_burnin")  # type: ignore[untyped-decorator]
+@keras.saving.register_keras_serializable("r2d2_burnin")
 class TimeFusedLSTM(keras.layers.LSTM):  # type: ignore[misc]
     """`keras.layers.LSTM`, faster on a CPU; inputs `[B, T, F]`, any batch and length, with all arguments of Keras."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self.supports_jit = self.supports_jit or _applies(self)
+        if _applies(self):
+            self.supports_jit: bool = True
 
     def inner_loop(self, sequences: Tensor, initial_state: Any, mask: Tensor | None, training: bool = False) -> Any:
         """Last output `[B, H]`, outputs and last state, as `keras.layers.RNN.call` asks for them."""
@@ -33,13 +34,14 @@ class TimeFusedLSTM(keras.layers.LSTM):  # type: ignore[misc]
         return _unroll(self, LSTMCell(), projected, None, initial_state, mask)
 
 
-@keras.saving.register_keras_serializable("r2d2_burnin")  # type: ignore[untyped-decorator]
+@keras.saving.register_keras_serializable("r2d2_burnin")
 class TimeFusedGRU(keras.layers.GRU):  # type: ignore[misc]
     """`keras.layers.GRU`, faster on a CPU; inputs `[B, T, F]`, any batch and length, with all arguments of Keras."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self.supports_jit = self.supports_jit or _applies(self)
+        if _applies(self):
+            self.supports_jit: bool = True
 
     def inner_loop(self, sequences: Tensor, initial_state: Any, mask: Tensor | None, training: bool = False) -> Any:
         """Last output `[B, H]`, outputs and last state, as `keras.layers.RNN.call` asks for them."""

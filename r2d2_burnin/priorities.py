@@ -23,6 +23,11 @@ class SumTree:
         """Sum of all priorities."""
         return float(self._sums[1])
 
+    @property
+    def nbytes(self) -> int:
+        """Memory in use, in bytes."""
+        return self._sums.nbytes
+
     def append(self, priorities: np.ndarray) -> None:
         """Add rows with these priorities `[n]`."""
         needed = self.end + len(priorities) - self.first

@@ -1,18 +1,54 @@
 """TensorFlow, imported without its start-up noise and with XLA set for small recurrent networks.
 
-Every module of this project imports it from here: `from r2d2_burnin.quiet_tensorflow import tf`.
+Every module of this project imports it from here: `from r2d2_burnin.quiet_tensorflow import tf`. XLA keeps what it has
+compiled in the user's cache directory, so that no worker and no later run compiles the same program again; the variable
+R2D2_BURNIN_CACHE names another directory, or is empty for none.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import importlib.metadata
 import os
+import platform
+import shutil
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 # LLVM's highest level spends its effort on unrolling loops that the recurrent kernels do not gain from: updates are
 # slower at it, and take longer to compile.
 _XLA_FLAG = "--xla_backend_optimization_level=2"
+
+
+_CACHE_NEEDS = 2**30
+"""Free bytes on the disk below which nothing is cached: a program that cannot be written would end the run."""
+
+_CACHE_KEEPS = 2**29
+"""Bytes of compiled programs from which on the cache is begun anew."""
+
+
+def _cache_directory() -> Path | None:
+    """Where compiled programs are kept, for this version of TensorFlow, its flags and this processor; None: nowhere."""
+    named = os.environ.get("R2D2_BURNIN_CACHE")
+    if named == "":
+        return None
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "r2d2_burnin"
+    try:
+        processor = platform.processor() + platform.machine()
+        if (info := Path("/proc/cpuinfo")).exists():
+            processor += next((line for line in info.read_text().splitlines() if line.startswith("flags")), "")
+        key = f"{importlib.metadata.version('tensorflow')} {os.environ['XLA_FLAGS']} {processor}"
+        directory = Path(named or home) / f"xla-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+        directory.mkdir(parents=True, exist_ok=True)
+        if sum(file.stat().st_size for file in directory.iterdir()) > _CACHE_KEEPS:
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir(exist_ok=True)
+        usable = os.access(directory, os.W_OK) and shutil.disk_usage(directory).free > _CACHE_NEEDS
+    except (OSError, RuntimeError, importlib.metadata.PackageNotFoundError):  # no home, read-only, or a race of two
+        return None
+    return directory if usable else None
 
 
 @contextlib.contextmanager
@@ -33,6 +69,9 @@ def _silent_standard_error() -> Iterator[None]:
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_XLA_FLAG}".strip()
+
+if "TF_XLA_FLAGS" not in os.environ and (_cache := _cache_directory()) is not None:
+    os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={_cache}"
 
 if "tensorflow" in sys.modules:
     import keras

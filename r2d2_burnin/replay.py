@@ -2,7 +2,8 @@
 
 The steps of an episode are kept once, however many fragments share them, and whole, so that `full` can start from the
 episode's first step. Of the states only those are kept that something asks for: before a fragment's first processed
-step (the stored state), and before its first and last trained steps (the references of ΔQ).
+step (the stored state, where fragments start from it), and, for some of the fragments, before the first and the last
+trained step (the references of ΔQ).
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from r2d2_burnin import nests
 from r2d2_burnin.episodes import Episode
 from r2d2_burnin.fragments import burn_in_starts, fragment_starts, trained_lengths
 from r2d2_burnin.initialization import Initialization
 from r2d2_burnin.inputs import InputSpace
 from r2d2_burnin.objectives import Objective
 from r2d2_burnin.priorities import SumTree, importance_weights
-from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.ring import Ring
 from r2d2_burnin.settings import ReplaySettings
 
@@ -54,6 +55,7 @@ class Replay:
         initialization: decides which states are kept, and what batches start from.
         objective: decides which labels are kept, and how many steps batches look ahead.
         inputs: what the network sees of a step; by default the observation alone.
+        reference_every: the references of ΔQ are kept for one in so many fragments.
     """
 
     def __init__(
@@ -62,17 +64,23 @@ class Replay:
         initialization: Initialization,
         objective: Objective,
         inputs: InputSpace | None = None,
+        *,
+        reference_every: int = 1,
     ) -> None:
         self.settings = settings
+        self.reference_every = reference_every
         self.initialization = initialization
         self._objective = objective
         self._inputs = inputs
         self._labels: tuple[str, ...] = ()
-        self._steps = Ring()  # an episode's steps, and its final observation as one row more
+        # An episode's steps, and its final observation as one row more.
+        self._steps = Ring(max(settings.sequence_length + objective.lookahead, initialization.burn_in or 0))
         self._fragments = Ring()
+        self._references = Ring()  # row r belongs to fragment r * reference_every
         self._priorities = SumTree() if settings.priority_exponent > 0 else None
         self._episodes: deque[tuple[int, int]] = deque()  # steps and fragments of each episode, oldest first
         self._state_structure: Any = None
+        self._state_leaves: list[np.ndarray] = []  # [1, ...] each, for their shapes
         self._longest_prefix = 0
 
     def __len__(self) -> int:
@@ -86,11 +94,15 @@ class Replay:
 
     @property
     def nbytes(self) -> int:
-        """Memory that training needs, in bytes: without the references of ΔQ, and without stored states if unused."""
-        kept = {"stored"} if self.initialization.start in ("stored", "refreshed") else set()
-        states = {"stored", "first", "last"} - kept
-        of_fragments = self._fragments.nbytes.items()
-        return sum(self._steps.nbytes.values()) + sum(n for name, n in of_fragments if name.split("/")[0] not in states)
+        """Memory in use, in bytes."""
+        rings = (self._steps, self._fragments, self._references)
+        priorities = 0 if self._priorities is None else self._priorities.nbytes
+        return sum(sum(ring.nbytes.values()) for ring in rings) + priorities
+
+    @property
+    def reference_bytes(self) -> int:
+        """Memory of the references of ΔQ, in bytes: what training could do without."""
+        return sum(self._references.nbytes.values())
 
     def add(self, episode: Episode) -> np.ndarray:
         """Keep a whole episode and cut it into fragments, making room for it first; returns their row numbers `[n]`.
@@ -109,23 +121,32 @@ class Replay:
             steps, fragments = self._episodes.popleft()
             self._steps.drop(steps + 1)
             self._fragments.drop(fragments)
+            self._references.drop(-(-self._fragments.first // self.reference_every) - self._references.first)
             if self._priorities is not None:
                 self._priorities.drop(fragments)
 
         starts = fragment_starts(length, self.settings.sequence_length, self.settings.period)
         lengths = trained_lengths(starts, length, self.settings.sequence_length)
         processed = burn_in_starts(starts, self.initialization.burn_in)
+        self._reserve(length, len(starts))
         self._state_structure = episode.states
         rows = {
             "episode": np.full(len(starts), self._steps.end, np.int64),
-            "start": starts,
-            "length": lengths,
-            "end": np.full(len(starts), length, np.int64),
-            "update": episode.updates[processed],
+            "start": starts.astype(np.int32),
+            "length": lengths.astype(np.int32),
+            "end": np.full(len(starts), length, np.int32),
+            "update": episode.updates[processed].astype(np.int32),
         }
-        for name, positions in (("stored", processed), ("first", starts), ("last", starts + lengths - 1)):
-            for i, leaf in enumerate(tf.nest.flatten(episode.states)):
-                rows[f"{name}/{i}"] = leaf[positions]
+        leaves = nests.flatten(episode.states)
+        self._state_leaves = [leaf[:1] for leaf in leaves]
+        if self.initialization.start in ("stored", "refreshed"):
+            rows |= {f"stored/{i}": leaf[processed] for i, leaf in enumerate(leaves)}
+        referred = np.flatnonzero((self._fragments.end + np.arange(len(starts))) % self.reference_every == 0)
+        first, last = starts[referred], (starts + lengths - 1)[referred]
+        self._references.append(
+            {f"first/{i}": leaf[first] for i, leaf in enumerate(leaves)}
+            | {f"last/{i}": leaf[last] for i, leaf in enumerate(leaves)}
+        )
         self._fragments.append(rows)
         self._steps.append(self._step_rows(episode))
         if self._priorities is not None:
@@ -133,6 +154,14 @@ class Replay:
         self._episodes.append((length, len(starts)))
         self._longest_prefix = max(self._longest_prefix, int(starts[-1]))
         return np.arange(self._fragments.end - len(starts), self._fragments.end)
+
+    def _reserve(self, steps: int, fragments: int) -> None:
+        """Reserve memory for a whole replay of episodes like the first one."""
+        if self._steps.end == 0:
+            episodes = -(-self.settings.replay_capacity // steps)
+            self._steps.reserve(episodes * (steps + 1))
+            self._fragments.reserve(episodes * fragments)
+            self._references.reserve(episodes * fragments // self.reference_every + 1)
 
     def _step_rows(self, episode: Episode) -> dict[str, np.ndarray]:
         labels = self._objective.labels(episode)
@@ -174,7 +203,7 @@ class Replay:
         """
         episodes = self._fragments.take("episode", rows)
         updates = np.broadcast_to(update + np.arange(len(rows))[:, None], rows.shape)
-        leaves = tf.nest.flatten(states)
+        leaves = nests.flatten(states)
         for ahead in range(leaves[0].shape[2] if leaves else 0):
             others = rows + ahead + 1
             exists = others < self._fragments.end
@@ -188,12 +217,17 @@ class Replay:
         return self._batch(rows, self.initialization)
 
     def references(self, rows: np.ndarray) -> References:
-        """What ΔQ compares the same fragments with."""
+        """What ΔQ compares the same fragments with, of which `with_references` gives those that it can."""
         return References(
             exact=self._batch(rows, Initialization("zero", None)),
-            state_first=self._states("first", rows),
-            state_last=self._states("last", rows),
+            state_first=self._states(self._references, "first", rows // self.reference_every),
+            state_last=self._states(self._references, "last", rows // self.reference_every),
         )
+
+    def with_references(self, rows: np.ndarray) -> np.ndarray:
+        """For each of `rows` [n] the nearest fragment before it whose references are kept, or else the one after it."""
+        number = np.maximum(rows // self.reference_every, self._references.first)
+        return np.asarray(np.minimum(number, self._references.end - 1) * self.reference_every)
 
     def all_rows(self) -> np.ndarray:
         """Row numbers `[n]` of all fragments kept, oldest first."""
@@ -212,40 +246,39 @@ class Replay:
         return update - self._fragments.take("update", rows)
 
     def _batch(self, rows: np.ndarray, initialization: Initialization) -> FragmentBatch:
-        episode = self._fragments.take("episode", rows)[..., None]
-        start = self._fragments.take("start", rows)[..., None]
-        length = self._fragments.take("length", rows)[..., None]
-        end = self._fragments.take("end", rows)[..., None]
-        offsets = np.arange(self.settings.sequence_length)
-        mask = offsets < length
-        trained = episode + start + np.minimum(offsets, length - 1)
-        seen = start + np.arange(self.settings.sequence_length + self._objective.lookahead)
+        taken = {name: self._fragments.take(name, rows) for name in ("episode", "start", "length", "end")}
+        episode, start, length, end = taken.values()
+        steps = self.settings.sequence_length
+        mask = np.arange(steps) < length[..., None]
         # The final observation, at position `end`, is looked ahead at but never trained.
-        last = end if self._objective.lookahead else end - 1
+        seen = steps + self._objective.lookahead
+        known = (end + 1 if self._objective.lookahead else end) - start
 
         # Rounded up, so that longer and longer episodes seldom change the shape of a compiled program.
-        longest = -(-self._longest_prefix // self.settings.sequence_length) * self.settings.sequence_length
+        longest = -(-self._longest_prefix // steps) * steps
         burn_in = longest if initialization.burn_in is None else initialization.burn_in
-        before = start - burn_in + np.arange(burn_in)
-        burn_in_mask = before >= 0
+        burn_in_mask = np.arange(burn_in) >= (burn_in - start)[..., None]
+        first = episode + start
         return FragmentBatch(
-            observations=self._seen(episode + np.minimum(seen, last), seen <= last),
-            labels={name: _zero_padding(self._steps.take(f"label/{name}", trained), mask) for name in self._labels},
+            observations=self._seen(first, seen, np.arange(seen) < known[..., None]),
+            labels={
+                name: _zero_padding(self._steps.windows(f"label/{name}", first, steps), mask) for name in self._labels
+            },
             mask=mask,
             weights=self._weights(rows),
-            burn_in_observations=self._seen(episode + np.maximum(before, 0), burn_in_mask),
+            burn_in_observations=self._seen(first - burn_in, burn_in, burn_in_mask),
             burn_in_mask=burn_in_mask,
-            start_state=self._states("stored", rows),
-            from_initial_state=np.full(rows.shape, initialization.start == "zero") | (start[..., 0] <= burn_in),
+            start_state=self._stored_states(rows),
+            from_initial_state=np.full(rows.shape, initialization.start == "zero") | (start <= burn_in),
         )
 
-    def _seen(self, steps: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """The network's inputs `[..., T, F]` at the given steps `[..., T]`, zeros where `mask` is False."""
-        observations = self._steps.take("observations", steps)
+    def _seen(self, first: np.ndarray, steps: int, mask: np.ndarray) -> np.ndarray:
+        """The network's inputs `[..., T, F]` of T steps from the `first` [...] on, zeros where `mask` is False."""
+        observations = self._steps.windows("observations", first, steps)
         if self._inputs is None:
             return _zero_padding(np.asarray(observations, np.float32), mask)
-        actions = self._steps.take("previous_action", steps)
-        rewards = self._steps.take("previous_reward", steps)
+        actions = self._steps.windows("previous_action", first, steps) if self._inputs.previous_action else None
+        rewards = self._steps.windows("previous_reward", first, steps) if self._inputs.previous_reward else None
         return _zero_padding(self._inputs.compose(observations, actions, rewards), mask)
 
     def _weights(self, rows: np.ndarray) -> np.ndarray:
@@ -254,11 +287,16 @@ class Replay:
         priorities = self._priorities.get(rows)
         return importance_weights(priorities, self._priorities.total, len(self), self.settings.importance_exponent)
 
-    def _states(self, name: str, rows: np.ndarray) -> Any:
-        leaves = tf.nest.flatten(self._state_structure)
-        return tf.nest.pack_sequence_as(
-            self._state_structure, [self._fragments.take(f"{name}/{i}", rows) for i in range(len(leaves))]
-        )
+    def _stored_states(self, rows: np.ndarray) -> Any:
+        """The stored states `[..., *]`; zeros where fragments never start from them."""
+        if self.initialization.start in ("stored", "refreshed"):
+            return self._states(self._fragments, "stored", rows)
+        zeros = [np.zeros((*rows.shape, *leaf.shape[1:]), leaf.dtype) for leaf in self._state_leaves]
+        return nests.pack(self._state_structure, zeros)
+
+    def _states(self, ring: Ring, name: str, rows: np.ndarray) -> Any:
+        leaves = [ring.take(f"{name}/{i}", rows) for i in range(len(self._state_leaves))]
+        return nests.pack(self._state_structure, leaves)
 
 
 def _zero_padding(values: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -8,25 +8,45 @@ import numpy as np
 class Ring:
     """Rows of named arrays; a row's number counts all rows ever appended, so it stays valid until the row is dropped.
 
-    Memory grows by doubling and is then used again and again: a store that stays at one length copies nothing.
+    Memory grows by doubling, or at once to what `reserve` asks for, and is then used again and again: a store that
+    stays at one length copies nothing.
+
+    Args:
+        window: rows that `windows` can return in one piece. The first rows of the arrays are repeated behind the last
+            ones, so that each window is one run of memory, and copied as fast as memory is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, window: int = 0) -> None:
         self.first = 0
         self.end = 0
-        self._arrays: dict[str, np.ndarray] = {}
+        self.window = window
+        self._arrays: dict[str, np.ndarray] = {}  # [size + window, ...]
         self._size = 0
+        self._reserved = 0
 
     def __len__(self) -> int:
         return self.end - self.first
 
+    def reserve(self, rows: int) -> None:
+        """Let memory grow to `rows` rows in one step; the system gives it only as rows are written."""
+        self._reserved = rows
+
     def append(self, rows: dict[str, np.ndarray]) -> None:
         """Add n rows: arrays `[n, ...]`, of the same names each time."""
-        count = len(next(iter(rows.values())))
-        self._reserve(len(self) + count, rows)
-        places = np.arange(self.end, self.end + count) % self._size
+        count = len(next(iter(rows.values()))) if rows else 0
+        if count == 0:
+            return
+        if len(self) + count > self._size:
+            self._grow(len(self) + count, rows)
+        place = self.end % self._size
+        head = min(count, self._size - place)
         for name, values in rows.items():
-            self._arrays[name][places] = values
+            array = self._arrays[name]
+            array[place : place + head] = values[:head]
+            if head < count:
+                array[: count - head] = values[head:]
+            if place < self.window or head < count:
+                array[self._size :] = array[: self.window]
         self.end += count
 
     def drop(self, count: int) -> None:
@@ -38,23 +58,46 @@ class Ring:
         # No row is out of bounds after the modulo; "clip" spares NumPy a buffer that it fills before it raises.
         return np.take(self._arrays[name], rows % self._size, axis=0, mode="clip")
 
+    def windows(self, name: str, first: np.ndarray, length: int) -> np.ndarray:
+        """Values `[..., length, *]` of one array from row numbers `first` [...] on (of rows not kept: anything)."""
+        if length > self.window:
+            return self.take(name, first[..., None] + np.arange(length))
+        array = self._arrays[name]
+        shape, strides = (self._size, length, *array.shape[1:]), (array.strides[0], *array.strides)
+        return np.asarray(np.lib.stride_tricks.as_strided(array, shape, strides, writeable=False)[first % self._size])
+
     def put(self, name: str, rows: np.ndarray, values: np.ndarray) -> None:
         """Overwrite one array at row numbers `[n]` with `[n, *]`; of a row given twice, the last value stays."""
-        self._arrays[name][rows % self._size] = values
+        array = self._arrays[name]
+        array[rows % self._size] = values
+        array[self._size :] = array[: self.window]
 
     @property
     def nbytes(self) -> dict[str, int]:
-        """Memory in use by each array, in bytes."""
-        return {name: array.nbytes for name, array in self._arrays.items()}
+        """Memory in use by each array, in bytes: of rows reserved but never written there is none."""
+        used = min(self.end, self._size) + self.window
+        return {name: array[:used].nbytes for name, array in self._arrays.items()}
 
-    def _reserve(self, needed: int, like: dict[str, np.ndarray]) -> None:
-        if needed <= self._size:
-            return
-        size = max(2 * self._size, needed, 64)
+    def get_state(self) -> dict[str, np.ndarray]:
+        """The rows kept, and their numbers, as arrays."""
+        kept = np.arange(self.first, self.end)
+        state = {f"rows/{name}": self.take(name, kept) for name in self._arrays}
+        return {"numbers": np.array([self.first, self.end, self._reserved]), **state}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Go on from what `get_state` returned."""
+        self.first, end, self._reserved = (int(number) for number in state["numbers"])
+        self.end, self._size, self._arrays = self.first, 0, {}
+        self.append({name[5:]: rows for name, rows in state.items() if name.startswith("rows/")})
+        self.end = end
+
+    def _grow(self, needed: int, like: dict[str, np.ndarray]) -> None:
+        size = max(2 * self._size if needed > self._reserved else self._reserved, needed, self.window, 64)
         live = np.arange(self.first, self.end)
         for name, values in like.items():
-            grown = np.zeros((size, *values.shape[1:]), values.dtype)
+            grown = np.zeros((size + self.window, *values.shape[1:]), values.dtype)
             if len(live):
-                grown[live % size] = self._arrays[name][live % self._size]
+                grown[live % size] = self.take(name, live)
+                grown[size:] = grown[: self.window]
             self._arrays[name] = grown
         self._size = size

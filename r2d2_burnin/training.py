@@ -22,7 +22,7 @@ from r2d2_burnin.objectives import EpsilonGreedy, QLearning, make_objective
 from r2d2_burnin.q_learning import epsilon_ladder
 from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.replay import Replay
-from r2d2_burnin.settings import TrainingSettings
+from r2d2_burnin.settings import ReplaySettings, TrainingSettings
 
 Progress = Callable[[int, str], None]
 """Told the number of updates made so far, and a few words on how it goes."""
@@ -86,7 +86,13 @@ class Trainer:
         self._start_anew(parameter_seed)
         learner = self._learner(initialization)
         generator = np.random.default_rng(sampling_seed)
-        replay = Replay(settings.replay, initialization, self.objective, self.inputs)
+        replay = Replay(
+            settings.replay,
+            initialization,
+            self.objective,
+            self.inputs,
+            reference_every=reference_every(settings.replay) if observer is None else 1,
+        )
         actor = Actor(
             acting_env,
             self.actor_step,
@@ -122,7 +128,7 @@ class Trainer:
 
             if update == settings.updates or update // settings.measure_every > before // settings.measure_every:
                 # Uniformly, whatever training draws by: the fragments measured are those of every initialization.
-                rows = generator.choice(replay.all_rows(), settings.measured_fragments)
+                rows = replay.with_references(generator.choice(replay.all_rows(), settings.measured_fragments))
                 discrepancies, _ = self.measure(replay.batch(rows), replay.references(rows), learner.learned_state)
                 for metric, values in discrepancies._asdict().items():
                     measurements.append(Measurement(update, metric, float(values.mean())))
@@ -141,7 +147,7 @@ class Trainer:
             chance = self._evaluate(evaluation_env, evaluation_seed, epsilon=1.0)
             measurements.append(Measurement(update, "random_return", chance.episode_return))
         update_seconds = float(np.median(seconds[1:] or seconds))  # the first call may compile
-        return TrainingResult(measurements, 0.0, update_seconds, replay.nbytes, batch_bytes)
+        return TrainingResult(measurements, 0.0, update_seconds, replay.nbytes - replay.reference_bytes, batch_bytes)
 
     def _build(self, *, seed: int) -> None:
         settings = self.settings
@@ -250,6 +256,11 @@ class Trainer:
         mean = float(sums.sum() / counts.sum())
         deviations = (sums - mean * counts) / counts.mean()
         return mean, float(deviations.std() / np.sqrt(len(counts)))
+
+
+def reference_every(settings: ReplaySettings) -> int:
+    """One in so many fragments keeps the references of ΔQ: enough to measure, few beside the states of training."""
+    return max(1, min(32, settings.replay_capacity // settings.period // 512))
 
 
 def _words(evaluation: Evaluation | None) -> str:

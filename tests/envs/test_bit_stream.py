@@ -11,8 +11,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import batch_space
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from envs.registration import ENVIRONMENTS
+from envs.vector import BitStreamVectorEnv
 
 IDS = [f"BitStream/{task}-v0" for task in ("Count", "WindowCount", "Parity", "Recall")]
 SETTINGS = {
@@ -184,3 +187,66 @@ def test_disabled_autoreset_and_masked_resets() -> None:
         assert_same(a, b)
     with pytest.raises(gym.error.ResetNeeded):
         ours.step(np.zeros(3, int))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    length=st.integers(1, 9),
+    count=st.integers(1, 4),
+    mode=st.sampled_from([AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP]),
+    most=st.lists(st.integers(1, 6), min_size=1, max_size=12),
+    seed=st.integers(0, 100),
+)
+def test_a_block_of_steps_is_that_many_steps(
+    length: int, count: int, mode: AutoresetMode, most: list[int], seed: int
+) -> None:
+    in_blocks, step_by_step = (BitStreamVectorEnv(count, "Count", length, autoreset_mode=mode) for _ in range(2))
+    observation, info = in_blocks.reset(seed=seed)
+    step_by_step.reset(seed=seed)
+    generator = np.random.default_rng(seed)
+    for size in most:
+        bits, targets = in_blocks.peek()
+        steps = min(size, len(bits))
+        actions = generator.integers(0, length + 1, (max(steps, 1), count))
+        if steps == 0:  # a stream is over: the next step resets it
+            returned = in_blocks.step(actions[0])
+            expected = step_by_step.step(actions[0])
+            rewards, expected_rewards = returned[1], expected[1]
+        else:
+            expected_rewards = []
+            for t in range(steps):
+                np.testing.assert_array_equal(bits[t], observation)
+                np.testing.assert_array_equal(targets[t], info["target"])
+                expected = step_by_step.step(actions[t])
+                expected_rewards.append(expected[1])
+                observation, info = expected[0], expected[4]
+            returned = in_blocks.step_block(actions[:steps])
+            rewards = returned[1]
+        np.testing.assert_array_equal(rewards, expected_rewards)
+        for got, wanted in zip((returned[0], *returned[2:4]), (expected[0], *expected[2:4]), strict=True):
+            np.testing.assert_array_equal(got, wanted)
+        np.testing.assert_equal(returned[4], expected[4])
+        observation, info = expected[0], expected[4]
+
+
+def test_a_block_does_not_reach_past_an_episode() -> None:
+    env = BitStreamVectorEnv(2, "Count", 5)
+    assert len(env.peek()[0]) == 0
+    env.reset(seed=0)
+    env.step(np.zeros(2, int))
+    assert len(env.peek()[0]) == 4
+    with pytest.raises(ValueError, match="actions: got 5 steps, expected 1 to 4"):
+        env.step_block(np.zeros((5, 2), int))
+    with pytest.raises(ValueError, match="expected guesses"):
+        env.step_block(np.full((2, 2), 6))
+
+
+@pytest.mark.parametrize("steps", [0, 3, 5, 6, 1200])
+def test_a_vector_environment_goes_on_from_a_saved_state(steps: int) -> None:
+    env, other = BitStreamVectorEnv(3, "WindowCount", 5, window=2), BitStreamVectorEnv(3, "WindowCount", 5, window=2)
+    env.reset(seed=4)
+    for _ in range(steps):
+        env.step(np.ones(3, int))
+    other.set_state(env.get_state())
+    for _ in range(2000):
+        np.testing.assert_equal(other.step(np.ones(3, int)), env.step(np.ones(3, int)))

@@ -11,11 +11,12 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
+from envs.vector import BitStreamVectorEnv
 from r2d2_burnin.actor import Actor, ActorStep
 from r2d2_burnin.evaluation import evaluate
-from r2d2_burnin.objectives import Classification, Regression
+from r2d2_burnin.objectives import Classification, EpsilonGreedy, Regression
 from r2d2_burnin.spaces import choose_objective
-from tests.r2d2_burnin.common import act_episodes, make_network
+from tests.r2d2_burnin.common import TOLERANCE, act_episodes, assert_states_close, make_network
 
 
 class Ladder(gym.Env[np.ndarray, np.integer[Any]]):
@@ -146,3 +147,35 @@ def test_the_objective_that_targets_ask_for() -> None:
     assert choose_objective("q-learning", gym.make("BitStream/Count-v0")) == "q-learning"
     with pytest.raises(ValueError, match=r'objective: got .regression., but .* gives no info\["target"\]'):
         choose_objective("regression", gym.make("CartPole-v1"))
+
+
+class StepByStep(BitStreamVectorEnv):
+    """A bit stream that does not tell what comes next."""
+
+    peek = property()  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP])
+@pytest.mark.parametrize("length", [1, 7, 80])
+@pytest.mark.parametrize("explores", [False, True])
+def test_blocks_of_steps_are_the_same_as_single_steps(mode: AutoresetMode, length: int, explores: bool) -> None:
+    network = make_network("lstm", 2)
+    found = []
+    for kind in (BitStreamVectorEnv, StepByStep):
+        act: Any = Regression(length + 1).act
+        if explores:
+            act = EpsilonGreedy(Regression(length + 1), length + 1, np.array([0.0, 0.5, 1.0]), seed=1)
+        actor = Actor(kind(3, "Count", length, autoreset_mode=mode), ActorStep(network), act, seed=0)
+        episodes = []
+        for update, steps in enumerate((50, 1, 7, 240, 333)):
+            actor.update = update
+            episodes += list(actor.collect(steps))
+        found.append(episodes)
+    in_blocks, step_by_step = found
+    assert len(in_blocks) == len(step_by_step) > 5
+    for one, other in zip(in_blocks, step_by_step, strict=True):
+        for name in ("observations", "actions", "rewards", "targets", "updates", "final_observation"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        assert (one.terminated, one.environment) == (other.terminated, other.environment)
+        np.testing.assert_allclose(one.outputs, other.outputs, **TOLERANCE)
+        assert_states_close(one.states, other.states)

@@ -11,6 +11,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
+from envs.streams import Streams
 from envs.vector import BitStreamVectorEnv
 from r2d2_burnin import environments
 from r2d2_burnin.actor import Actor, ActorStep
@@ -169,12 +170,15 @@ def test_trouble_in_the_middle_names_environment_step_and_value(
 
 
 def test_native_vectorisation_is_guarded_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: BitStreamVectorEnv) -> np.ndarray:
-        return np.full((self.num_envs, 1), np.inf, np.float32)
-
-    monkeypatch.setattr(BitStreamVectorEnv, "_observations", broken)
+    monkeypatch.setattr(Streams, "bits", lambda self: np.full((len(self.position), 1), np.inf, np.float32))
     with pytest.raises(EnvironmentFault, match=r"Count-v0, step 0 of the actor: the observation has the value inf"):
         act(EnvironmentSettings("BitStream/Count-v0"), 1)
+    monkeypatch.undo()
+    monkeypatch.setattr(
+        BitStreamVectorEnv, "peek", lambda self: (np.full((4, self.num_envs, 1), np.nan), np.zeros((4, self.num_envs)))
+    )
+    with pytest.raises(EnvironmentFault, match=r"step 0 of the actor: the observation has the value nan"):
+        act(EnvironmentSettings("BitStream/Count-v0"), 4, previous_action=False, previous_reward=False)
     monkeypatch.undo()
     monkeypatch.setattr(BitStreamVectorEnv, "step", lambda self, actions: 1 / 0)
     with pytest.raises(EnvironmentFault, match="step 1 of the actor: raised ZeroDivisionError"):

@@ -9,9 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from r2d2_burnin.episodes import Episode
+from r2d2_burnin.initialization import parse
+from r2d2_burnin.objectives import Regression
 from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.replay import Replay
 from r2d2_burnin.ring import Ring
+from r2d2_burnin.settings import ReplaySettings
 from tests.r2d2_burnin.common import make_replay
 from tests.r2d2_burnin.test_state_equivalence import naive_fragments, numbered_episode
 
@@ -75,9 +79,9 @@ def test_what_cannot_work_is_refused() -> None:
         small_replay(10).sample(np.random.default_rng(0), 1)
 
 
-@given(st.lists(st.tuples(st.integers(1, 90), st.integers(0, 90)), max_size=12))
-def test_ring_keeps_row_numbers_valid_through_growth_and_dropping(steps: list[tuple[int, int]]) -> None:
-    ring, values, first = Ring(), [], 0
+@given(st.lists(st.tuples(st.integers(1, 90), st.integers(0, 90)), max_size=12), st.sampled_from([0, 5, 100]))
+def test_ring_keeps_row_numbers_valid_through_growth_and_dropping(steps: list[tuple[int, int]], window: int) -> None:
+    ring, values, first = Ring(window), [], 0
     for add, drop in steps:
         new = np.arange(len(values), len(values) + add)
         ring.append({"a": new, "b": np.stack([new, -new], 1).astype(np.float32)})
@@ -89,6 +93,8 @@ def test_ring_keeps_row_numbers_valid_through_growth_and_dropping(steps: list[tu
         assert (ring.first, ring.end, len(ring)) == (first, len(values), len(rows))
         np.testing.assert_array_equal(ring.take("a", rows), rows)
         np.testing.assert_array_equal(ring.take("b", rows[:, None])[:, 0], np.stack([rows, -rows], 1))
+        windows = ring.windows("b", rows[: max(len(rows) - 4, 0)], 5)
+        assert windows.tolist() == [[[row + t, -row - t] for t in range(5)] for row in rows[:-4]]
 
 
 def test_stored_states_cost_memory_where_they_are_used() -> None:
@@ -98,12 +104,42 @@ def test_stored_states_cost_memory_where_they_are_used() -> None:
         replay.add(numbered_episode(0, 20))
         sizes[name] = replay.nbytes
     assert sizes["zero"] == sizes["learned"] < sizes["stored"] == sizes["refreshed"]
-    assert sizes["stored"] - sizes["zero"] == 64 * 2 * 2 * 4  # 64 rows reserved, h and c, 2 units, float32
+    assert sizes["stored"] - sizes["zero"] == 9 * 2 * 2 * 4  # 9 fragments, h and c, 2 units, float32
+
+
+@pytest.mark.parametrize(("name", "inputs", "units"), [("stored", 1, 32), ("zero", 1, 32), ("stored+3", 144, 512)])
+def test_a_full_replay_holds_little_more_than_its_steps_and_stored_states(name: str, inputs: int, units: int) -> None:
+    settings = ReplaySettings(20, 10, 20_000)
+    replay = Replay(settings, parse(name), Regression(2), reference_every=32)
+    generator = np.random.default_rng(0)
+    for _ in range(300):
+        length = int(generator.integers(60, 140))
+        state = np.zeros((length, units), np.float32)
+        replay.add(
+            Episode(
+                observations=np.zeros((length, inputs), np.float32),
+                actions=np.zeros(length, np.int64),
+                rewards=np.zeros(length, np.float32),
+                targets=np.zeros(length, np.float32),
+                outputs=np.zeros((length, 1), np.float32),
+                states=((state, state),),
+                updates=np.zeros(length, np.int64),
+                terminated=True,
+                final_observation=np.zeros(inputs, np.float32),
+                environment=0,
+            )
+        )
+    a_step = 4 * inputs + 4 + 4 + 4  # observation, action, reward, target
+    of_states = len(replay) * 2 * units * 4 if name.startswith("stored") else 0
+    assert replay.nbytes <= 1.1 * (replay.steps * a_step + of_states)
 
 
 def test_a_ring_of_constant_length_stops_growing() -> None:
     ring = Ring()
     for _ in range(5):
+        ring.append({"a": np.zeros(20)})
+    for _ in range(5):
+        ring.drop(20)
         ring.append({"a": np.zeros(20)})
     used = ring.nbytes
     for _ in range(100):

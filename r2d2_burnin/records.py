@@ -1,0 +1,58 @@
+"""The steps of episodes that have not ended yet."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class UnfinishedEpisodes:
+    """Rows of N episodes of different lengths, written one step or a block of steps at a time."""
+
+    def __init__(self, environments: int) -> None:
+        self._length = np.zeros(environments, np.int64)
+        self._arrays: dict[str, np.ndarray] = {}  # [N, size, ...]
+        self._size = 0
+
+    def write(self, active: np.ndarray, rows: dict[str, np.ndarray]) -> int:
+        """Add S rows `[S, N, ...]` to the episodes of the active environments [N]; returns the longest one's length."""
+        steps = len(next(iter(rows.values())))
+        longest = int(self._length.max()) + steps
+        if longest > self._size:
+            self._grow(rows, longest)
+        first = int(self._length[0])
+        if active.all() and (self._length == first).all():
+            for name, values in rows.items():
+                self._arrays[name][:, first : first + steps] = np.swapaxes(values, 0, 1)
+        else:
+            chosen = np.flatnonzero(active)
+            places = self._length[chosen] + np.arange(steps)[:, None]
+            for name, values in rows.items():
+                self._arrays[name][chosen, places] = values[:, chosen]
+        self._length[active] += steps
+        return int(self._length.max())
+
+    def pop(self, environment: int) -> dict[str, np.ndarray]:
+        """The rows of one episode, which is then begun anew."""
+        length = self._length[environment]
+        self._length[environment] = 0
+        return {name: array[environment, :length].copy() for name, array in self._arrays.items()}
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """The rows written so far, as arrays."""
+        longest = int(self._length.max())
+        return {"length": self._length.copy()} | {f"rows/{n}": a[:, :longest].copy() for n, a in self._arrays.items()}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Go on from what `get_state` returned."""
+        self._length = state["length"].copy()
+        self._arrays = {name[5:]: array.copy() for name, array in state.items() if name.startswith("rows/")}
+        self._size = next(iter(self._arrays.values())).shape[1] if self._arrays else 0
+
+    def _grow(self, like: dict[str, np.ndarray], needed: int) -> None:
+        size = max(2 * self._size, needed, 64)
+        for name, values in like.items():
+            grown = np.zeros((values.shape[1], size, *values.shape[2:]), values.dtype)
+            if name in self._arrays:
+                grown[:, : self._size] = self._arrays[name]
+            self._arrays[name] = grown
+        self._size = size
