@@ -8,7 +8,6 @@ trained step (the references of ΔQ).
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,10 +74,10 @@ class Replay:
         self._labels: tuple[str, ...] = ()
         # An episode's steps, and its final observation as one row more.
         self._steps = Ring(max(settings.sequence_length + objective.lookahead, initialization.burn_in or 0))
+        self._episodes = Ring()
         self._fragments = Ring()
         self._references = Ring()  # row r belongs to fragment r * reference_every
         self._priorities = SumTree() if settings.priority_exponent > 0 else None
-        self._episodes: deque[tuple[int, int]] = deque()  # steps and fragments of each episode, oldest first
         self._state_structure: Any = None
         self._state_leaves: list[np.ndarray] = []  # [1, ...] each, for their shapes
         self._longest_prefix = 0
@@ -95,7 +94,7 @@ class Replay:
     @property
     def nbytes(self) -> int:
         """Memory in use, in bytes."""
-        rings = (self._steps, self._fragments, self._references)
+        rings = (self._steps, self._episodes, self._fragments, self._references)
         priorities = 0 if self._priorities is None else self._priorities.nbytes
         return sum(sum(ring.nbytes.values()) for ring in rings) + priorities
 
@@ -118,12 +117,7 @@ class Replay:
                 f"replay_capacity: got {capacity} steps, but an episode has {length}; expected at least {length}"
             )
         while self.steps + length > capacity:
-            steps, fragments = self._episodes.popleft()
-            self._steps.drop(steps + 1)
-            self._fragments.drop(fragments)
-            self._references.drop(-(-self._fragments.first // self.reference_every) - self._references.first)
-            if self._priorities is not None:
-                self._priorities.drop(fragments)
+            self._forget_oldest()
 
         starts = fragment_starts(length, self.settings.sequence_length, self.settings.period)
         lengths = trained_lengths(starts, length, self.settings.sequence_length)
@@ -131,10 +125,7 @@ class Replay:
         self._reserve(length, len(starts))
         self._state_structure = episode.states
         rows = {
-            "episode": np.full(len(starts), self._steps.end, np.int64),
-            "start": starts.astype(np.int32),
-            "length": lengths.astype(np.int32),
-            "end": np.full(len(starts), length, np.int32),
+            "episode": np.full(len(starts), self._episodes.end, np.int32),
             "update": episode.updates[processed].astype(np.int32),
         }
         leaves = nests.flatten(episode.states)
@@ -147,19 +138,33 @@ class Replay:
             {f"first/{i}": leaf[first] for i, leaf in enumerate(leaves)}
             | {f"last/{i}": leaf[last] for i, leaf in enumerate(leaves)}
         )
+        places = {"step": self._steps.end, "fragment": self._fragments.end, "length": length}
+        self._episodes.append({name: np.array([place]) for name, place in places.items()})
         self._fragments.append(rows)
         self._steps.append(self._step_rows(episode))
         if self._priorities is not None:
             self._priorities.append(np.ones(len(starts)))
-        self._episodes.append((length, len(starts)))
         self._longest_prefix = max(self._longest_prefix, int(starts[-1]))
         return np.arange(self._fragments.end - len(starts), self._fragments.end)
+
+    def _forget_oldest(self) -> None:
+        self._episodes.drop(1)
+        oldest = np.array(self._episodes.first)
+        gone = len(self._episodes) == 0
+        step = self._steps.end if gone else int(self._episodes.take("step", oldest))
+        fragment = self._fragments.end if gone else int(self._episodes.take("fragment", oldest))
+        if self._priorities is not None:
+            self._priorities.drop(fragment - self._fragments.first)
+        self._steps.drop(step - self._steps.first)
+        self._fragments.drop(fragment - self._fragments.first)
+        self._references.drop(-(-fragment // self.reference_every) - self._references.first)
 
     def _reserve(self, steps: int, fragments: int) -> None:
         """Reserve memory for a whole replay of episodes like the first one."""
         if self._steps.end == 0:
             episodes = -(-self.settings.replay_capacity // steps)
             self._steps.reserve(episodes * (steps + 1))
+            self._episodes.reserve(episodes)
             self._fragments.reserve(episodes * fragments)
             self._references.reserve(episodes * fragments // self.reference_every + 1)
 
@@ -217,17 +222,18 @@ class Replay:
         return self._batch(rows, self.initialization)
 
     def references(self, rows: np.ndarray) -> References:
-        """What ΔQ compares the same fragments with, of which `with_references` gives those that it can."""
+        """What ΔQ compares the same fragments with, for fragments that `rows_with_references` names."""
         return References(
             exact=self._batch(rows, Initialization("zero", None)),
             state_first=self._states(self._references, "first", rows // self.reference_every),
             state_last=self._states(self._references, "last", rows // self.reference_every),
         )
 
-    def with_references(self, rows: np.ndarray) -> np.ndarray:
-        """For each of `rows` [n] the nearest fragment before it whose references are kept, or else the one after it."""
-        number = np.maximum(rows // self.reference_every, self._references.first)
-        return np.asarray(np.minimum(number, self._references.end - 1) * self.reference_every)
+    def rows_with_references(self, count: int, draw: int) -> np.ndarray:
+        """`count` fragments `[n]` whose references are kept, spread over replay from the one that `draw` picks on."""
+        kept = len(self._references)
+        numbers = draw + np.arange(count) * max(kept // count, 1)
+        return np.asarray((self._references.first + numbers % kept) * self.reference_every)
 
     def all_rows(self) -> np.ndarray:
         """Row numbers `[n]` of all fragments kept, oldest first."""
@@ -239,26 +245,28 @@ class Replay:
 
     def starts(self, rows: np.ndarray) -> np.ndarray:
         """First trained steps `[*batch_shape]` of fragments, counted from their episode's first one."""
-        return self._fragments.take("start", rows)
+        first = self._episodes.take("fragment", self._fragments.take("episode", rows))
+        return np.asarray((rows - first) * self.settings.period)
 
     def staleness(self, rows: np.ndarray, update: int) -> np.ndarray:
         """Learner updates `[*batch_shape]` since the states of the given fragments were stored."""
         return update - self._fragments.take("update", rows)
 
     def _batch(self, rows: np.ndarray, initialization: Initialization) -> FragmentBatch:
-        taken = {name: self._fragments.take(name, rows) for name in ("episode", "start", "length", "end")}
-        episode, start, length, end = taken.values()
+        episode = self._fragments.take("episode", rows)
+        start = (rows - self._episodes.take("fragment", episode)) * self.settings.period
+        left = self._episodes.take("length", episode) - start
+        first = self._episodes.take("step", episode) + start
         steps = self.settings.sequence_length
-        mask = np.arange(steps) < length[..., None]
-        # The final observation, at position `end`, is looked ahead at but never trained.
+        mask = np.arange(steps) < left[..., None]
+        # The final observation, at after the last step, is looked ahead at but never trained.
         seen = steps + self._objective.lookahead
-        known = (end + 1 if self._objective.lookahead else end) - start
+        known = left + 1 if self._objective.lookahead else left
 
         # Rounded up, so that longer and longer episodes seldom change the shape of a compiled program.
         longest = -(-self._longest_prefix // steps) * steps
         burn_in = longest if initialization.burn_in is None else initialization.burn_in
         burn_in_mask = np.arange(burn_in) >= (burn_in - start)[..., None]
-        first = episode + start
         return FragmentBatch(
             observations=self._seen(first, seen, np.arange(seen) < known[..., None]),
             labels={

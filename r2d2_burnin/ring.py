@@ -92,7 +92,9 @@ class Ring:
         self.end = end
 
     def _grow(self, needed: int, like: dict[str, np.ndarray]) -> None:
-        size = max(2 * self._size if needed > self._reserved else self._reserved, needed, self.window, 64)
+        size = max(2 * self._size, needed, self.window, 64)
+        if self._reserved:  # what was reserved is nearly right: a little more is enough
+            size = max(self._reserved, self.window, needed + needed // 32 if needed > self._reserved else 0)
         live = np.arange(self.first, self.end)
         for name, values in like.items():
             grown = np.zeros((size + self.window, *values.shape[1:]), values.dtype)

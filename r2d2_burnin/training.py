@@ -128,7 +128,8 @@ class Trainer:
 
             if update == settings.updates or update // settings.measure_every > before // settings.measure_every:
                 # Uniformly, whatever training draws by: the fragments measured are those of every initialization.
-                rows = replay.with_references(generator.choice(replay.all_rows(), settings.measured_fragments))
+                draws = generator.choice(replay.all_rows(), settings.measured_fragments)
+                rows = replay.rows_with_references(settings.measured_fragments, int(draws[0]))
                 discrepancies, _ = self.measure(replay.batch(rows), replay.references(rows), learner.learned_state)
                 for metric, values in discrepancies._asdict().items():
                     measurements.append(Measurement(update, metric, float(values.mean())))
@@ -260,7 +261,7 @@ class Trainer:
 
 def reference_every(settings: ReplaySettings) -> int:
     """One in so many fragments keeps the references of ΔQ: enough to measure, few beside the states of training."""
-    return max(1, min(32, settings.replay_capacity // settings.period // 512))
+    return max(1, min(64, settings.replay_capacity // settings.period // 256))
 
 
 def _words(evaluation: Evaluation | None) -> str:

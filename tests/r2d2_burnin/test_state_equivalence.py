@@ -324,7 +324,8 @@ def test_10_every_step_is_trained_the_right_number_of_times_and_none_crosses_an_
         first_processed = steps[0] - prefix
         starts_initially = first_processed == 0 or burn_in is None or name.startswith("zero")
         assert batch.from_initial_state[row] == starts_initially
-        assert batch.start_state[0][0][row, 0] == 100 * number + first_processed + 1
+        stored = 100 * number + first_processed + 1 if name.startswith("stored") else 0
+        assert batch.start_state[0][0][row, 0] == stored
         padded = batch.burn_in_mask.shape[1] - prefix
         assert batch.burn_in_mask[row].tolist() == [False] * padded + [True] * prefix  # left-padded
     references = replay.references(rows)
