@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import numpy as np
+
+BRANCHES = 32
+"""Children of a node: few levels, each a handful of NumPy calls on whole blocks, are faster than many of two."""
 
 
 class SumTree:
-    """Non-negative priorities by row number, stored in a binary tree whose nodes hold the sum of their children.
+    """Non-negative priorities by row number, stored in a tree whose nodes hold the sum of their children.
 
     Rows are numbered as a `ring.Ring` numbers them: appended at the end, dropped from the front. Setting or drawing B
-    rows costs B log2(rows kept), all B at once in NumPy (Schaul et al., 2016, appendix B.2.1).
+    rows costs B log(rows kept), all B at once in NumPy (Schaul et al., 2016, appendix B.2.1). Sums are always taken
+    anew from the children, so they do not drift.
     """
 
     def __init__(self) -> None:
         self.first = 0
         self.end = 0
-        self._leaves = 64
-        self._sums = np.zeros(2 * self._leaves)
+        self._levels = _empty_levels(2 * BRANCHES)  # from the leaves to the root, each [nodes]
 
     @property
     def total(self) -> float:
         """Sum of all priorities."""
-        return float(self._sums[1])
+        return float(self._levels[-1][0])
 
     @property
     def nbytes(self) -> int:
         """Memory in use, in bytes."""
-        return self._sums.nbytes
+        return sum(level.nbytes for level in self._levels)
 
     def append(self, priorities: np.ndarray) -> None:
         """Add rows with these priorities `[n]`."""
         needed = self.end + len(priorities) - self.first
-        if needed > self._leaves:
+        if needed > len(self._levels[0]):
             self._grow(needed)
         rows = np.arange(self.end, self.end + len(priorities))
         self.end += len(priorities)
@@ -44,37 +50,48 @@ class SumTree:
 
     def get(self, rows: np.ndarray) -> np.ndarray:
         """Priorities `[...]` of the given rows `[...]`."""
-        return np.asarray(self._sums[self._leaves + rows % self._leaves])
+        return self._levels[0][rows % len(self._levels[0])]  # type: ignore[no-any-return]
 
     def set(self, rows: np.ndarray, priorities: np.ndarray) -> None:
         """Change the priorities `[n]` of the given rows `[n]`; of a row given twice, the last one counts."""
-        nodes = self._leaves + rows % self._leaves
-        self._sums[nodes] = priorities
-        while len(nodes) and nodes[0] > 1:
-            nodes = nodes // 2
-            self._sums[nodes] = self._sums[2 * nodes] + self._sums[2 * nodes + 1]
+        nodes = rows % len(self._levels[0])
+        self._levels[0][nodes] = priorities
+        for below, above in itertools.pairwise(self._levels):
+            nodes = nodes // BRANCHES
+            if len(nodes) > BRANCHES:
+                nodes = np.unique(nodes)
+            above[nodes] = below.reshape(-1, BRANCHES)[nodes].sum(1)
 
     def sample(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """Draw rows of the given shape, with replacement, each as often as its share of the total says."""
-        rest = generator.random(shape) * self.total
-        nodes = np.ones(shape, np.int64)
-        while nodes.size and nodes.flat[0] < self._leaves:
-            left = 2 * nodes
-            left_sum = self._sums[left]
-            # Rounding may leave a rest at a sum's very end; an empty right branch is never entered.
-            goes_right = (rest >= left_sum) & (self._sums[left + 1] > 0)
-            rest = np.where(goes_right, rest - left_sum, rest)
-            nodes = left + goes_right
-        places = nodes - self._leaves
-        return np.asarray(self.first + (places - self.first) % self._leaves)
+        rest = generator.random(math.prod(shape)) * self.total
+        nodes = np.zeros(len(rest), np.int64)
+        examples = np.arange(len(rest))
+        for level in self._levels[-2::-1]:
+            children = level.reshape(-1, BRANCHES)[nodes]
+            sums = children.cumsum(1)
+            # Rounding may leave a rest at a sum's very end: the last branch that is not empty takes it.
+            chosen = np.minimum((sums <= rest[:, None]).sum(1), BRANCHES - 1 - (children[:, ::-1] > 0).argmax(1))
+            rest = np.maximum(rest - (sums[examples, chosen] - children[examples, chosen]), 0)
+            nodes = nodes * BRANCHES + chosen
+        return np.asarray(self.first + (nodes - self.first) % len(self._levels[0])).reshape(shape)
 
     def _grow(self, needed: int) -> None:
         rows = np.arange(self.first, self.end)
         priorities = self.get(rows)
-        while self._leaves < needed:
-            self._leaves *= 2
-        self._sums = np.zeros(2 * self._leaves)
+        leaves = len(self._levels[0])
+        while leaves < needed:
+            leaves *= 2
+        self._levels = _empty_levels(leaves)
         self.set(rows, priorities)
+
+
+def _empty_levels(leaves: int) -> list[np.ndarray]:
+    """Zeros for so many leaves, and for their parents up to the root; all blocks of children are whole."""
+    sizes = [leaves]
+    while sizes[-1] > BRANCHES:
+        sizes.append(-(-sizes[-1] // BRANCHES**2) * BRANCHES)
+    return [np.zeros(size) for size in (*sizes, 1)]
 
 
 def importance_weights(priorities: np.ndarray, total: float, rows: int, exponent: float) -> np.ndarray:

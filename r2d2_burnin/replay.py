@@ -74,7 +74,7 @@ class Replay:
         self._labels: tuple[str, ...] = ()
         # An episode's steps, and its final observation as one row more.
         self._steps = Ring(max(settings.sequence_length + objective.lookahead, initialization.burn_in or 0))
-        self._episodes = Ring()
+        self._episodes = Ring()  # where an episode's steps and fragments begin, and its steps, as [3]
         self._fragments = Ring()
         self._references = Ring()  # row r belongs to fragment r * reference_every
         self._priorities = SumTree() if settings.priority_exponent > 0 else None
@@ -138,8 +138,7 @@ class Replay:
             {f"first/{i}": leaf[first] for i, leaf in enumerate(leaves)}
             | {f"last/{i}": leaf[last] for i, leaf in enumerate(leaves)}
         )
-        places = {"step": self._steps.end, "fragment": self._fragments.end, "length": length}
-        self._episodes.append({name: np.array([place]) for name, place in places.items()})
+        self._episodes.append({"place": np.array([[self._steps.end, self._fragments.end, length]])})
         self._fragments.append(rows)
         self._steps.append(self._step_rows(episode))
         if self._priorities is not None:
@@ -150,9 +149,9 @@ class Replay:
     def _forget_oldest(self) -> None:
         self._episodes.drop(1)
         oldest = np.array(self._episodes.first)
-        gone = len(self._episodes) == 0
-        step = self._steps.end if gone else int(self._episodes.take("step", oldest))
-        fragment = self._fragments.end if gone else int(self._episodes.take("fragment", oldest))
+        step, fragment = self._steps.end, self._fragments.end
+        if len(self._episodes):
+            step, fragment, _ = (int(number) for number in self._episodes.take("place", oldest))
         if self._priorities is not None:
             self._priorities.drop(fragment - self._fragments.first)
         self._steps.drop(step - self._steps.first)
@@ -245,21 +244,20 @@ class Replay:
 
     def starts(self, rows: np.ndarray) -> np.ndarray:
         """First trained steps `[*batch_shape]` of fragments, counted from their episode's first one."""
-        first = self._episodes.take("fragment", self._fragments.take("episode", rows))
-        return np.asarray((rows - first) * self.settings.period)
+        place = self._episodes.take("place", self._fragments.take("episode", rows))
+        return np.asarray((rows - place[..., 1]) * self.settings.period)
 
     def staleness(self, rows: np.ndarray, update: int) -> np.ndarray:
         """Learner updates `[*batch_shape]` since the states of the given fragments were stored."""
         return update - self._fragments.take("update", rows)
 
     def _batch(self, rows: np.ndarray, initialization: Initialization) -> FragmentBatch:
-        episode = self._fragments.take("episode", rows)
-        start = (rows - self._episodes.take("fragment", episode)) * self.settings.period
-        left = self._episodes.take("length", episode) - start
-        first = self._episodes.take("step", episode) + start
+        place = self._episodes.take("place", self._fragments.take("episode", rows))
+        start = (rows - place[..., 1]) * self.settings.period
+        first, left = place[..., 0] + start, place[..., 2] - start
         steps = self.settings.sequence_length
         mask = np.arange(steps) < left[..., None]
-        # The final observation, at after the last step, is looked ahead at but never trained.
+        # The final observation, after the last step, is looked ahead at but never trained.
         seen = steps + self._objective.lookahead
         known = left + 1 if self._objective.lookahead else left
 

@@ -21,6 +21,7 @@ class Ring:
         self.end = 0
         self.window = window
         self._arrays: dict[str, np.ndarray] = {}  # [size + window, ...]
+        self._views: dict[tuple[str, int], np.ndarray] = {}  # [size, length, ...], overlapping
         self._size = 0
         self._reserved = 0
 
@@ -62,9 +63,13 @@ class Ring:
         """Values `[..., length, *]` of one array from row numbers `first` [...] on (of rows not kept: anything)."""
         if length > self.window:
             return self.take(name, first[..., None] + np.arange(length))
-        array = self._arrays[name]
-        shape, strides = (self._size, length, *array.shape[1:]), (array.strides[0], *array.strides)
-        return np.asarray(np.lib.stride_tricks.as_strided(array, shape, strides, writeable=False)[first % self._size])
+        view = self._views.get((name, length))
+        if view is None:
+            array = self._arrays[name]
+            shape, strides = (self._size, length, *array.shape[1:]), (array.strides[0], *array.strides)
+            view = np.lib.stride_tricks.as_strided(array, shape, strides, writeable=False)
+            self._views[name, length] = view
+        return view[first % self._size]  # type: ignore[no-any-return]
 
     def put(self, name: str, rows: np.ndarray, values: np.ndarray) -> None:
         """Overwrite one array at row numbers `[n]` with `[n, *]`; of a row given twice, the last value stays."""
@@ -103,3 +108,4 @@ class Ring:
                 grown[size:] = grown[: self.window]
             self._arrays[name] = grown
         self._size = size
+        self._views = {}
