@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import tyro
 
 from experiments import burnin_compare
-from experiments.common import atlas_plots, report
+from experiments.common import report
 from experiments.common.comparison import Comparison, error_floor, summary
 from experiments.common.results import versions, write_csv, write_json
 from experiments.common.runs import RunSettings, finish
@@ -174,6 +174,8 @@ def _told(value: Estimate | float | None) -> str:
 
 def write_results(comparisons: dict[str, Comparison], errors: Sequence[str], settings: Settings) -> Path:
     """Write the page and its files and print the tables; returns the path of the page."""
+    from experiments.common import atlas_plots  # draws with Matplotlib, which no command line waits for
+
     out, strategies = settings.directory, settings.strategies
     write_json(
         out / "config.json",

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common import advice_plots, report
+from experiments.common import report
 from experiments.common.advice import Task, advise_seed
 from experiments.common.engine import Job
 from experiments.common.presets import read_with_preset
@@ -180,6 +180,8 @@ def evidence(by_seed: dict[int, Any], settings: Settings) -> list[str]:
 
 def write_results(by_seed: dict[int, Any], errors: Sequence[str], settings: Settings, out: Path) -> Path:
     """Write every result file and print table and verdict; returns the path of the report."""
+    from experiments.common import advice_plots  # draws with Matplotlib, which no command line waits for
+
     write_json(out / "summary.json", summary(by_seed, settings))
     parts = [report.paragraph(text, alarm=True) for text in errors]
     sentences: list[str] = []

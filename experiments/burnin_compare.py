@@ -21,7 +21,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from experiments.common import comparison_plots, report
+from experiments.common import report
 from experiments.common.comparison import Comparison, content_of, error_floor, result_of, summary
 from experiments.common.engine import Job, Report
 from experiments.common.presets import read_with_preset
@@ -132,6 +132,8 @@ def train(payload: tuple[TrainingSettings, str, int, Path], progress: Report) ->
 
 def write_results(comparison: Comparison, errors: Sequence[str], out: Path, *, show: bool = True) -> Path:
     """Write every result file of a comparison and `show` its table and verdict; returns the path of the report."""
+    from experiments.common import comparison_plots  # draws with Matplotlib, which no command line waits for
+
     write_csv(out / "metrics.csv", ("strategy", "seed", "update", "metric", "value"), comparison.rows())
     write_json(out / "summary.json", summary(comparison))
     sentences = verdict(comparison)

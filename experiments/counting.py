@@ -20,9 +20,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from experiments.common import counting_plots, report
-from experiments.common.counting_plots import KNOWN_ERRORS
-from experiments.common.counting_studies import FEEDS, STUDIES, StudySettings, run
+from experiments.common import report
+from experiments.common.counting_studies import FEEDS, KNOWN_ERRORS, STUDIES, StudySettings, run
 from experiments.common.engine import Job, Report
 from experiments.common.results import versions, write_json
 from experiments.common.runs import RunSettings, default_directory, finish, open_directory
@@ -232,6 +231,8 @@ def summary(by_seed: dict[int, dict[str, Any]], settings: Settings) -> dict[str,
 
 def write_results(by_seed: dict[int, dict[str, Any]], errors: Sequence[str], settings: Settings, out: Path) -> None:
     """Write every result file and print the tables."""
+    from experiments.common import counting_plots  # draws with Matplotlib, which no command line waits for
+
     write_json(out / "summary.json", summary(by_seed, settings))
     parts = [report.paragraph(text, alarm=True) for text in errors]
     ones = list(by_seed.values())

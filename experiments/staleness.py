@@ -17,9 +17,8 @@ from typing import Annotated, Any
 
 import numpy as np
 import tyro
-from scipy import stats
 
-from experiments.common import report, staleness_plots
+from experiments.common import report
 from experiments.common.engine import Job, Report
 from experiments.common.presets import read_with_preset
 from experiments.common.results import versions, write_csv, write_json
@@ -145,6 +144,8 @@ def measure_ages(payload: tuple[TrainingSettings, str, int, Path], progress: Rep
         content["fragments"].append(int(mine.sum()))
         for name in MEASURES:
             content[name].append(float(np.concatenate(values[name])[mine].mean()))
+    from scipy import stats
+
     slope = stats.linregress(age / 100, np.concatenate(values["delta_q_first_exact"])).slope
     content["delta_q_first_exact_per_100_updates"] = float(slope) if np.ptp(age) else None
     write_json(path, content)
@@ -213,6 +214,8 @@ def finding(found: dict[Case, dict[int, Any]]) -> str:
 
 def write_results(found: dict[Case, dict[int, Any]], errors: Sequence[str], settings: Settings, out: Path) -> Path:
     """Write every result file and print the table; returns the path of the report."""
+    from experiments.common import staleness_plots  # draws with Matplotlib, which no command line waits for
+
     write_json(out / "summary.json", summary(found, settings))
     write_csv(
         out / "metrics.csv",

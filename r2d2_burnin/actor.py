@@ -95,6 +95,7 @@ class Actor:
         seed: of the environments' first reset.
         inputs: what the network sees of a step; by default the observation alone.
         longest: steps after which an episode that has not ended is an error.
+        blocks: whether many steps are one call where they can be; the episodes are the same.
 
     Raises:
         ValueError: for spaces that the network cannot use, and for an environment without autoreset.
@@ -110,6 +111,7 @@ class Actor:
         seed: int,
         inputs: InputSpace | None = None,
         longest: int | None = None,
+        blocks: bool = True,
     ) -> None:
         mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if mode not in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
@@ -121,8 +123,8 @@ class Actor:
         self._step = step
         self._act = act
         self._longest = longest
-        blocks = hasattr(env, "peek") and hasattr(env, "step_block")
-        self._blocks = blocks and not (self._inputs.previous_action or self._inputs.previous_reward)
+        knows = hasattr(env, "peek") and hasattr(env, "step_block")
+        self._blocks = blocks and knows and not (self._inputs.previous_action or self._inputs.previous_reward)
         self._record = UnfinishedEpisodes(env.num_envs)
         self._count = 0
         observations, self._info = self._call(env.reset, seed=seed)

@@ -9,12 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from experiments.common import plots
-
-KNOWN_ERRORS: dict[str, dict[int, float]] = {
-    "last-step": {7: 104.0, 20: 0.0035, 40: 184.0},
-    "every-step": {20: 0.006, 30: 0.4, 40: 4.8},
-}
-"""Mean squared error of the original code by sequence length, for training length 20."""
+from experiments.common.counting_studies import KNOWN_ERRORS
 
 
 def draw(by_seed: list[dict[str, Any]], length: int, epochs: int, out: Path) -> dict[str, str]:

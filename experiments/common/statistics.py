@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +50,8 @@ def bootstrap_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     if len(values) < 2:
         return values[0], values[0]
+    from scipy import stats  # here alone: it takes longer to import than a command line may take to answer
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # equal values have an interval of no width
         result = stats.bootstrap(

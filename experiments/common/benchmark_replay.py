@@ -1,0 +1,133 @@
+"""Benchmarks of replay: drawing fragments, drawing by priority, and the bytes held."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from experiments.common.timing import Candidates, Row, measure, peer, rows
+from r2d2_burnin.episodes import Episode
+from r2d2_burnin.initialization import parse
+from r2d2_burnin.objectives import Regression
+from r2d2_burnin.replay import Replay
+from r2d2_burnin.settings import ReplaySettings
+
+BATCH, BURN_IN, TRAINED, FEATURES, UNITS = 64, 40, 80, 144, 512
+FRAGMENTS = 1800
+"""Fragments in replay: more than the processor's caches hold, so that everybody reads from memory."""
+
+
+def drawing(repetitions: int) -> list[Row]:
+    """64 fragments of 120 steps of 144 numbers, with states of 512 units."""
+    generator = np.random.default_rng(0)
+    replay = filled_replay()
+    processed = BURN_IN + TRAINED
+    steps = generator.random((FRAGMENTS * 40, FEATURES), np.float32)
+    states = generator.random((FRAGMENTS, 2 * UNITS), np.float32)
+
+    def gather() -> Any:
+        first = generator.integers(0, len(steps) - processed, BATCH)
+        return steps[first[:, None] + np.arange(processed)], states[generator.integers(0, FRAGMENTS, BATCH)]
+
+    size = BATCH * (processed * FEATURES + 2 * UNITS)
+    copies = itertools.cycle([generator.random(size, np.float32) for _ in range(16)])
+    candidates: Candidates = {
+        "sample and batch": lambda: replay.batch(replay.sample(generator, BATCH)),
+        "memcpy of the same bytes": lambda: next(copies).copy(),
+        "NumPy row gather": gather,
+        **_cpprb_draw(processed),
+    }
+    found = measure(candidates, repetitions, calls=20)
+    goals = {"memcpy of the same bytes": 0.7, "cpprb": 2.0}
+    return rows("replay, draw 64 fragments of 120 x 144 with states", found, "µs", goals)
+
+
+def priorities(repetitions: int) -> list[Row]:
+    """64 fragments drawn by priority, and their priorities changed, among a million."""
+    count = 1_000_000
+    candidates: Candidates = {"sum tree": _our_round(count)}
+    cpprb = peer("cpprb")
+    if cpprb is not None:
+        generator = np.random.default_rng(0)
+        buffer = cpprb.PrioritizedReplayBuffer(count, {"step": {"shape": 1}})
+        buffer.add(step=np.zeros((count, 1)), priorities=generator.random(count))
+
+        def draw_and_change() -> None:
+            drawn = buffer.sample(BATCH)
+            buffer.update_priorities(drawn["indexes"], generator.random(BATCH))
+
+        candidates["cpprb"] = draw_and_change
+    candidates["the same among 10,000"] = _our_round(10_000)
+    found = measure(candidates, repetitions, calls=100)
+    return rows("priorities, draw and change 64 of 1,000,000", found, "µs", {"cpprb": 0.5})
+
+
+def memory(repetitions: int) -> list[Row]:
+    """Bytes of a full replay, beside those of its distinct steps and stored states; nothing is timed."""
+    replay = filled_replay()
+    a_step = 4 * FEATURES + 3 * 4  # observation, action, reward, target
+    needed = replay.steps * a_step + len(replay) * 2 * UNITS * 4
+    unshared = len(replay) * ((BURN_IN + TRAINED) * a_step + 2 * UNITS * 4)
+    held = replay.nbytes - replay.reference_bytes
+    work, ours = "replay, bytes held", "replay"
+    return [
+        Row(work, ours, held / 1e6, "MB", "distinct steps and states", needed / 1e6, needed / held, 1 / 1.1),
+        Row(work, ours, held / 1e6, "MB", "every fragment its own steps", unshared / 1e6, unshared / held),
+    ]
+
+
+def filled_replay() -> Replay:
+    """A replay of episodes of 400 steps, filled to its capacity."""
+    generator = np.random.default_rng(0)
+    length = 400
+    settings = ReplaySettings(TRAINED, 40, FRAGMENTS * 40)
+    replay = Replay(settings, parse(f"stored+{BURN_IN}"), Regression(2), reference_every=64)
+    for _ in range(settings.replay_capacity // length + 20):
+        state = generator.random((length, UNITS), np.float32)
+        replay.add(
+            Episode(
+                observations=generator.random((length, FEATURES), np.float32),
+                actions=np.zeros(length, np.int64),
+                rewards=np.zeros(length, np.float32),
+                targets=np.zeros(length, np.float32),
+                outputs=np.zeros((length, 1), np.float32),
+                states=((state, state),),
+                updates=np.zeros(length, np.int64),
+                terminated=True,
+                final_observation=np.zeros(FEATURES, np.float32),
+                environment=0,
+            )
+        )
+    return replay
+
+
+def _our_round(count: int) -> Callable[[], None]:
+    from r2d2_burnin.priorities import SumTree
+
+    generator = np.random.default_rng(0)
+    tree = SumTree()
+    tree.append(generator.random(count))
+
+    def draw_and_change() -> None:
+        drawn = tree.sample(generator, (BATCH,))
+        tree.set(drawn, generator.random(BATCH))
+
+    return draw_and_change
+
+
+def _cpprb_draw(processed: int) -> Candidates:
+    cpprb = peer("cpprb")
+    if cpprb is None:
+        return {}
+    shapes = {"steps": (processed, FEATURES), "h": UNITS, "c": UNITS}
+    buffer = cpprb.ReplayBuffer(
+        FRAGMENTS, {name: {"shape": shape, "dtype": np.float32} for name, shape in shapes.items()}
+    )
+    generator = np.random.default_rng(0)
+    for _ in range(FRAGMENTS):
+        values = generator.random((processed, FEATURES), np.float32)
+        buffer.add(steps=values, h=values[0, :1].repeat(UNITS), c=values[0, :1].repeat(UNITS))
+    return {"cpprb": lambda: buffer.sample(BATCH)}

@@ -1,0 +1,96 @@
+"""How the cost of an update grows with hidden size, T, batch and the capacity of replay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.common.timing import Row, measure
+from r2d2_burnin.episodes import Episode
+from r2d2_burnin.initialization import parse
+from r2d2_burnin.learner import Learner
+from r2d2_burnin.networks import DenseRecurrentNetwork
+from r2d2_burnin.objectives import Regression
+from r2d2_burnin.quiet_tensorflow import use_one_thread
+from r2d2_burnin.replay import Replay
+from r2d2_burnin.settings import LearnerSettings, NetworkSettings, ReplaySettings
+
+BASE = {"hidden size": 64, "T": 40, "batch": 64, "capacity": 40_000}
+VALUES = {
+    "hidden size": (32, 64, 128, 256, 512),
+    "T": (20, 40, 80, 160, 320),
+    "batch": (16, 32, 64, 128, 256),
+    "capacity": (10_000, 40_000, 160_000, 640_000, 2_560_000),
+}
+
+
+def scaling(repetitions: int, picture: Path) -> list[Row]:
+    """Milliseconds of an update with everything that belongs to it: draw by priority, train, set priorities."""
+    use_one_thread()
+    found: dict[str, np.ndarray] = {}
+    result = []
+    for name, values in VALUES.items():
+        candidates = {str(value): update(**{**BASE, name: value}) for value in values}
+        seconds = measure(candidates, min(repetitions, 7), calls=3)
+        found[name] = np.array([np.median(seconds[str(value)]) for value in values]) * 1e3
+        x = np.log([float(value) for value in values])
+        slope = float(np.polyfit(x, np.log(found[name]), 1)[0])
+        work, first, last = f"cost of an update against {name}", values[0], values[-1]
+        label = f"{name} {last:,} (slope {slope:.2f} in log-log)"
+        ratio = found[name][0] / found[name][-1]
+        result.append(Row(work, label, found[name][-1], "ms", f"{name} {first:,}", found[name][0], ratio))
+    draw(found, picture)
+    return result
+
+
+def update(**sizes: int) -> Callable[[], Any]:
+    """An update from a full replay."""
+    units, steps, batch, capacity = (sizes[name] for name in BASE)
+    network = DenseRecurrentNetwork(1, 1, NetworkSettings(units))
+    objective = Regression(2)
+    learner = Learner(network, objective, LearnerSettings(), updates=100_000)
+    settings = ReplaySettings(steps, steps // 2, capacity, priority_exponent=0.9)
+    replay = Replay(settings, parse("zero"), objective, reference_every=1 << 30)  # no states: a large capacity fits
+    generator = np.random.default_rng(0)
+    length = 1000
+    state = np.broadcast_to(np.zeros(units, np.float32), (length, units))
+    episode = Episode(
+        observations=generator.integers(0, 2, (length, 1)).astype(np.float32),
+        actions=np.zeros(length, np.int64),
+        rewards=np.zeros(length, np.float32),
+        targets=np.zeros(length, np.float32),
+        outputs=np.zeros((length, 1), np.float32),
+        states=((state, state),),
+        updates=np.zeros(length, np.int64),
+        terminated=True,
+        final_observation=np.zeros(1, np.float32),
+        environment=0,
+    )
+    for _ in range(capacity // length):
+        replay.add(episode)
+
+    def one() -> None:
+        rows = replay.sample(generator, 1, batch)
+        made = learner.update(replay.batch(rows))
+        replay.set_priorities(rows.ravel(), made.priorities.ravel())
+
+    return one
+
+
+def draw(found: dict[str, np.ndarray], path: Path) -> None:
+    """The four curves, each with a line of slope 1 through its last point."""
+    from experiments.common.plots import COLOURS, figure, save
+
+    picture, axes = figure(4)
+    for ax, (name, costs) in zip(axes[0], found.items(), strict=True):
+        values = np.array(VALUES[name], float)
+        ax.loglog(values, costs, "o-", color=COLOURS[1], label="measured")
+        ax.loglog(values, costs[-1] * values / values[-1], "--", color=COLOURS[7], label="proportional")
+        ax.set_xlabel({"T": "trained steps T", "capacity": "capacity of replay (steps)"}.get(name, name))
+        ax.set_ylabel("ms an update")
+        ax.set_ylim(min(costs) / 2.5, max(costs) * 2.5)
+        ax.legend(frameon=False)
+    save(picture, path, "Cost of an update: linear in T and batch, flat in the capacity of replay")

@@ -1,0 +1,180 @@
+"""Benchmarks of the train step: against Keras and PyTorch, and against a plain matrix product."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from experiments.common.timing import Candidates, Row, measure, peer, rows
+from r2d2_burnin.quiet_tensorflow import keras, tf
+
+
+def small(repetitions: int) -> list[Row]:
+    """Train step, batch 32, T 20, 32 units, one thread."""
+    _threads(1)
+    batch, steps, units, updates = 32, 20, 32, 20
+    several = our_step(units, batch, steps, updates=updates)
+    fit, fit_updates = keras_fit(units, batch, steps)
+    candidates: Candidates = {
+        "time-fused, 20 updates a call": several,
+        "time-fused, one update a call": our_step(units, batch, steps),
+        "Keras LSTM in tf.function": keras_step(units, batch, steps, compiled=False),
+        "Keras LSTM with XLA": keras_step(units, batch, steps, compiled=True),
+        "Keras Model.fit": fit,
+        **torch_step(units, batch, steps, threads=1),
+    }
+    per_call = {"time-fused, 20 updates a call": updates, "Keras Model.fit": fit_updates}
+    goals = {"Keras LSTM in tf.function": 2.5, "torch.nn.LSTM": 1.0, "Keras Model.fit": 10.0}
+    found = measure(candidates, repetitions, calls=10, steps=per_call)
+    return rows("train step, batch 32, T 20, 32 units", found, "ms", goals)
+
+
+def large(repetitions: int) -> list[Row]:
+    """Train step, batch 64, T 80, 512 units, two threads; and a burn-in of 40 steps added to it."""
+    _threads(2)
+    batch, steps, units = 64, 80, 512
+    candidates: Candidates = {
+        "time-fused": our_step(units, batch, steps),
+        "Keras LSTM in tf.function": keras_step(units, batch, steps, compiled=False),
+        "Keras LSTM with XLA": keras_step(units, batch, steps, compiled=True),
+        **torch_step(units, batch, steps, threads=2),
+    }
+    product, product_flops = large_product()
+    flops = 3 * 2 * batch * steps * 4 * units * 2 * units  # forward, and twice that backward
+    limit = "the same FLOP in one matrix product"
+    found = measure({**candidates, limit: product}, repetitions, steps={limit: product_flops / flops})
+    goals = {"Keras LSTM in tf.function": 3.5, "torch.nn.LSTM": 1 / 1.1, limit: 0.7}
+    result = rows("train step, batch 64, T 80, 512 units", found, "ms", goals)
+
+    pair = {"with burn-in 40": our_step(units, batch, steps, burn_in=40), "without": our_step(units, batch, steps)}
+    seconds = measure(pair, 2 * repetitions)
+    return result + rows("burn-in of 40 steps added to that step", seconds, "ms", {"without": 1 / 1.2})
+
+
+def precision(repetitions: int) -> list[Row]:
+    """Train step of the Keras drop-in layer in float32, bfloat16 and mixed_bfloat16: batch 64, T 80, 256 units."""
+    from r2d2_burnin.keras_layers import TimeFusedLSTM
+
+    _threads(2)
+    batch, steps, units = 64, 80, 256
+    candidates = {
+        policy: keras_step(units, batch, steps, compiled=True, layer=TimeFusedLSTM, dtype=policy)
+        for policy in ("float32", "bfloat16", "mixed_bfloat16")
+    }
+    return rows("precision, batch 64, T 80, 256 units", measure(candidates, repetitions), "ms", {})
+
+
+def our_step(units: int, batch: int, steps: int, *, burn_in: int = 0, updates: int = 1) -> Callable[[], Any]:
+    """Updates of a learner, several in a call."""
+    from r2d2_burnin.learner import Learner
+    from r2d2_burnin.networks import DenseRecurrentNetwork
+    from r2d2_burnin.objectives import Regression
+    from r2d2_burnin.replay import FragmentBatch
+    from r2d2_burnin.settings import LearnerSettings, NetworkSettings
+
+    shape = (updates, batch, steps)
+    observations, targets = _bits(shape)
+    network = DenseRecurrentNetwork(1, 1, NetworkSettings(units))
+    learner = Learner(network, Regression(steps + 1), LearnerSettings(), updates=100_000)
+    batches = FragmentBatch(
+        observations=observations,
+        labels={"target": targets},
+        mask=np.ones(shape, bool),
+        weights=np.ones(shape[:2], np.float32),
+        burn_in_observations=np.zeros((*shape[:2], burn_in, 1), np.float32),
+        burn_in_mask=np.ones((*shape[:2], burn_in), bool),
+        start_state=tf.nest.map_structure(
+            lambda zero: np.zeros((updates, *zero.shape), np.float32), network.initial_state(batch)
+        ),
+        from_initial_state=np.ones(shape[:2], bool),
+    )
+    return lambda: learner.update(batches)
+
+
+def keras_model(units: int, steps: int, layer: Any = keras.layers.LSTM, dtype: str = "float32") -> Any:
+    """The same network of Keras layers."""
+    return keras.Sequential(
+        [
+            keras.Input((steps, 1)),
+            keras.layers.Dense(units, "relu", dtype=dtype),
+            layer(units, return_sequences=True, dtype=dtype),
+            keras.layers.Dense(1, dtype=dtype),
+        ]
+    )
+
+
+def keras_step(
+    units: int,
+    batch: int,
+    steps: int,
+    *,
+    compiled: bool,
+    layer: Any = keras.layers.LSTM,
+    dtype: str = "float32",
+) -> Callable[[], Any]:
+    """One update of the Keras network in a `tf.function`."""
+    model = keras_model(units, steps, layer, dtype)
+    optimizer = keras.optimizers.Adam(1e-3, global_clipnorm=10.0)
+    optimizer.build(model.trainable_variables)
+
+    def step(x: Any, y: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(tf.cast(model(x, training=True)[..., 0], tf.float32) - y))
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return loss
+
+    function = tf.function(step, jit_compile=compiled)
+    x, y = (tf.constant(values) for values in _bits((batch, steps)))
+    return lambda: function(x, y).numpy()
+
+
+def keras_fit(units: int, batch: int, steps: int) -> tuple[Callable[[], Any], int]:
+    """An epoch of `Model.fit` as the article has it, with its validation data and progress; and its updates."""
+    model = keras_model(units, steps)
+    model.compile("adam", "mse")
+    x, y = _bits((1000, steps))
+    updates = -(-900 // batch)
+    return lambda: model.fit(x, y[..., None], batch_size=batch, epochs=1, validation_split=0.1, verbose=0), updates
+
+
+def torch_step(units: int, batch: int, steps: int, *, threads: int) -> Candidates:
+    """One update of the same network in PyTorch, where it is installed."""
+    torch = peer("torch")
+    if torch is None:
+        return {}
+    torch.set_num_threads(threads)
+    dense, output = torch.nn.Linear(1, units), torch.nn.Linear(units, 1)
+    lstm = torch.nn.LSTM(units, units, batch_first=True)
+    parameters = [*dense.parameters(), *lstm.parameters(), *output.parameters()]
+    optimizer = torch.optim.Adam(parameters, 1e-3)
+    x, y = (torch.from_numpy(values) for values in _bits((batch, steps)))
+
+    def step() -> float:
+        optimizer.zero_grad()
+        hidden, _ = lstm(torch.relu(dense(x)))
+        loss = ((output(hidden)[..., 0] - y) ** 2).mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 10.0)
+        optimizer.step()
+        return float(loss.detach())
+
+    return {"torch.nn.LSTM": step}
+
+
+def large_product() -> tuple[Callable[[], Any], int]:
+    """A float32 matrix product large enough to reach what the machine can, and its floating-point operations."""
+    size = 3072
+    a = tf.random.normal((size, size), seed=0)
+    return lambda: tf.matmul(a, a).numpy(), 2 * size**3
+
+
+def _bits(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    bits = np.random.default_rng(0).integers(0, 2, (*shape, 1)).astype(np.float32)
+    return bits, bits[..., 0].cumsum(-1)
+
+
+def _threads(count: int) -> None:
+    tf.config.threading.set_intra_op_parallelism_threads(count)
+    tf.config.threading.set_inter_op_parallelism_threads(count)

@@ -1,0 +1,68 @@
+"""Benchmarks of whole commands: the default comparison, and what a user waits for at its start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from experiments.common.timing import Row
+
+
+def comparison(repetitions: int) -> list[Row]:
+    """The default `burnin_compare`, 15 networks, beside the article's way to train two: whole commands, once each."""
+    with tempfile.TemporaryDirectory() as directory:
+        ours = _seconds([sys.executable, "-m", "experiments.burnin_compare", "--out", str(Path(directory) / "out")])
+    theirs = _seconds([sys.executable, "-c", "from experiments.common.benchmark_whole import article; article()"])
+    work = "default comparison, 15 networks, start to report"
+    return [Row(work, "burnin_compare", ours, "s", "the article's way, 2 networks", theirs, theirs / ours, 1.0)]
+
+
+def start_up(repetitions: int) -> list[Row]:
+    """Seconds until `--help` has answered, and until the first progress bar of the default comparison."""
+    command = [sys.executable, "-m", "experiments.burnin_compare"]
+    helped = float(np.median([_seconds([*command, "--help"]) for _ in range(min(repetitions, 5))]))
+    with tempfile.TemporaryDirectory() as directory:
+        began = time.perf_counter()
+        process = subprocess.Popen([*command, "--out", str(Path(directory) / "out")], stderr=subprocess.PIPE)
+        assert process.stderr is not None
+        seen = b""
+        while b"0/15" not in seen:
+            seen += process.stderr.read(1)
+        bar = time.perf_counter() - began
+        process.terminate()
+        process.wait()
+    return [
+        Row("--help answers", "burnin_compare --help", helped, "s", "goal", 1.0, 1.0 / helped, 1.0),
+        Row("first progress bar", "burnin_compare", bar, "s", "goal", 8.0, 8.0 / bar, 1.0),
+    ]
+
+
+def article() -> None:
+    """Train two networks as the article does: last count and running counts of 1000 sequences, `Model.fit`."""
+    from r2d2_burnin.quiet_tensorflow import keras
+
+    bits = np.random.default_rng(0).integers(0, 2, (1000, 20, 1)).astype(np.float32)
+    counts = bits.cumsum(1)
+    for every_step in (False, True):
+        model = keras.Sequential(
+            [
+                keras.Input((20, 1)),
+                keras.layers.Dense(32, "relu"),
+                keras.layers.LSTM(32, return_sequences=every_step),
+                keras.layers.Dense(1),
+            ]
+        )
+        model.compile("adam", "mse")
+        targets = counts if every_step else counts[:, -1]
+        model.fit(bits, targets, batch_size=32, epochs=100, validation_split=0.1, verbose=2)
+
+
+def _seconds(command: list[str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - began
