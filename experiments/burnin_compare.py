@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,7 +102,7 @@ def prepare(settings: Settings) -> tuple[Comparison, Jobs, Path]:
             path=path,
             group=f"{training.environment} {program_of(name)}",
         )
-        for name in comparison.strategies
+        for name in sorted(comparison.strategies, key=cost_of, reverse=True)
         for seed in comparison.seeds
     }
     return comparison, jobs, out
@@ -110,6 +111,12 @@ def prepare(settings: Settings) -> tuple[Comparison, Jobs, Path]:
 def fill(comparison: Comparison, jobs: Jobs, contents: dict[Path, Any]) -> None:
     """Give a comparison those of its runs that are finished."""
     comparison.runs = {run: result_of(contents[job.path]) for run, job in jobs.items() if job.path in contents}
+
+
+def cost_of(strategy: str) -> float:
+    """Processed steps before the trained ones: the longest runs are begun first, so that all workers end together."""
+    burn_in = parse(strategy).burn_in
+    return math.inf if burn_in is None else burn_in
 
 
 def program_of(strategy: str) -> str:

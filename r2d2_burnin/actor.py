@@ -21,8 +21,8 @@ Act = Callable[[np.ndarray], np.ndarray]
 """Chooses actions `[N]` from outputs `[N, A]`."""
 
 
-LONGEST_BLOCK = 64
-"""Steps in one compiled call, at most: blocks are powers of two, so that few programs are compiled."""
+LONGEST_BLOCK = 128
+"""Most steps in one compiled call: multiples of 16, or powers of two below, so that few programs are compiled."""
 
 
 class BlockEnv(Protocol):
@@ -209,7 +209,7 @@ class Actor:
             observations, targets = cast(BlockEnv, self.env).peek()
             steps = min(most, len(observations))
             if steps > 1:
-                steps = 1 << (steps.bit_length() - 1)
+                steps = steps // 16 * 16 or 1 << (steps.bit_length() - 1)
                 flat = spaces.encode(observations[:steps].reshape(-1, *observations.shape[2:]))
                 check_numbers(self._place, "the observation", flat)
                 return flat.reshape(steps, self.env.num_envs, -1), None if targets is None else targets[:steps]

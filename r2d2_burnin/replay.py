@@ -81,6 +81,7 @@ class Replay:
         self._state_structure: Any = None
         self._state_leaves: list[np.ndarray] = []  # [1, ...] each, for their shapes
         self._longest_prefix = 0
+        self._known_positions: tuple[int, tuple[np.ndarray, np.ndarray, np.ndarray]] | None = None
 
     def __len__(self) -> int:
         """Fragments kept."""
@@ -119,9 +120,7 @@ class Replay:
         while self.steps + length > capacity:
             self._forget_oldest()
 
-        starts = fragment_starts(length, self.settings.sequence_length, self.settings.period)
-        lengths = trained_lengths(starts, length, self.settings.sequence_length)
-        processed = burn_in_starts(starts, self.initialization.burn_in)
+        starts, last, processed = self._positions(length)
         self._reserve(length, len(starts))
         self._state_structure = episode.states
         rows = {
@@ -132,12 +131,12 @@ class Replay:
         self._state_leaves = [leaf[:1] for leaf in leaves]
         if self.initialization.start in ("stored", "refreshed"):
             rows |= {f"stored/{i}": leaf[processed] for i, leaf in enumerate(leaves)}
-        referred = np.flatnonzero((self._fragments.end + np.arange(len(starts))) % self.reference_every == 0)
-        first, last = starts[referred], (starts + lengths - 1)[referred]
-        self._references.append(
-            {f"first/{i}": leaf[first] for i, leaf in enumerate(leaves)}
-            | {f"last/{i}": leaf[last] for i, leaf in enumerate(leaves)}
-        )
+        referred = slice(-self._fragments.end % self.reference_every, None, self.reference_every)
+        if len(starts[referred]):
+            self._references.append(
+                {f"first/{i}": leaf[starts[referred]] for i, leaf in enumerate(leaves)}
+                | {f"last/{i}": leaf[last[referred]] for i, leaf in enumerate(leaves)}
+            )
         self._episodes.append({"place": np.array([[self._steps.end, self._fragments.end, length]])})
         self._fragments.append(rows)
         self._steps.append(self._step_rows(episode))
@@ -145,6 +144,14 @@ class Replay:
             self._priorities.append(np.ones(len(starts)))
         self._longest_prefix = max(self._longest_prefix, int(starts[-1]))
         return np.arange(self._fragments.end - len(starts), self._fragments.end)
+
+    def _positions(self, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """First and last trained steps, and first processed steps, of the fragments of an episode of `length` steps."""
+        if self._known_positions is None or self._known_positions[0] != length:
+            starts = fragment_starts(length, self.settings.sequence_length, self.settings.period)
+            last = starts + trained_lengths(starts, length, self.settings.sequence_length) - 1
+            self._known_positions = length, (starts, last, burn_in_starts(starts, self.initialization.burn_in))
+        return self._known_positions[1]
 
     def _forget_oldest(self) -> None:
         self._episodes.drop(1)

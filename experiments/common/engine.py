@@ -75,6 +75,8 @@ def run_jobs(jobs: Sequence[Job], work: Work, *, workers: int, title: str) -> It
             for slot in slots:
                 if waiting and not slot.busy:
                     slot.begin(waiting.pop(_best(waiting, slot.last_group)), show=not quiet)
+                elif not slot.busy:
+                    slot.close()
             wait([slot.future for slot in slots if slot.future], timeout=0.1, return_when=FIRST_COMPLETED)
             for slot in slots:
                 slot.refresh()
@@ -150,7 +152,10 @@ class _Slot:
     def close(self) -> None:
         self._end_job()
         if self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
+            # What a job leaves is on disk by then, and TensorFlow takes seconds to be torn down.
+            with contextlib.suppress(RuntimeError):
+                self._executor.submit(os._exit, 0)
+            self._executor.shutdown(wait=True)
             self._executor = None
 
     def _end_job(self) -> None:
