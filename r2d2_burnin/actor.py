@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, cast
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from r2d2_burnin import nests, spaces
+from r2d2_burnin import archive, nests, spaces
 from r2d2_burnin.compiled import Compiled
 from r2d2_burnin.environment_guard import EnvironmentFault, check_numbers
 from r2d2_burnin.episodes import Episode
@@ -16,6 +17,7 @@ from r2d2_burnin.inputs import InputSpace
 from r2d2_burnin.networks import RecurrentNetwork, where
 from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.records import UnfinishedEpisodes
+from r2d2_burnin.time_limit import time_limit
 
 Act = Callable[[np.ndarray], np.ndarray]
 """Chooses actions `[N]` from outputs `[N, A]`."""
@@ -37,6 +39,16 @@ class BlockEnv(Protocol):
 
     def step_block(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Take actions `[S, N]`; returns what the last of S calls of `step` returns, but rewards `[S, N]`."""
+
+
+class StatefulEnv(Protocol):
+    """What a vector environment has besides Gymnasium's methods if its state can be put away and brought back."""
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Everything that decides what comes next, as arrays that need no pickle."""
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Go on from what `get_state` of an environment with the same settings returned."""
 
 
 class ActorStep:
@@ -96,6 +108,9 @@ class Actor:
         inputs: what the network sees of a step; by default the observation alone.
         longest: steps after which an episode that has not ended is an error.
         blocks: whether many steps are one call where they can be; the episodes are the same.
+        step_timeout: seconds that a call of the environment may take; None for no limit.
+        keeps_actions: whether all actions are kept, so that `get_state` works for an environment without one: its state
+            is then brought back by taking them again.
 
     Raises:
         ValueError: for spaces that the network cannot use, and for an environment without autoreset.
@@ -112,6 +127,8 @@ class Actor:
         inputs: InputSpace | None = None,
         longest: int | None = None,
         blocks: bool = True,
+        step_timeout: float | None = None,
+        keeps_actions: bool = False,
     ) -> None:
         mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if mode not in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
@@ -122,6 +139,8 @@ class Actor:
         self._same_step = mode is AutoresetMode.SAME_STEP
         self._step = step
         self._act = act
+        self._step_timeout = step_timeout
+        self._actions_taken: list[np.ndarray] | None = [] if keeps_actions else None
         self._longest = longest
         knows = hasattr(env, "peek") and hasattr(env, "step_block")
         self._blocks = blocks and knows and not (self._inputs.previous_action or self._inputs.previous_reward)
@@ -160,6 +179,8 @@ class Actor:
         outputs = outputs.numpy()
         actions = np.stack([self._act(one) for one in outputs])
         self._count += steps
+        if self._actions_taken is not None:
+            self._actions_taken.extend(actions.astype(np.min_scalar_type(self._inputs.actions)))
         if steps > 1:
             returned = self._call(cast(BlockEnv, self.env).step_block, actions)
         else:
@@ -216,6 +237,61 @@ class Actor:
         targets = self._info.get("target")
         return self._observations[None], None if targets is None else np.asarray(targets)[None]
 
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Everything that decides how acting goes on, as arrays that need no pickle."""
+        state = {
+            "count": np.array(self._count),
+            "update": np.array(self.update),
+            "observations": self._observations,
+            "starts": self._starts,
+            "resetting": self._resetting,
+            "previous_actions": self._previous_actions,
+            "previous_rewards": self._previous_rewards,
+            **archive.with_prefix("record", self._record.get_state()),
+        }
+        if "target" in self._info:
+            state["target"] = np.asarray(self._info["target"])
+        for i, leaf in enumerate(nests.flatten(self._state)):
+            state[f"state/{i}"] = np.asarray(leaf)
+        if hasattr(self._act, "generator"):
+            state["generator"] = np.array(json.dumps(self._act.generator.bit_generator.state))
+        if self._actions_taken is not None:
+            state["actions_taken"] = np.array(self._actions_taken).reshape(-1, self.env.num_envs)
+        else:
+            state |= archive.with_prefix("env", cast(StatefulEnv, self.env).get_state())
+        return state
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Go on from what `get_state` of a fresh actor with the same seed and settings returned.
+
+        Raises:
+            EnvironmentFault: when the environment, taken through the same actions, is not where it was.
+        """
+        if self._actions_taken is not None:
+            observations = self._observations
+            for actions in state["actions_taken"]:
+                observations = spaces.encode(self._call(self.env.step, actions.astype(np.int64))[0])
+            if not np.array_equal(observations, state["observations"]):
+                raise EnvironmentFault(
+                    f"{self._place}: the same seed and the same actions led to other observations, expected an"
+                    " environment that is deterministic for a seed, or one with get_state and set_state"
+                )
+            self._actions_taken = list(state["actions_taken"])
+        else:
+            cast(StatefulEnv, self.env).set_state(archive.part("env", state))
+        self._count, self.update = int(state["count"]), int(state["update"])
+        self._observations, self._starts, self._resetting = (
+            state[name].copy() for name in ("observations", "starts", "resetting")
+        )
+        self._previous_actions = state["previous_actions"].copy()
+        self._previous_rewards = state["previous_rewards"].copy()
+        self._info = {"target": state["target"]} if "target" in state else {}
+        self._record.set_state(archive.part("record", state))
+        leaves = archive.part("state", state)
+        self._state = nests.pack(self._state, [tf.constant(leaves[str(i)]) for i in range(len(leaves))])
+        if hasattr(self._act, "generator"):
+            self._act.generator.bit_generator.state = json.loads(str(state["generator"]))
+
     @property
     def _place(self) -> str:
         name = self.env.spec.id if self.env.spec is not None else str(self.env)
@@ -224,7 +300,8 @@ class Actor:
     def _call(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
         """Call the environment, and check what it returns."""
         try:
-            returned = function(*arguments, **keywords)
+            with time_limit(self._step_timeout, f"a call of the environment (env_timeout, {self._place})"):
+                returned = function(*arguments, **keywords)
         except EnvironmentFault:
             raise
         except Exception as error:

@@ -1,42 +1,111 @@
-"""Checkpoints: a network's parameters, and recurrent states if wanted, bit for bit in one file."""
+"""Checkpoints: a network's parameters in one file, or a whole run in the last two of a directory."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from r2d2_burnin import archive
+from r2d2_burnin.environment_guard import EnvironmentFault
 from r2d2_burnin.networks import RecurrentNetwork
 from r2d2_burnin.quiet_tensorflow import tf
 
+if TYPE_CHECKING:
+    from r2d2_burnin.training_run import TrainingRun
+
 
 def save(path: Path, network: RecurrentNetwork, state: Any = None) -> None:
-    """Write the parameters of `network`, and a nest of recurrent states `[B, ...]`, to a NumPy archive at `path`."""
-    parameters = {f"parameter/{i}": variable.numpy() for i, variable in enumerate(network.trainable_variables)}
-    states = {} if state is None else {f"state/{i}": np.asarray(leaf) for i, leaf in enumerate(tf.nest.flatten(state))}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, **parameters, **states)
-    partial.replace(path)
+    """Write the parameters of `network`, and a nest of recurrent states `[B, ...]`, to an archive at `path`."""
+    arrays = {f"parameter/{i}": variable.numpy() for i, variable in enumerate(network.trainable_variables)}
+    if state is not None:
+        arrays |= {f"state/{i}": np.asarray(leaf) for i, leaf in enumerate(tf.nest.flatten(state))}
+    archive.write(path, arrays)
 
 
 def load(path: Path, network: RecurrentNetwork) -> Any:
     """Read the parameters into `network`; returns the nest of recurrent states saved with them, or None.
 
     Raises:
-        ValueError: when the file's parameters are not of the network's shapes.
+        ValueError: when the file is not a whole archive, or its parameters are not of the network's shapes.
     """
-    with np.load(path) as archive:
-        arrays = dict(archive)
-    parameters = [arrays[f"parameter/{i}"] for i in range(sum(name.startswith("parameter/") for name in arrays))]
-    got = [parameter.shape for parameter in parameters]
+    arrays, _ = archive.read(path)
+    parameters, states = archive.part("parameter", arrays), archive.part("state", arrays)
+    got = [parameters[str(i)].shape for i in range(len(parameters)) if str(i) in parameters]
     expected = [tuple(variable.shape) for variable in network.trainable_variables]
     if got != expected:
         raise ValueError(f"checkpoint: {path} has parameters of shapes {got}, expected {expected}")
-    for variable, parameter in zip(network.trainable_variables, parameters, strict=True):
-        variable.assign(parameter)
+    for i, variable in enumerate(network.trainable_variables):
+        variable.assign(parameters[str(i)])
     structure = network.initial_state(1)
-    leaves = [arrays[f"state/{i}"] for i in range(len(tf.nest.flatten(structure))) if f"state/{i}" in arrays]
+    leaves = [states[str(i)] for i in range(len(tf.nest.flatten(structure))) if str(i) in states]
     return tf.nest.pack_sequence_as(structure, leaves) if leaves else None
+
+
+class CannotResume(RuntimeError):
+    """A checkpoint is whole, but a run cannot go on from it."""
+
+
+class Checkpoints:
+    """The last two checkpoints of a run, in a directory of its own.
+
+    Args:
+        directory: where they are; `remove` deletes it with all that is in it.
+        every: updates between two of them.
+        identity: settings, initialization and seed of the run; a checkpoint of another identity is left alone.
+        warn: is told of checkpoints that cannot be used or written; the run goes on.
+    """
+
+    def __init__(
+        self, directory: Path, *, every: int, identity: dict[str, Any], warn: Callable[[str], None] = print
+    ) -> None:
+        self.directory = directory
+        self._every = every
+        self._identity = identity
+        self._warn = warn
+        self._last = 0
+
+    def restore(self, run: TrainingRun) -> float:
+        """Take a new run to where the newest usable checkpoint is; returns the seconds that it had taken until then.
+
+        Raises:
+            CannotResume: when the run was left half way there; it has to be begun anew.
+        """
+        found, problems = archive.read_newest(self.directory)
+        for problem in problems:
+            self._warn(f"checkpoint left out: {problem}")
+        if found is None:
+            return 0.0
+        arrays, header = found
+        if header.get("identity") != self._identity:
+            self._warn(f"checkpoint left out: {self.directory} holds those of another run")
+            return 0.0
+        try:
+            run.set_state(arrays, header)
+        except (EnvironmentFault, LookupError, ValueError, TypeError) as error:
+            raise CannotResume(f"checkpoint left out: {error}") from error
+        self._last = run.update
+        return float(header["seconds"])
+
+    def warn(self, message: str) -> None:
+        """Tell what went wrong with a checkpoint, while the run goes on."""
+        self._warn(message)
+
+    def save_if_due(self, run: TrainingRun, seconds: float) -> None:
+        """Write a checkpoint if there are enough updates since the last one."""
+        if run.update // self._every <= self._last // self._every:
+            return
+        arrays, header = run.get_state()
+        header |= {"identity": self._identity, "seconds": seconds}
+        try:
+            archive.write_numbered(self.directory, run.update, arrays, header)
+        except OSError as error:
+            self._warn(f"checkpoint of update {run.update} not written, the run goes on: {error}")
+        self._last = run.update
+
+    def remove(self) -> None:
+        """Delete the checkpoints: the run is finished."""
+        shutil.rmtree(self.directory, ignore_errors=True)

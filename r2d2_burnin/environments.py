@@ -78,6 +78,14 @@ def make_vector(settings: EnvironmentSettings, num_envs: int) -> VectorEnv[Any, 
     return SyncVectorEnv([one] * num_envs)
 
 
+def close(env: VectorEnv[Any, Any, Any], *, at_once: bool = False) -> None:
+    """Close a vector environment; `at_once` does not wait for worker processes, one of which may hang."""
+    if isinstance(env, AsyncVectorEnv):
+        env.close(terminate=at_once)
+    else:
+        env.close()
+
+
 def import_object(setting: str, name: str) -> Callable[..., Any]:
     """What `module:attribute` names.
 

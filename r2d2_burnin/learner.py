@@ -101,6 +101,24 @@ class Learner:
             for target, variable in pairs:
                 target.assign(variable.numpy())
 
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Parameters, the optimizer's variables, the target network's, and the learned state."""
+        return {name: variable.numpy() for name, variable in self._named_variables().items()}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Go on from what `get_state` returned."""
+        for name, variable in self._named_variables().items():
+            variable.assign(state[name])
+
+    def _named_variables(self) -> dict[str, Any]:
+        groups = {
+            "network": all_variables(self.network),
+            "target": [] if self.target_network is None else all_variables(self.target_network),
+            "learned": self._learned_leaves,
+            "optimizer": self._optimizer.variables,
+        }
+        return {f"{group}/{i}": variable for group, found in groups.items() for i, variable in enumerate(found)}
+
     def update(self, batches: FragmentBatch) -> Updates:
         """Make U updates, one a batch, from batches with axes `[U, B, ...]`.
 
@@ -192,6 +210,13 @@ class Learner:
         _, histories = tf.while_loop(lambda i, _: i < count, body, (tf.constant(0), histories))
         losses, priorities, states = tf.nest.map_structure(lambda history: history.stack(), histories)
         return losses, priorities, states
+
+
+def all_variables(network: RecurrentNetwork) -> list[Any]:
+    """Trained variables, and those that a Keras model has besides (averages of a normalization, say)."""
+    trained = list(network.trainable_variables)
+    known = {id(variable) for variable in trained}
+    return trained + [v for v in getattr(network, "variables", ()) if id(v) not in known]
 
 
 def _history(count: int, dtype: Any, shape: list[Any]) -> Any:

@@ -182,6 +182,11 @@ class EpsilonGreedy:
         self._epsilons = epsilons
         self._generator = np.random.default_rng(seed)
 
+    @property
+    def generator(self) -> np.random.Generator:
+        """What random actions are drawn by."""
+        return self._generator
+
     def __call__(self, outputs: np.ndarray) -> np.ndarray:
         """Actions `[N]` from outputs `[N, A]`."""
         explores = self._generator.random(len(outputs)) < self._epsilons

@@ -76,6 +76,17 @@ class SumTree:
             nodes = nodes * BRANCHES + chosen
         return np.asarray(self.first + (nodes - self.first) % len(self._levels[0])).reshape(shape)
 
+    def get_state(self) -> dict[str, np.ndarray]:
+        """The priorities kept and their row numbers, as arrays."""
+        rows = np.arange(self.first, self.end)
+        return {"priorities": self.get(rows), "numbers": np.array([self.first, self.end, len(self._levels[0])])}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Go on from what `get_state` returned."""
+        self.first, self.end, leaves = (int(number) for number in state["numbers"])
+        self._levels = _empty_levels(leaves)
+        self.set(np.arange(self.first, self.end), state["priorities"])
+
     def _grow(self, needed: int) -> None:
         rows = np.arange(self.first, self.end)
         priorities = self.get(rows)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from r2d2_burnin import nests
+from r2d2_burnin import archive, nests
 from r2d2_burnin.episodes import Episode
 from r2d2_burnin.fragments import burn_in_starts, fragment_starts, trained_lengths
 from r2d2_burnin.initialization import Initialization
@@ -240,6 +240,30 @@ class Replay:
         kept = len(self._references)
         numbers = draw + np.arange(count) * max(kept // count, 1)
         return np.asarray((self._references.first + numbers % kept) * self.reference_every)
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Everything kept, as arrays that need no pickle."""
+        rings = {"steps": self._steps, "episodes": self._episodes, "fragments": self._fragments}
+        state: dict[str, np.ndarray] = {}
+        for name, ring in {**rings, "references": self._references}.items():
+            state |= archive.with_prefix(name, ring.get_state())
+        if self._priorities is not None:
+            state |= archive.with_prefix("priorities", self._priorities.get_state())
+        state |= {f"leaf/{i}": leaf for i, leaf in enumerate(self._state_leaves)}
+        return state | {"labels": np.array(self._labels, np.str_), "longest_prefix": np.array(self._longest_prefix)}
+
+    def set_state(self, state: dict[str, np.ndarray], state_structure: Any) -> None:
+        """Go on from what `get_state` returned; `state_structure` is a nest like the network's states."""
+        rings = {"steps": self._steps, "episodes": self._episodes, "fragments": self._fragments}
+        for name, ring in {**rings, "references": self._references}.items():
+            ring.set_state(archive.part(name, state))
+        if self._priorities is not None:
+            self._priorities.set_state(archive.part("priorities", state))
+        leaves = archive.part("leaf", state)
+        self._state_leaves = [leaves[str(i)] for i in range(len(leaves))]
+        self._state_structure = state_structure
+        self._labels = tuple(str(name) for name in state["labels"])
+        self._longest_prefix = int(state["longest_prefix"])
 
     def all_rows(self) -> np.ndarray:
         """Row numbers `[n]` of all fragments kept, oldest first."""

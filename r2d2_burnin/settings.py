@@ -28,7 +28,11 @@ class EnvironmentSettings:
     """native (the environment's own), sync (one by one), async (a process each), or auto: native where there is one,
     else async where a step takes more than 2 ms."""
 
+    env_timeout: float = 600.0
+    """Seconds that a call of the environment may take before the run is given up."""
+
     def __post_init__(self) -> None:
+        _check_above_zero(self, "env_timeout")
         _check_choice("vectorization", self.vectorization, VECTORIZATION_NAMES)
         if self.max_episode_steps is not None:
             _check_least(self, "max_episode_steps", 1)
@@ -155,6 +159,8 @@ class TrainingSettings:
     """Steps that the actor takes after every --updates-between updates."""
     updates_between: int = 40
     """Updates between two rounds of acting, compiled as one program."""
+    parameter_lag: int = 0
+    """Updates by which the actor's parameters are behind the learner's, as those of distributed actors are."""
     measure_every: int = 100
     """Updates between two measurements of ΔQ and evaluations."""
     measured_fragments: int = 256
@@ -166,7 +172,7 @@ class TrainingSettings:
         _check_choice("objective", self.objective, ("auto", *OBJECTIVE_NAMES))
         for field in dataclasses.fields(self):
             if isinstance(getattr(self, field.name), int):
-                _check_least(self, field.name, 1)
+                _check_least(self, field.name, 0 if field.name == "parameter_lag" else 1)
 
 
 def _check_least(settings: Any, name: str, least: int) -> None:

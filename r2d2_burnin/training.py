@@ -1,8 +1,9 @@
-"""One training run: a seed and an initialization, from the first episode to the last measurement."""
+"""Training runs of the same settings, one after another, from the first episode to the last measurement."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,27 +12,25 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from r2d2_burnin import environments, spaces
+from r2d2_burnin.acting import LocalActing
 from r2d2_burnin.actor import Act, Actor, ActorStep
+from r2d2_burnin.checkpoint import CannotResume, Checkpoints
 from r2d2_burnin.discrepancy import DiscrepancyMeasure
-from r2d2_burnin.evaluation import Evaluation, evaluate
 from r2d2_burnin.initialization import Initialization
 from r2d2_burnin.learner import Learner
 from r2d2_burnin.measurements import Measurement, TrainingResult
 from r2d2_burnin.network_factory import make_network
 from r2d2_burnin.objectives import EpsilonGreedy, QLearning, make_objective
 from r2d2_burnin.q_learning import epsilon_ladder
-from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.replay import Replay
-from r2d2_burnin.settings import ReplaySettings, TrainingSettings
+from r2d2_burnin.settings import TrainingSettings
+from r2d2_burnin.training_run import TrainingRun
 
 Progress = Callable[[int, str], None]
 """Told the number of updates made so far, and a few words on how it goes."""
 
 Observer = Callable[[int, Replay, Learner], None]
 """Called after each measurement with the updates made so far; may look, and must change nothing."""
-
-LONGEST_PROFILE = 1000
-"""Steps of an episode whose errors or rewards are reported one by one."""
 
 
 class Trainer:
@@ -59,96 +58,99 @@ class Trainer:
         seed: int,
         progress: Progress | None = None,
         observer: Observer | None = None,
+        *,
+        checkpoints: Checkpoints | None = None,
+        on_measurements: Callable[[list[Measurement]], None] | None = None,
     ) -> TrainingResult:
-        """Train a network from scratch; the same seed gives the same streams to every initialization."""
+        """Train a network from scratch; the same seed gives the same streams to every initialization.
+
+        With `checkpoints`, a run that was interrupted goes on from its last one, and ends with the same figures, to the
+        bit, as one that was not.
+
+        Args:
+            initialization: what fragments start from.
+            seed: of everything.
+            progress: is told how it goes.
+            observer: looks at replay and learner after each measurement.
+            checkpoints: where and how often the run is put away.
+            on_measurements: is given new measurements, after each round of updates; those of a checkpoint first.
+
+        Raises:
+            EnvironmentFault: when the environment raises, hangs, or returns what no training can use.
+            TrainingDiverged: when a loss is not finite.
+        """
         began = time.perf_counter()
         acting_env = environments.make_vector(self.settings.environment, self.settings.num_envs)
         evaluation_env = environments.make_vector(self.settings.environment, self.settings.evaluation_episodes)
         try:
-            result = self._train(initialization, seed, acting_env, evaluation_env, progress, observer)
-        finally:
-            acting_env.close()
-            evaluation_env.close()
-        return dataclasses.replace(result, seconds=time.perf_counter() - began)
+            begin = functools.partial(
+                self._begin, initialization, seed, acting_env, evaluation_env, observed=observer is not None
+            )
+            run, spent, told = begin(), 0.0, 0
+            if checkpoints is not None:
+                try:
+                    spent = checkpoints.restore(run)
+                except CannotResume as error:
+                    checkpoints.warn(str(error))
+                    run = begin()
+            while not run.finished:
+                measures = run.advance()
+                if measures and observer is not None:
+                    observer(run.update, run.replay, run.learner)
+                if on_measurements is not None:
+                    on_measurements(run.measurements[told:])
+                    told = len(run.measurements)
+                if progress is not None:
+                    progress(run.update, run.words)
+                if checkpoints is not None and not run.finished:
+                    checkpoints.save_if_due(run, spent + time.perf_counter() - began)
+        except BaseException:
+            environments.close(acting_env, at_once=True)
+            environments.close(evaluation_env, at_once=True)
+            raise
+        environments.close(acting_env)
+        environments.close(evaluation_env)
+        return dataclasses.replace(run.result(), seconds=spent + time.perf_counter() - began)
 
-    def _train(
+    def _begin(
         self,
         initialization: Initialization,
         seed: int,
         acting_env: VectorEnv[Any, Any, Any],
         evaluation_env: VectorEnv[Any, Any, Any],
-        progress: Progress | None,
-        observer: Observer | None,
-    ) -> TrainingResult:
+        *,
+        observed: bool,
+    ) -> TrainingRun:
         settings = self.settings
         seeds = np.random.SeedSequence(seed).generate_state(5) >> 1  # environments take seeds of 31 bits
         parameter_seed, acting_seed, sampling_seed, evaluation_seed, exploration_seed = (int(one) for one in seeds)
         self._start_anew(parameter_seed)
-        learner = self._learner(initialization)
-        generator = np.random.default_rng(sampling_seed)
-        replay = Replay(
-            settings.replay,
-            initialization,
-            self.objective,
-            self.inputs,
-            reference_every=reference_every(settings.replay) if observer is None else 1,
-        )
         actor = Actor(
             acting_env,
-            self.actor_step,
+            self.acting_step,
             self._policy(exploration_seed),
             seed=acting_seed,
             inputs=self.inputs,
             longest=settings.replay.replay_capacity,
+            step_timeout=settings.environment.env_timeout,
+            keeps_actions=not hasattr(acting_env, "get_state"),
         )
-        measurements: list[Measurement] = []
-        evaluation: Evaluation | None = None
-        seconds: list[float] = []
-        batch_bytes = 0
-
-        steps, update = settings.initial_steps, 0
-        while update < settings.updates:
-            self._collect(actor, replay, learner, steps)
-            steps = settings.new_steps
-
-            count = min(settings.updates_between, settings.updates - update)
-            rows = replay.sample(generator, count, settings.batch_size)
-            batches = replay.batch(rows)
-            staleness = float(np.mean([replay.staleness(rows[i], update + i) for i in range(count)]))
-            began = time.perf_counter()
-            losses, priorities, states = learner.update(batches)
-            seconds.append((time.perf_counter() - began) / count)
-            batch_bytes = sum(np.asarray(leaf).nbytes for leaf in tf.nest.flatten(batches)) // count
-            replay.set_priorities(rows.ravel(), priorities.ravel())
-            replay.refresh(rows, states, update)
-            before, update = update, update + count
-            actor.update = update
-            measurements.append(Measurement(update, "train_loss", float(losses.mean())))
-            measurements.append(Measurement(update, "staleness", staleness))
-
-            if update == settings.updates or update // settings.measure_every > before // settings.measure_every:
-                # Uniformly, whatever training draws by: the fragments measured are those of every initialization.
-                draws = generator.choice(replay.all_rows(), settings.measured_fragments)
-                rows = replay.rows_with_references(settings.measured_fragments, int(draws[0]))
-                discrepancies, _ = self.measure(replay.batch(rows), replay.references(rows), learner.learned_state)
-                for metric, values in discrepancies._asdict().items():
-                    measurements.append(Measurement(update, metric, float(values.mean())))
-                evaluation = self._evaluate(evaluation_env, evaluation_seed)
-                if evaluation.error is not None:
-                    measurements.append(Measurement(update, "eval_error", evaluation.error))
-                measurements.append(Measurement(update, "episode_return", evaluation.episode_return))
-                if observer is not None:
-                    observer(update, replay, learner)
-            if progress is not None:
-                progress(update, f"loss {losses.mean():.3g}{_words(evaluation)}")
-
-        if evaluation is not None:
-            measurements += self._final_measurements(evaluation, initialization, learner, update)
-        if isinstance(self.objective, QLearning):
-            chance = self._evaluate(evaluation_env, evaluation_seed, epsilon=1.0)
-            measurements.append(Measurement(update, "random_return", chance.episode_return))
-        update_seconds = float(np.median(seconds[1:] or seconds))  # the first call may compile
-        return TrainingResult(measurements, 0.0, update_seconds, replay.nbytes - replay.reference_bytes, batch_bytes)
+        acting = LocalActing(
+            actor,
+            self.network,
+            self.acting_step.network,
+            parameter_lag=settings.parameter_lag,
+            updates_between=settings.updates_between,
+        )
+        return TrainingRun(
+            self,
+            initialization,
+            sampling_seed=sampling_seed,
+            acting=acting,
+            evaluation_env=evaluation_env,
+            evaluation_seed=evaluation_seed,
+            every_reference=observed,
+        )
 
     def _build(self, *, seed: int) -> None:
         settings = self.settings
@@ -157,7 +159,9 @@ class Trainer:
         if isinstance(self.objective, QLearning):
             self._target_network = make_network(settings.network, self.inputs, self.objective, seed=seed)
         self._learners: dict[str, Learner] = {}
-        self.actor_step = ActorStep(self.network)
+        self.actor_step = self.acting_step = ActorStep(self.network)
+        if settings.parameter_lag:
+            self.acting_step = ActorStep(make_network(settings.network, self.inputs, self.objective, seed=seed))
         self.measure = DiscrepancyMeasure(self.network, self.objective.values)
 
     def _start_anew(self, seed: int) -> None:
@@ -167,7 +171,7 @@ class Trainer:
         else:
             self.network.initialize(seed)
 
-    def _learner(self, initialization: Initialization) -> Learner:
+    def learner(self, initialization: Initialization) -> Learner:
         """A learner that starts anew; those that neither refresh nor learn states share their compiled programs."""
         refreshes, learns = initialization.start == "refreshed", initialization.start == "learned"
         kind = initialization.start if refreshes or learns else ""
@@ -194,79 +198,3 @@ class Trainer:
         agent = self.settings.q_learning
         epsilons = epsilon_ladder(self.settings.num_envs, epsilon=agent.epsilon, alpha=agent.alpha)
         return EpsilonGreedy(self.objective, self.actions, epsilons, seed=seed)
-
-    def _collect(self, actor: Actor, replay: Replay, learner: Learner, steps: int) -> None:
-        """Act for `steps` steps, and on until replay holds an episode; rate new fragments where priorities count."""
-        added = [replay.add(episode) for episode in actor.collect(steps)]
-        while not len(replay):
-            added += [replay.add(episode) for episode in actor.collect(1)]
-        if self.settings.replay.priority_exponent == 0 or not added:
-            return
-        rows = np.intersect1d(np.concatenate(added), replay.all_rows())
-        size = self.settings.batch_size
-        for chunk in np.resize(rows, (-(-len(rows) // size), size)):  # whole chunks: one program to compile
-            replay.set_priorities(chunk, learner.priorities(replay.batch(chunk)))
-
-    def _evaluate(self, env: VectorEnv[Any, Any, Any], seed: int, epsilon: float | None = None) -> Evaluation:
-        """Evaluate with the settings' epsilon, or with another one (1: actions at random)."""
-        epsilon = self.settings.q_learning.evaluation_epsilon if epsilon is None else epsilon
-        act: Act = self.objective.act
-        if isinstance(self.objective, QLearning) and epsilon > 0:
-            act = EpsilonGreedy(self.objective, self.actions, np.full(env.num_envs, epsilon), seed=seed)
-        longest = self.settings.replay.replay_capacity
-        actor = Actor(env, self.actor_step, act, seed=seed, inputs=self.inputs, longest=longest)
-        return evaluate(actor, None if isinstance(self.objective, QLearning) else self.objective.error)
-
-    def _final_measurements(
-        self, evaluation: Evaluation, initialization: Initialization, learner: Learner, update: int
-    ) -> list[Measurement]:
-        found = []
-        if not isinstance(self.objective, QLearning):
-            loss, standard_error = self._fresh_loss(evaluation, initialization, learner)
-            found += [("fresh_loss", loss), ("fresh_loss_standard_error", standard_error)]
-        for name, profile in (("eval_error", evaluation.error_by_position), ("reward", evaluation.reward_by_position)):
-            if profile is not None:
-                values = profile[:LONGEST_PROFILE].tolist()
-                found += [(f"{name}_at_step_{position}", value) for position, value in enumerate(values)]
-        return [Measurement(update, metric, value) for metric, value in found]
-
-    def _fresh_loss(
-        self, evaluation: Evaluation, initialization: Initialization, learner: Learner
-    ) -> tuple[float, float]:
-        """Mean loss on fragments that were never trained, and its standard error over episodes.
-
-        An error floor holds for these. The loss on replayed fragments can sink a little below it, since the network
-        fits the noise of what replay holds.
-        """
-        replay = Replay(self.settings.replay, initialization, self.objective, self.inputs)
-        for episode in evaluation.episodes:
-            replay.add(episode)
-        rows = replay.all_rows()
-        size = self.settings.measured_fragments
-        chunks = np.resize(rows, (-(-len(rows) // size), size))  # whole chunks: no further program to compile
-        losses, masks = [], []
-        for chunk in chunks:
-            batch = replay.batch(chunk)
-            _, outputs = self.measure(batch, replay.references(chunk), learner.learned_state)
-            losses.append(np.where(batch.mask, self.objective.losses(outputs, outputs, batch.labels).loss, 0.0))
-            masks.append(batch.mask)
-        of_fragments = np.concatenate(losses).sum(1)[: len(rows)]
-        trained = np.concatenate(masks).sum(1)[: len(rows)]
-        _, owners = np.unique(replay.episodes_of(rows), return_inverse=True)
-        sums, counts = np.bincount(owners, of_fragments), np.bincount(owners, trained)
-        mean = float(sums.sum() / counts.sum())
-        deviations = (sums - mean * counts) / counts.mean()
-        return mean, float(deviations.std() / np.sqrt(len(counts)))
-
-
-def reference_every(settings: ReplaySettings) -> int:
-    """One in so many fragments keeps the references of ΔQ: enough to measure, few beside the states of training."""
-    return max(1, min(64, settings.replay_capacity // settings.period // 256))
-
-
-def _words(evaluation: Evaluation | None) -> str:
-    if evaluation is None:
-        return ""
-    if evaluation.error is None:
-        return f", return {evaluation.episode_return:.3g}"
-    return f", evaluation error {evaluation.error:.3g}"
