@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,12 +17,14 @@ import tyro
 
 from experiments import burnin_compare
 from experiments.common import report
+from experiments.common.command import run_experiment
 from experiments.common.comparison import Comparison, error_floor, summary
+from experiments.common.metrics import LiveMetrics
 from experiments.common.results import versions, write_csv, write_json
-from experiments.common.runs import RunSettings, finish
+from experiments.common.runs import RunSettings, finish, finished
 from experiments.common.statistics import Estimate, estimate
 from experiments.common.verdict import verdict
-from r2d2_burnin.command_line import fail, from_command_line
+from r2d2_burnin.command_line import from_command_line
 from r2d2_burnin.initialization import parse
 
 TASKS: dict[str, list[str]] = {
@@ -106,25 +107,38 @@ def settings_of(task: str, settings: Settings) -> burnin_compare.Settings:
             *("--strategies", *settings.strategies, "--out", str(settings.directory / task)),
             *(["--quick"] if settings.quick else []),
             *(["--fresh"] if settings.runs.fresh else []),
+            *("--checkpoint-every", str(settings.runs.checkpoint_every)),
             *seeds,
             *more,
         ]
     )
 
 
-def chart(settings: Settings) -> tuple[dict[str, Comparison], list[str]]:
-    """Make all runs that are not finished yet; returns the comparisons by task, and the errors of failed runs."""
+HEADER = ("task", *burnin_compare.HEADER)
+"""Columns of `metrics.csv`."""
+
+
+def chart(settings: Settings) -> tuple[dict[str, Comparison], list[str], Path]:
+    """Make all runs that are not finished yet; returns the comparisons by task, the errors, and the directory."""
     prepared = {task: burnin_compare.prepare(settings_of(task, settings)) for task in settings.tasks}
-    jobs = [
-        dataclasses.replace(job, name=f"{task} {job.name}")
-        for task, (_, runs, _) in prepared.items()
-        for job in runs.values()
-    ]
-    contents, errors = finish(jobs, burnin_compare.train, workers=settings.runs.workers, title="atlas")
-    for comparison, runs, out in prepared.values():
+    named = {
+        f"{task} {job.name}": ((task, *run), job)
+        for task, (_, jobs, _) in prepared.items()
+        for run, job in jobs.items()
+    }
+    jobs = [dataclasses.replace(job, name=name) for name, (_, job) in named.items()]
+    before = finished(jobs)
+    for comparison, runs, _ in prepared.values():
+        burnin_compare.fill(comparison, runs, before)
+    rows = [(task, *row) for task, (comparison, _, _) in prepared.items() for row in comparison.rows()]
+    names = {name: columns for name, (columns, _) in named.items()}
+    out = settings.directory
+    with LiveMetrics(out / "metrics.csv", HEADER, rows, names, settings.runs.tensorboard) as listen:
+        contents, errors = finish(jobs, burnin_compare.train, settings.runs, title="atlas", listen=listen)
+    for task, (comparison, runs, directory) in prepared.items():
         burnin_compare.fill(comparison, runs, contents)
-        burnin_compare.write_results(comparison, [], out, show=False)
-    return {task: comparison for task, (comparison, _, _) in prepared.items()}, errors
+        burnin_compare.write_results(comparison, [], settings_of(task, settings), directory, show=False)
+    return {task: comparison for task, (comparison, _, _) in prepared.items()}, errors, out
 
 
 def outcome(comparison: Comparison, strategy: str) -> Estimate | None:
@@ -172,11 +186,11 @@ def _told(value: Estimate | float | None) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def write_results(comparisons: dict[str, Comparison], errors: Sequence[str], settings: Settings) -> Path:
+def write_results(comparisons: dict[str, Comparison], errors: Sequence[str], settings: Settings, out: Path) -> Path:
     """Write the page and its files and print the tables; returns the path of the page."""
     from experiments.common import atlas_plots  # draws with Matplotlib, which no command line waits for
 
-    out, strategies = settings.directory, settings.strategies
+    strategies = settings.strategies
     write_json(
         out / "config.json",
         {
@@ -188,7 +202,7 @@ def write_results(comparisons: dict[str, Comparison], errors: Sequence[str], set
     write_json(out / "summary.json", {"tasks": {task: _summary(c) for task, c in comparisons.items()}})
     write_csv(
         out / "metrics.csv",
-        ("task", "strategy", "seed", "update", "metric", "value"),
+        HEADER,
         ((task, *row) for task, comparison in comparisons.items() for row in comparison.rows()),
     )
     title = "What each initialization reaches on each task"
@@ -221,18 +235,14 @@ def _summary(comparison: Comparison) -> dict[str, Any]:
     return content
 
 
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """Settings from the command line."""
+    return from_command_line(Settings, "experiments.atlas", __doc__ or "", arguments)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw the atlas; returns 0, or 1 if a run failed or was stopped."""
-    settings = from_command_line(
-        Settings, "experiments.atlas", __doc__ or "", sys.argv[1:] if arguments is None else arguments
-    )
-    try:
-        comparisons, errors = chart(settings)
-    except ValueError as error:
-        fail(str(error))
-    page = write_results(comparisons, errors, settings)
-    print(f"\nreport: {page}")
-    return 1 if errors else 0
+    return run_experiment(read_settings, chart, write_results, arguments)
 
 
 if __name__ == "__main__":

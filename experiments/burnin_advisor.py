@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,11 @@ import numpy as np
 
 from experiments.common import report
 from experiments.common.advice import Task, advise_seed
-from experiments.common.engine import Job
+from experiments.common.command import run_experiment
+from experiments.common.jobs import Job
 from experiments.common.presets import read_with_preset
 from experiments.common.results import versions, write_json
 from experiments.common.runs import RunSettings, default_directory, finish, open_directory
-from r2d2_burnin.command_line import fail
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 
@@ -84,7 +83,7 @@ def advise_all(settings: Settings) -> tuple[dict[int, Any], list[str], Path]:
         Job(f"seed {seed}", steps, (task, seed, path := out / "runs" / f"seed{seed}.json"), path)
         for seed in range(settings.runs.seeds)
     ]
-    contents, errors = finish(jobs, advise_seed, workers=settings.runs.workers, title="burn-in advice")
+    contents, errors = finish(jobs, advise_seed, settings.runs, title="burn-in advice")
     return {i: contents[job.path] for i, job in enumerate(jobs) if job.path in contents}, errors, out
 
 
@@ -204,17 +203,14 @@ def write_results(by_seed: dict[int, Any], errors: Sequence[str], settings: Sett
     return out / "report.html"
 
 
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """Settings from the command line."""
+    return read_with_preset(Settings, "experiments.burnin_advisor", __doc__ or "", arguments)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Give the advice; returns 0, or 1 if a seed failed or was stopped."""
-    given = sys.argv[1:] if arguments is None else arguments
-    try:
-        settings = read_with_preset(Settings, "experiments.burnin_advisor", __doc__ or "", given)
-        by_seed, errors, out = advise_all(settings)
-    except ValueError as error:
-        fail(str(error))
-    page = write_results(by_seed, errors, settings, out)
-    print(f"\nreport: {page}")
-    return 1 if errors else 0
+    return run_experiment(read_settings, advise_all, write_results, arguments)
 
 
 if __name__ == "__main__":

@@ -23,14 +23,15 @@ from typing import Annotated, Any
 import tyro
 
 from experiments.common import report
+from experiments.common.command import run_experiment
 from experiments.common.comparison import Comparison, content_of, error_floor, result_of, summary
-from experiments.common.engine import Job, Report
+from experiments.common.jobs import Job, Report
+from experiments.common.metrics import LiveMetrics
 from experiments.common.presets import read_with_preset
-from experiments.common.results import versions, write_csv, write_json
-from experiments.common.runs import RunSettings, default_directory, finish, open_directory
+from experiments.common.results import versions, write_csv, write_json, write_sealed
+from experiments.common.runs import RunSettings, default_directory, fingerprint, finish, finished, open_directory
 from experiments.common.trainers import trainer_for
 from experiments.common.verdict import finding, verdict
-from r2d2_burnin.command_line import fail
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 
@@ -68,10 +69,16 @@ class Settings:
 def compare(settings: Settings) -> tuple[Comparison, list[str], Path]:
     """Make all runs that are not finished yet; returns the comparison, the errors of failed runs, and the directory."""
     comparison, jobs, out = prepare(settings)
-    contents, errors = finish(list(jobs.values()), train, workers=settings.runs.workers, title="burn-in comparison")
+    fill(comparison, jobs, finished(list(jobs.values())))
+    names = {job.name: run for run, job in jobs.items()}
+    with LiveMetrics(out / "metrics.csv", HEADER, comparison.rows(), names, settings.runs.tensorboard) as listen:
+        contents, errors = finish(list(jobs.values()), train, settings.runs, title="burn-in comparison", listen=listen)
     fill(comparison, jobs, contents)
     return comparison, errors, out
 
+
+HEADER = ("strategy", "seed", "update", "metric", "value")
+"""Columns of `metrics.csv`."""
 
 Jobs = dict[tuple[str, int], Job]
 """The runs of a comparison, by strategy and seed."""
@@ -94,11 +101,12 @@ def prepare(settings: Settings) -> tuple[Comparison, Jobs, Path]:
     }
     open_directory(out, config, fresh=settings.runs.fresh)
     comparison = Comparison(training, settings.strategies, tuple(range(settings.runs.seeds)))
+    every = settings.runs.checkpoint_every
     jobs = {
         (name, seed): Job(
             name=f"{name} seed {seed}",
             steps=training.updates,
-            payload=(training, name, seed, path := out / "runs" / f"{name}_seed{seed}.json"),
+            payload=(training, name, seed, path := out / "runs" / f"{name}_seed{seed}.json", every),
             path=path,
             group=f"{training.environment} {program_of(name)}",
         )
@@ -126,22 +134,38 @@ def program_of(strategy: str) -> str:
     return f"{kind}+{initialization.burn_in}"
 
 
-def train(payload: tuple[TrainingSettings, str, int, Path], progress: Report) -> None:
+def train(payload: tuple[TrainingSettings, str, int, Path, int], report: Report) -> None:
     """One run, in a worker process; its result is written before the worker reports it."""
     from r2d2_burnin import checkpoint
 
-    settings, name, seed, path = payload
+    settings, name, seed, path, every = payload
+    neutral = dataclasses.replace(settings, environment=dataclasses.replace(settings.environment, env_timeout=1.0))
+    checkpoints = checkpoint.Checkpoints(
+        path.parent.parent / "checkpoints" / path.stem,
+        every=every,
+        identity={"settings": fingerprint(neutral), "strategy": name, "seed": seed},
+        warn=lambda message: print(f"{name} seed {seed}: {message}", file=sys.stderr),
+    )
     trainer = trainer_for(settings)
-    result = trainer.run(parse(name), seed, progress)
+    result = trainer.run(
+        parse(name),
+        seed,
+        report,
+        checkpoints=checkpoints,
+        on_measurements=lambda found: report.measured([(m.update, m.metric, m.value) for m in found]),
+    )
     checkpoint.save(path.with_suffix(".npz"), trainer.network)
-    write_json(path, content_of(result))
+    write_sealed(path, content_of(result))
+    checkpoints.remove()
 
 
-def write_results(comparison: Comparison, errors: Sequence[str], out: Path, *, show: bool = True) -> Path:
+def write_results(
+    comparison: Comparison, errors: Sequence[str], settings: Settings, out: Path, *, show: bool = True
+) -> Path:
     """Write every result file of a comparison and `show` its table and verdict; returns the path of the report."""
     from experiments.common import comparison_plots  # draws with Matplotlib, which no command line waits for
 
-    write_csv(out / "metrics.csv", ("strategy", "seed", "update", "metric", "value"), comparison.rows())
+    write_csv(out / "metrics.csv", HEADER, comparison.rows())
     write_json(out / "summary.json", summary(comparison))
     sentences = verdict(comparison)
     headers, rows = result_table(comparison)
@@ -215,14 +239,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the comparison; returns the exit status: 0, or 1 if a run failed or was stopped."""
-    try:
-        settings = read_settings(sys.argv[1:] if arguments is None else arguments)
-        comparison, errors, out = compare(settings)
-    except ValueError as error:
-        fail(str(error))
-    page = write_results(comparison, errors, out)
-    print(f"\nreport: {page}")
-    return 1 if errors else 0
+    return run_experiment(read_settings, compare, write_results, arguments)
 
 
 if __name__ == "__main__":

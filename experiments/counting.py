@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -21,12 +20,13 @@ from typing import Any, Literal
 import numpy as np
 
 from experiments.common import report
+from experiments.common.command import run_experiment
 from experiments.common.counting_studies import FEEDS, KNOWN_ERRORS, STUDIES, StudySettings, run
-from experiments.common.engine import Job, Report
-from experiments.common.results import versions, write_json
+from experiments.common.jobs import Job, Report
+from experiments.common.results import versions, write_json, write_sealed
 from experiments.common.runs import RunSettings, default_directory, finish, open_directory
 from experiments.common.statistics import estimate
-from r2d2_burnin.command_line import fail, from_command_line
+from r2d2_burnin.command_line import from_command_line
 from r2d2_burnin.settings import NetworkSettings
 
 FLOAT_PRECISION = 1e-3
@@ -89,7 +89,7 @@ def make_studies(settings: Settings) -> tuple[dict[int, dict[str, Any]], list[st
         Job(f"seed {seed}", steps, (studied, studies, seed, path := out / "runs" / f"seed{seed}.json"), path)
         for seed in range(settings.runs.seeds)
     ]
-    contents, errors = finish(jobs, study, workers=settings.runs.workers, title="counting")
+    contents, errors = finish(jobs, study, settings.runs, title="counting")
     return {i: contents[job.path] for i, job in enumerate(jobs) if job.path in contents}, errors, out
 
 
@@ -99,7 +99,7 @@ def study(payload: tuple[StudySettings, tuple[str, ...], int, Path], progress: R
 
     settings, studies, seed, path = payload
     use_one_thread()
-    write_json(path, run(settings, studies, seed, progress))
+    write_sealed(path, run(settings, studies, seed, progress))
 
 
 def known_rows(by_seed: list[dict[str, Any]], length: int) -> list[list[str]]:
@@ -229,8 +229,8 @@ def summary(by_seed: dict[int, dict[str, Any]], settings: Settings) -> dict[str,
     return content
 
 
-def write_results(by_seed: dict[int, dict[str, Any]], errors: Sequence[str], settings: Settings, out: Path) -> None:
-    """Write every result file and print the tables."""
+def write_results(by_seed: dict[int, dict[str, Any]], errors: Sequence[str], settings: Settings, out: Path) -> Path:
+    """Write every result file and print the tables; returns the path of the report."""
     from experiments.common import counting_plots  # draws with Matplotlib, which no command line waits for
 
     write_json(out / "summary.json", summary(by_seed, settings))
@@ -273,21 +273,23 @@ def write_results(by_seed: dict[int, dict[str, Any]], errors: Sequence[str], set
     print()
     for sentence in [*sentences, *errors]:
         print(f"- {sentence}")
-    print(f"\nreport: {out / 'report.html'}")
+    return out / "report.html"
+
+
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """Settings from the command line."""
+    return from_command_line(Settings, "experiments.counting", __doc__ or "", arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the studies; returns 0, or 1 if a seed failed, was stopped, or is not accepted."""
-    settings = from_command_line(
-        Settings, "experiments.counting", __doc__ or "", sys.argv[1:] if arguments is None else arguments
+    return run_experiment(
+        read_settings,
+        make_studies,
+        write_results,
+        arguments,
+        accept=lambda by_seed: all(accepted(one) for one in by_seed.values() if "carried-state" in one),
     )
-    try:
-        by_seed, errors, out = make_studies(settings)
-    except ValueError as error:
-        fail(str(error))
-    write_results(by_seed, errors, settings, out)
-    rejected = any("carried-state" in one and not accepted(one) for one in by_seed.values())
-    return 1 if errors or rejected else 0
 
 
 def _band(values: Any, form: str = ".3g") -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,13 +18,13 @@ import numpy as np
 import tyro
 
 from experiments.common import report
-from experiments.common.engine import Job, Report
+from experiments.common.command import run_experiment
+from experiments.common.jobs import Job, Report
 from experiments.common.presets import read_with_preset
-from experiments.common.results import versions, write_csv, write_json
+from experiments.common.results import versions, write_csv, write_json, write_sealed
 from experiments.common.runs import RunSettings, default_directory, finish, open_directory
 from experiments.common.statistics import Estimate, estimate
 from experiments.common.trainers import trainer_for
-from r2d2_burnin.command_line import fail
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 
@@ -107,7 +106,7 @@ def measure_all(settings: Settings) -> tuple[dict[Case, dict[int, Any]], list[st
         payload = (training_of(settings.training, case), case.strategy, seed, path)
         group = f"{case.strategy} {case.learning_rate}"
         jobs[case, seed] = Job(f"{case.name} seed {seed}", settings.training.updates, payload, path, group)
-    contents, errors = finish(list(jobs.values()), measure_ages, workers=settings.runs.workers, title="staleness")
+    contents, errors = finish(list(jobs.values()), measure_ages, settings.runs, title="staleness")
     found: dict[Case, dict[int, Any]] = {case: {} for case in cases}
     for (case, seed), job in jobs.items():
         if job.path in contents:
@@ -148,7 +147,7 @@ def measure_ages(payload: tuple[TrainingSettings, str, int, Path], progress: Rep
 
     slope = stats.linregress(age / 100, np.concatenate(values["delta_q_first_exact"])).slope
     content["delta_q_first_exact_per_100_updates"] = float(slope) if np.ptp(age) else None
-    write_json(path, content)
+    write_sealed(path, content)
 
 
 def age_edges(oldest: int, updates_between: int) -> np.ndarray:
@@ -245,17 +244,14 @@ def write_results(found: dict[Case, dict[int, Any]], errors: Sequence[str], sett
     return out / "report.html"
 
 
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """Settings from the command line."""
+    return read_with_preset(Settings, "experiments.staleness", __doc__ or "", arguments)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the experiment; returns 0, or 1 if a run failed or was stopped."""
-    given = sys.argv[1:] if arguments is None else arguments
-    try:
-        settings = read_with_preset(Settings, "experiments.staleness", __doc__ or "", given)
-        found, errors, out = measure_all(settings)
-    except ValueError as error:
-        fail(str(error))
-    page = write_results(found, errors, settings, out)
-    print(f"\nreport: {page}")
-    return 1 if errors else 0
+    return run_experiment(read_settings, measure_all, write_results, arguments)
 
 
 if __name__ == "__main__":

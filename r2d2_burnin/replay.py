@@ -121,7 +121,7 @@ class Replay:
             self._forget_oldest()
 
         starts, last, processed = self._positions(length)
-        self._reserve(length, len(starts))
+        self._expect(length, len(starts))
         self._state_structure = episode.states
         rows = {
             "episode": np.full(len(starts), self._episodes.end, np.int32),
@@ -165,14 +165,14 @@ class Replay:
         self._fragments.drop(fragment - self._fragments.first)
         self._references.drop(-(-fragment // self.reference_every) - self._references.first)
 
-    def _reserve(self, steps: int, fragments: int) -> None:
-        """Reserve memory for a whole replay of episodes like the first one."""
+    def _expect(self, steps: int, fragments: int) -> None:
+        """Expect a whole replay of episodes like the first one."""
         if self._steps.end == 0:
             episodes = -(-self.settings.replay_capacity // steps)
-            self._steps.reserve(episodes * (steps + 1))
-            self._episodes.reserve(episodes)
-            self._fragments.reserve(episodes * fragments)
-            self._references.reserve(episodes * fragments // self.reference_every + 1)
+            self._steps.expect(episodes * (steps + 1))
+            self._episodes.expect(episodes)
+            self._fragments.expect(episodes * fragments)
+            self._references.expect(episodes * fragments // self.reference_every + 1)
 
     def _step_rows(self, episode: Episode) -> dict[str, np.ndarray]:
         labels = self._objective.labels(episode)

@@ -8,8 +8,8 @@ import numpy as np
 class Ring:
     """Rows of named arrays; a row's number counts all rows ever appended, so it stays valid until the row is dropped.
 
-    Memory grows by doubling, or at once to what `reserve` asks for, and is then used again and again: a store that
-    stays at one length copies nothing.
+    Memory grows by doubling, but not beyond what `expect` says, and is then used again and again: a store that stays at
+    one length copies nothing.
 
     Args:
         window: rows that `windows` can return in one piece. The first rows of the arrays are repeated behind the last
@@ -23,14 +23,14 @@ class Ring:
         self._arrays: dict[str, np.ndarray] = {}  # [size + window, ...]
         self._views: dict[tuple[str, int], np.ndarray] = {}  # [size, length, ...], overlapping
         self._size = 0
-        self._reserved = 0
+        self._expected = 0
 
     def __len__(self) -> int:
         return self.end - self.first
 
-    def reserve(self, rows: int) -> None:
-        """Let memory grow to `rows` rows in one step; the system gives it only as rows are written."""
-        self._reserved = rows
+    def expect(self, rows: int) -> None:
+        """Expect about so many rows in the end."""
+        self._expected = rows
 
     def append(self, rows: dict[str, np.ndarray]) -> None:
         """Add n rows: arrays `[n, ...]`, of the same names each time."""
@@ -79,7 +79,7 @@ class Ring:
 
     @property
     def nbytes(self) -> dict[str, int]:
-        """Memory in use by each array, in bytes: of rows reserved but never written there is none."""
+        """Memory in use by each array, in bytes: of rows never written there is none."""
         used = min(self.end, self._size) + self.window
         return {name: array[:used].nbytes for name, array in self._arrays.items()}
 
@@ -87,19 +87,19 @@ class Ring:
         """The rows kept, and their numbers, as arrays."""
         kept = np.arange(self.first, self.end)
         state = {f"rows/{name}": self.take(name, kept) for name in self._arrays}
-        return {"numbers": np.array([self.first, self.end, self._reserved]), **state}
+        return {"numbers": np.array([self.first, self.end, self._expected]), **state}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Go on from what `get_state` returned."""
-        self.first, end, self._reserved = (int(number) for number in state["numbers"])
+        self.first, end, self._expected = (int(number) for number in state["numbers"])
         self.end, self._size, self._arrays = self.first, 0, {}
         self.append({name[5:]: rows for name, rows in state.items() if name.startswith("rows/")})
         self.end = end
 
     def _grow(self, needed: int, like: dict[str, np.ndarray]) -> None:
         size = max(2 * self._size, needed, self.window, 64)
-        if self._reserved:  # what was reserved is nearly right: a little more is enough
-            size = max(self._reserved, self.window, needed + needed // 32 if needed > self._reserved else 0)
+        if self._expected:  # nearly right: where it is not, a little more is enough
+            size = min(size, max(self._expected, self.window, needed + needed // 32))
         live = np.arange(self.first, self.end)
         for name, values in like.items():
             grown = np.zeros((size + self.window, *values.shape[1:]), values.dtype)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common.engine import Report
-from experiments.common.results import write_json
+from experiments.common.jobs import Report
+from experiments.common.results import write_sealed
 from experiments.common.trainers import trainer_for
 from r2d2_burnin.initialization import Initialization, parse
 from r2d2_burnin.settings import LearnerSettings, TrainingSettings
@@ -75,7 +75,7 @@ def advise_seed(payload: tuple[Task, int, Path], progress: Report) -> None:
         "stored_age": age,
         "costs": [_cost(trainer, episodes, k) for k in burn_ins],
     }
-    write_json(path, _without_nan(content))
+    write_sealed(path, _without_nan(content))
 
 
 def _train(trainer: Any, task: Task, seed: int, progress: Report) -> tuple[list[np.ndarray], int]:

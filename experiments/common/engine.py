@@ -1,56 +1,29 @@
 """Runs jobs in worker processes, one a core, with one overall progress bar and one line a running job.
 
-A job that fails, or takes its process down with it, costs nothing but itself. `Ctrl-C` stops the running jobs; what was
-finished has been handed over by then.
+A job that fails costs nothing but itself. One whose process dies is begun again in a new one. `Ctrl-C` stops the
+running jobs; what was finished has been handed over by then. Workers end when this process does, however it ends.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from pathlib import Path
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
 from typing import Any
 
 from tqdm import tqdm
 
-Report = Callable[[int, str], None]
-"""Called by a running job with its steps done so far and a few words."""
+from experiments.common.jobs import ATTEMPTS, Job, Listener, Outcome, Rows, Stopped, Work, ignore
 
-Work = Callable[[Any, Report], Any]
-"""A module's function that does a job in a worker process: from the job's payload to its (picklable) result."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """One piece of work."""
-
-    name: str
-    steps: int
-    payload: Any
-    path: Path = Path(os.devnull)
-    """The file that the work writes, where it writes one."""
-    group: str = ""
-    """Jobs of one group share compiled programs; a worker that did one of them prefers the others."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What became of a job: its result, or the error that ended it."""
-
-    job: Job
-    result: Any = None
-    error: str | None = None
-
-
-class Stopped(Exception):
-    """Raised inside a job's report when the run is being stopped."""
+PATIENCE = 20.0
+"""Seconds that a job may take to stop when it is asked to; it is killed then."""
 
 
 def default_workers() -> int:
@@ -58,110 +31,135 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_jobs(jobs: Sequence[Job], work: Work, *, workers: int, title: str) -> Iterator[Outcome]:
+def run_jobs(
+    jobs: Sequence[Job], work: Work, *, workers: int, title: str, listen: Listener = ignore
+) -> Iterator[Outcome]:
     """Do all jobs, yielding each outcome as soon as it is there.
 
     Raises:
         KeyboardInterrupt: after `Ctrl-C`, once the workers have stopped.
     """
     context = multiprocessing.get_context("spawn")
-    stop = context.Event()
-    slots = [_Slot(context, stop, work, position) for position in range(min(workers, len(jobs)))]
-    waiting = list(jobs)
+    slots = [_Slot(context, work, listen, position) for position in range(min(workers, len(jobs)))]
+    waiting = [(job, 1) for job in jobs]
     quiet = not sys.stderr.isatty()
     overall = tqdm(total=len(jobs), desc=title, unit="run", position=0, mininterval=10 if quiet else 0.1)
     try:
         while waiting or any(slot.busy for slot in slots):
             for slot in slots:
                 if waiting and not slot.busy:
-                    slot.begin(waiting.pop(_best(waiting, slot.last_group)), show=not quiet)
+                    slot.begin(*waiting.pop(_best(waiting, slot.last_group)), show=not quiet)
                 elif not slot.busy:
                     slot.close()
-            wait([slot.future for slot in slots if slot.future], timeout=0.1, return_when=FIRST_COMPLETED)
+            multiprocessing.connection.wait([slot.connection for slot in slots if slot.connection], timeout=0.2)
             for slot in slots:
-                slot.refresh()
                 outcome = slot.collect()
-                if outcome is not None:
-                    overall.update()
-                    yield outcome
+                if outcome is None:
+                    continue
+                if outcome.error == _DIED and slot.attempt < ATTEMPTS:
+                    tqdm.write(f"{outcome.job.name}: {_DIED}; it is begun again", file=sys.stderr)
+                    waiting.insert(0, (outcome.job, slot.attempt + 1))
+                    continue
+                overall.update()
+                yield outcome
             if not quiet:
                 overall.refresh()
     finally:
-        stop.set()
+        for slot in slots:
+            slot.ask_to_stop()
         for slot in slots:
             slot.close()
         overall.close()
 
 
-def _best(waiting: list[Job], group: str) -> int:
+_DIED = "its worker process died (out of memory, or killed)"
+
+
+def _best(waiting: list[tuple[Job, int]], group: str) -> int:
     """Index of the next job for a worker that did a job of `group` last."""
-    return next((i for i, job in enumerate(waiting) if job.group == group), 0)
+    return next((i for i, (job, _) in enumerate(waiting) if job.group == group), 0)
 
 
 class _Slot:
     """One worker process, replaced when a job takes it down."""
 
-    def __init__(self, context: Any, stop: Any, work: Work, position: int) -> None:
+    def __init__(self, context: Any, work: Work, listen: Listener, position: int) -> None:
         self._context = context
-        self._stop = stop
         self._work = work
+        self._listen = listen
         self._position = position
-        self._executor: ProcessPoolExecutor | None = None
-        self._messages: Any = None
+        self._process: Any = None
         self._job: Job | None = None
         self._bar: tqdm[Any] | None = None
-        self.future: Future[Any] | None = None
+        self.connection: Connection | None = None
         self.last_group = ""
+        self.attempt = 1
 
     @property
     def busy(self) -> bool:
         return self._job is not None
 
-    def begin(self, job: Job, *, show: bool) -> None:
-        if self._executor is None:
-            # A queue of its own: a process that dies while it writes cannot lock the others out.
-            self._messages = self._context.SimpleQueue()
-            self._executor = ProcessPoolExecutor(
-                1, self._context, initializer=_start_worker, initargs=(self._messages, self._stop)
-            )
-        self._job, self.last_group = job, job.group
-        with _ignored_interrupt():
-            self.future = self._executor.submit(_do, self._work, job.payload)
+    def begin(self, job: Job, attempt: int, *, show: bool) -> None:
+        if self._process is None:
+            # A pipe of its own: a process that dies while it writes to it disturbs nobody else.
+            self.connection, theirs = self._context.Pipe()
+            self._process = self._context.Process(target=_serve, args=(theirs,))
+            with _ignored_interrupt():
+                self._process.start()
+            theirs.close()
+        self._job, self.last_group, self.attempt = job, job.group, attempt
         self._bar = tqdm(total=job.steps, desc=job.name, position=self._position + 1, leave=False, disable=not show)
-
-    def refresh(self) -> None:
-        while self._messages is not None and not self._messages.empty():
-            done, words = self._messages.get()
-            if self._bar is not None:
-                self._bar.n = done
-                self._bar.set_postfix_str(words, refresh=True)
+        with contextlib.suppress(OSError):  # it died meanwhile: `collect` will see it
+            assert self.connection is not None
+            self.connection.send((self._work, job.payload))
 
     def collect(self) -> Outcome | None:
-        if self.future is None or not self.future.done() or self._job is None:
+        """Read what the worker has told; the outcome of its job if it is there."""
+        if self._job is None or self.connection is None:
             return None
-        job, future = self._job, self.future
-        self._end_job()
-        error = future.exception()
-        if error is None:
-            return Outcome(job, future.result())
-        if type(error).__name__ == "BrokenProcessPool":
+        job = self._job
+        try:
+            while self.connection.poll():
+                kind, *content = self.connection.recv()
+                if kind == "progress" and self._bar is not None:
+                    self._bar.n = content[0]
+                    self._bar.set_postfix_str(content[1], refresh=True)
+                elif kind == "rows":
+                    self._listen(job, content[0])
+                elif kind in ("result", "error"):
+                    self._end_job()
+                    return Outcome(job, **{kind: content[0]})
+        except (EOFError, OSError):
+            self._end_job()
             self.close()
-            return Outcome(job, error="its worker process died (out of memory, or killed)")
-        return Outcome(job, error=f"{type(error).__name__}: {error}")
+            return Outcome(job, error=_DIED)
+        return None
+
+    def ask_to_stop(self) -> None:
+        if self.connection is not None:
+            with contextlib.suppress(OSError):
+                self.connection.send(None)
 
     def close(self) -> None:
+        """End the worker, after a running job that has been asked to stop."""
+        if self._process is None or self.connection is None:
+            return
+        self.ask_to_stop()
+        until = time.monotonic() + (PATIENCE if self.busy else 2.0)
+        with contextlib.suppress(EOFError, OSError):
+            while time.monotonic() < until:  # read on: a worker must not wait for room in the pipe
+                if self.connection.poll(0.2):
+                    self.connection.recv()
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
         self._end_job()
-        if self._executor is not None:
-            # What a job leaves is on disk by then, and TensorFlow takes seconds to be torn down.
-            with contextlib.suppress(RuntimeError):
-                self._executor.submit(os._exit, 0)
-            self._executor.shutdown(wait=True)
-            self._executor = None
+        self._process = self.connection = None
 
     def _end_job(self) -> None:
         if self._bar is not None:
             self._bar.close()
-        self._job = self.future = self._bar = None
+        self._job = self._bar = None
 
 
 @contextlib.contextmanager
@@ -177,20 +175,44 @@ def _ignored_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGINT, previous)
 
 
-_messages: Any = None
-_stop: Any = None
+class _PipeReport:
+    """A job's report through the worker's pipe; anything that comes back through it means: stop."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __call__(self, done: int, words: str) -> None:
+        if self._connection.poll():
+            raise Stopped
+        self._connection.send(("progress", done, words))
+
+    def measured(self, rows: Rows) -> None:
+        self._connection.send(("rows", list(rows)))
 
 
-def _start_worker(messages: Any, stop: Any) -> None:
-    global _messages, _stop
-    _messages, _stop = messages, stop
+def _serve(connection: Connection) -> None:
+    """The main loop of a worker process."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    report = _PipeReport(connection)
+    while True:
+        try:
+            message = connection.recv()
+        except (EOFError, OSError):
+            message = None
+        if message is None:
+            os._exit(0)  # what jobs leave is on disk by now, and TensorFlow takes seconds to be torn down
+        work, payload = message
+        try:
+            answer = ("result", work(payload, report))
+        except Stopped:
+            os._exit(0)
+        except BaseException as error:
+            answer = ("error", f"{type(error).__name__}: {error}")
+        connection.send(answer)
 
 
-def _do(work: Work, payload: Any) -> Any:
-    return work(payload, _report)
-
-
-def _report(done: int, words: str) -> None:
-    if _stop.is_set():
-        raise Stopped
-    _messages.put((done, words))
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)

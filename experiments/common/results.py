@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import hashlib
 import importlib.metadata
+import io
 import json
+import os
 import platform
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,12 +28,23 @@ def versions() -> dict[str, str]:
     return found
 
 
+class DamagedFile(ValueError):
+    """A file is not what this project wrote."""
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -38,19 +53,53 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; None if there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    """Read a JSON file; None if there is none.
+
+    Raises:
+        DamagedFile: if it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError, OSError) as error:
+        raise DamagedFile(f"{path} is damaged: {type(error).__name__}: {str(error)[:200]}") from None
+
+
+def write_sealed(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file with a checksum of its content."""
+    plain = json.loads(json.dumps(content, allow_nan=False))
+    write_json(path, {SEAL: _checksum(plain), **plain})
+
+
+def read_sealed(path: Path) -> dict[str, Any] | None:
+    """Read a JSON file with a checksum; None if there is none.
+
+    Raises:
+        DamagedFile: if its content is not what was written.
+    """
+    content = read_json(path)
+    if content is None:
+        return None
+    if not isinstance(content, dict) or content.pop(SEAL, None) != _checksum(content):
+        raise DamagedFile(f"{path} is damaged: its content does not fit its checksum")
+    return content
+
+
+SEAL = "sha256"
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     """Write a CSV file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
-    partial.replace(path)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def check_same_config(out: Path, config: dict[str, Any]) -> None:
@@ -58,17 +107,23 @@ def check_same_config(out: Path, config: dict[str, Any]) -> None:
     found = read_json(out / "config.json")
     if found is None:
         return
+    if not isinstance(found, dict) or not isinstance(found.get("settings"), dict):
+        raise DamagedFile(f"out: {out / 'config.json'} is no settings of an experiment; choose another --out")
     there, here = _flat(found["settings"]), _flat(config["settings"])
     differing = [
         f"{name} is {there.get(name)!r} there and {value!r} here"
         for name, value in here.items()
-        if there.get(name) != value
+        if name not in WITHOUT_EFFECT and there.get(name) != value
     ]
     if differing:
         raise ValueError(
             f"out: {out} holds results of other settings ({'; '.join(differing)}), expected the same settings or an"
             " empty directory; choose another --out, or give --fresh to replace what is there"
         )
+
+
+WITHOUT_EFFECT = ("env_timeout",)
+"""Settings that no result depends on."""
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:

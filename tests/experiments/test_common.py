@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from experiments.common.comparison import Comparison, leaks, summary
-from experiments.common.engine import Job, run_jobs
+from experiments.common.engine import run_jobs
+from experiments.common.jobs import Job
 from experiments.common.results import check_same_config, read_json, write_json
 from experiments.common.statistics import bootstrap_interval, estimate, paired_difference
 from experiments.common.verdict import verdict
@@ -60,7 +61,8 @@ def test_a_failing_job_and_a_dying_process_cost_nothing_but_themselves() -> None
 def test_ctrl_c_stops_running_jobs_and_keeps_finished_results() -> None:
     program = """
 import sys
-from experiments.common.engine import Job, run_jobs
+from experiments.common.engine import run_jobs
+from experiments.common.jobs import Job
 from tests.experiments.work import do
 if __name__ == "__main__":
     jobs = [Job("quick", 1, 4), Job("slow", 1, "sleep"), Job("slow too", 1, "sleep")]

@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any
 
-from experiments.common.engine import Report
+from experiments.common.jobs import Report
 
 
 def do(payload: Any, report: Report) -> Any:

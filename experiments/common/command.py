@@ -1,0 +1,40 @@
+"""What the main functions of experiments have in common."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from r2d2_burnin.command_line import fail
+
+Settings = TypeVar("Settings")
+Found = TypeVar("Found")
+
+
+def run_experiment(
+    read: Callable[[Sequence[str]], Settings],
+    make: Callable[[Settings], tuple[Found, list[str], Path]],
+    write: Callable[[Found, list[str], Settings, Path], Path],
+    arguments: Sequence[str] | None,
+    *,
+    accept: Callable[[Found], Any] = lambda found: True,
+) -> int:
+    """Read settings, make what is not finished, write the results; returns the exit status.
+
+    It is 0, or 1 if something failed, was stopped, could not be written or is not accepted; settings that cannot work
+    end the program with 2 before anything is done.
+    """
+    try:
+        settings = read(sys.argv[1:] if arguments is None else arguments)
+        found, errors, out = make(settings)
+    except ValueError as error:
+        fail(str(error))
+    try:
+        page = write(found, errors, settings, out)
+    except OSError as error:
+        print(f"error: out: {out} cannot be written ({error}); finished runs stay in {out / 'runs'}", file=sys.stderr)
+        return 1
+    print(f"\nreport: {page}")
+    return 0 if not errors and accept(found) else 1

@@ -1,0 +1,151 @@
+"""Runs jobs on a Ray cluster, with the progress, the files and the figures of `engine.run_jobs`.
+
+Ray places the jobs and begins them again when a worker or a machine dies; a run goes on from its last checkpoint then,
+where machines share the directory of results. What a job writes comes back with its result, so they need not share it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from experiments.common.jobs import ATTEMPTS, Job, Listener, Outcome, Rows, Work, ignore
+
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+QUIET = 0.5
+"""Seconds between two messages about a job's progress."""
+
+
+def connect(address: str, cpus: int | None = None) -> Any:
+    """Ray, connected to a cluster, or to one begun on this machine (`local`) with so many CPUs.
+
+    Raises:
+        ValueError: if Ray is not installed or there is no cluster at the address.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise ValueError("engine: got ray, but Ray is not installed: pip install -e '.[ray]'") from None
+    if ray.is_initialized():
+        return ray
+    # Whatever Python finds here, workers have to find too: a user's own environments and networks.
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+    path = os.pathsep.join(place or os.getcwd() for place in sys.path)
+    options["runtime_env"] = {"env_vars": {"PYTHONPATH": path}}
+    try:
+        if address == "local":
+            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **options)
+        else:
+            ray.init(address=address, **options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"ray_address: no cluster at {address!r} ({str(error)[:200]}), expected local, auto, or HOST:PORT"
+        ) from None
+    return ray
+
+
+def run_jobs_on(address: str) -> Callable[..., Iterator[Outcome]]:
+    """What `engine.run_jobs` is, on the cluster at an address."""
+
+    def run_jobs(
+        jobs: Sequence[Job], work: Work, *, workers: int, title: str, listen: Listener = ignore
+    ) -> Iterator[Outcome]:
+        if not jobs:
+            return
+        ray = connect(address, workers)
+        mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
+        do = ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1)(_do)
+        here = Path.cwd()
+        running = {do.remote(work, job, i, mailbox, here): job for i, job in enumerate(jobs)}
+        quiet = not sys.stderr.isatty()
+        overall = tqdm(total=len(jobs), desc=title, unit="run", mininterval=10 if quiet else 0.1)
+        try:
+            while running:
+                ready, _ = ray.wait(list(running), timeout=0.5)
+                _deliver(ray.get(mailbox.take.remote()), jobs, listen, overall)
+                for one in ready:
+                    overall.update()
+                    yield _outcome(ray, one, running.pop(one), here)
+        finally:
+            for one in running:
+                ray.cancel(one, force=True)
+            overall.close()
+            if address == "local":
+                ray.shutdown()
+
+    return run_jobs
+
+
+def _outcome(ray: Any, reference: Any, job: Job, here: Path) -> Outcome:
+    try:
+        result, files = ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        return Outcome(job, error=f"{type(error.cause).__name__}: {error.cause}")
+    except ray.exceptions.RayError as error:
+        return Outcome(job, error=f"its worker process died ({type(error).__name__})")
+    for name, content in files.items():
+        place = here / job.path.parent / name
+        if not place.exists():  # another machine wrote it
+            place.parent.mkdir(parents=True, exist_ok=True)
+            partial = place.with_name(f"{name}.{os.getpid()}.partial")
+            partial.write_bytes(content)
+            partial.replace(place)
+    return Outcome(job, result)
+
+
+def _deliver(messages: list[Any], jobs: Sequence[Job], listen: Listener, bar: Any) -> None:
+    for index, kind, content in messages:
+        if kind == "rows":
+            listen(jobs[index], content)
+        else:
+            bar.set_postfix_str(f"{jobs[index].name}: {content[0]}/{jobs[index].steps}, {content[1]}")
+
+
+class _Mailbox:
+    """What running jobs tell, until it is fetched."""
+
+    def __init__(self) -> None:
+        self._messages: list[Any] = []
+
+    def put(self, message: Any) -> None:
+        self._messages.append(message)
+
+    def take(self) -> list[Any]:
+        taken, self._messages = self._messages, []
+        return taken
+
+
+class _MailboxReport:
+    """A job's report through a mailbox."""
+
+    def __init__(self, mailbox: Any, index: int) -> None:
+        self._mailbox = mailbox
+        self._index = index
+        self._told = 0.0
+
+    def __call__(self, done: int, words: str) -> None:
+        if time.monotonic() - self._told > QUIET:
+            self._told = time.monotonic()
+            self._mailbox.put.remote((self._index, "progress", (done, words)))
+
+    def measured(self, rows: Rows) -> None:
+        self._mailbox.put.remote((self._index, "rows", list(rows)))
+
+
+def _do(work: Work, job: Job, index: int, mailbox: Any, here: Path) -> tuple[Any, dict[str, bytes]]:
+    """A job, in a Ray worker; returns its result and the files that it wrote."""
+    if here.is_dir():
+        os.chdir(here)
+    result = work(job.payload, _MailboxReport(mailbox, index))
+    if not job.path.is_file():
+        return result, {}
+    written = (job.path.with_suffix(suffix) for suffix in (".json", ".npz"))
+    return result, {path.name: path.read_bytes() for path in written if path.is_file()}
