@@ -31,6 +31,9 @@ class Acting(Protocol):
     def measures(self) -> dict[str, float]:
         """What there is to say about the acting since the last call, by metric."""
 
+    def close(self) -> None:
+        """End what was begun for acting."""
+
     def get_state(self) -> dict[str, np.ndarray]:
         """Everything that decides how acting goes on."""
 
@@ -95,6 +98,9 @@ class LocalActing:
     def measures(self) -> dict[str, float]:
         """How many updates old the parameters were, where they were not today's."""
         return {"parameter_lag": float(self._update - self.actor.update)} if self._lag else {}
+
+    def close(self) -> None:
+        """Nothing to do: whoever made the actor's environments closes them."""
 
     def get_state(self) -> dict[str, np.ndarray]:
         """The actor's state, and the parameters kept."""

@@ -161,6 +161,11 @@ class TrainingSettings:
     """Updates between two rounds of acting, compiled as one program."""
     parameter_lag: int = 0
     """Updates by which the actor's parameters are behind the learner's, as those of distributed actors are."""
+    actors: int = 0
+    """Ray actors that step the environments, each a share of --num-envs, while the learner updates; they act with
+    parameters that are as old as they happen to be, which is measured. 0: the learner's process acts, in turns."""
+    actors_address: str = "local"
+    """Address of the Ray cluster of --actors: local begins one on this machine, auto looks for a running one."""
     measure_every: int = 100
     """Updates between two measurements of ΔQ and evaluations."""
     measured_fragments: int = 256
@@ -172,7 +177,15 @@ class TrainingSettings:
         _check_choice("objective", self.objective, ("auto", *OBJECTIVE_NAMES))
         for field in dataclasses.fields(self):
             if isinstance(getattr(self, field.name), int):
-                _check_least(self, field.name, 0 if field.name == "parameter_lag" else 1)
+                _check_least(self, field.name, 0 if field.name in ("parameter_lag", "actors") else 1)
+        if self.actors and self.parameter_lag:
+            raise ValueError(
+                "parameter_lag: got it together with actors, whose lag is what it is; expected one of them"
+            )
+        if self.actors > self.num_envs:
+            raise ValueError(
+                f"actors: got {self.actors}, expected at most one for each of {self.num_envs} environments (num_envs)"
+            )
 
 
 def _check_least(settings: Any, name: str, least: int) -> None:

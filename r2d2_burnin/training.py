@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from r2d2_burnin import environments, spaces
-from r2d2_burnin.acting import LocalActing
+from r2d2_burnin.acting import Acting, LocalActing
 from r2d2_burnin.actor import Act, Actor, ActorStep
 from r2d2_burnin.checkpoint import CannotResume, Checkpoints
 from r2d2_burnin.discrepancy import DiscrepancyMeasure
@@ -80,8 +80,10 @@ class Trainer:
             TrainingDiverged: when a loss is not finite.
         """
         began = time.perf_counter()
-        acting_env = environments.make_vector(self.settings.environment, self.settings.num_envs)
-        evaluation_env = environments.make_vector(self.settings.environment, self.settings.evaluation_episodes)
+        settings = self.settings
+        acting_env = None if settings.actors else environments.make_vector(settings.environment, settings.num_envs)
+        evaluation_env = environments.make_vector(settings.environment, settings.evaluation_episodes)
+        run: TrainingRun | None = None
         try:
             begin = functools.partial(
                 self._begin, initialization, seed, acting_env, evaluation_env, observed=observer is not None
@@ -104,19 +106,41 @@ class Trainer:
                     progress(run.update, run.words)
                 if checkpoints is not None and not run.finished:
                     checkpoints.save_if_due(run, spent + time.perf_counter() - began)
-        except BaseException:
-            environments.close(acting_env, at_once=True)
-            environments.close(evaluation_env, at_once=True)
-            raise
-        environments.close(acting_env)
-        environments.close(evaluation_env)
+        finally:
+            failed = run is None or not run.finished
+            if run is not None:
+                run.acting.close()
+            for env in (acting_env, evaluation_env):
+                if env is not None:
+                    environments.close(env, at_once=failed)
         return dataclasses.replace(run.result(), seconds=spent + time.perf_counter() - began)
+
+    def actor(
+        self, acting_seed: int, exploration_seed: int, *, environments_of: np.ndarray
+    ) -> tuple[Actor, VectorEnv[Any, Any, Any]]:
+        """An actor with some of the `num_envs` environments [n], and these environments."""
+        env = environments.make_vector(self.settings.environment, len(environments_of))
+        return self._actor(env, acting_seed, exploration_seed, environments_of), env
+
+    def _actor(
+        self, env: VectorEnv[Any, Any, Any], acting_seed: int, exploration_seed: int, environments_of: np.ndarray
+    ) -> Actor:
+        return Actor(
+            env,
+            self.acting_step,
+            self._policy(exploration_seed, environments_of),
+            seed=acting_seed,
+            inputs=self.inputs,
+            longest=self.settings.replay.replay_capacity,
+            step_timeout=self.settings.environment.env_timeout,
+            keeps_actions=not hasattr(env, "get_state"),
+        )
 
     def _begin(
         self,
         initialization: Initialization,
         seed: int,
-        acting_env: VectorEnv[Any, Any, Any],
+        acting_env: VectorEnv[Any, Any, Any] | None,
         evaluation_env: VectorEnv[Any, Any, Any],
         *,
         observed: bool,
@@ -125,23 +149,19 @@ class Trainer:
         seeds = np.random.SeedSequence(seed).generate_state(5) >> 1  # environments take seeds of 31 bits
         parameter_seed, acting_seed, sampling_seed, evaluation_seed, exploration_seed = (int(one) for one in seeds)
         self._start_anew(parameter_seed)
-        actor = Actor(
-            acting_env,
-            self.acting_step,
-            self._policy(exploration_seed),
-            seed=acting_seed,
-            inputs=self.inputs,
-            longest=settings.replay.replay_capacity,
-            step_timeout=settings.environment.env_timeout,
-            keeps_actions=not hasattr(acting_env, "get_state"),
-        )
-        acting = LocalActing(
-            actor,
-            self.network,
-            self.acting_step.network,
-            parameter_lag=settings.parameter_lag,
-            updates_between=settings.updates_between,
-        )
+        acting: Acting
+        if acting_env is None:
+            from r2d2_burnin.distributed_acting import RayActing
+
+            acting = RayActing(settings, self.network, seed=acting_seed)
+        else:
+            acting = LocalActing(
+                self._actor(acting_env, acting_seed, exploration_seed, np.arange(settings.num_envs)),
+                self.network,
+                self.acting_step.network,
+                parameter_lag=settings.parameter_lag,
+                updates_between=settings.updates_between,
+            )
         return TrainingRun(
             self,
             initialization,
@@ -191,10 +211,10 @@ class Trainer:
         self._learners[kind].reset()
         return self._learners[kind]
 
-    def _policy(self, seed: int) -> Act:
+    def _policy(self, seed: int, environments_of: np.ndarray) -> Act:
         """How the actor chooses: by its epsilon in Q-learning; guesses need no exploration."""
         if not isinstance(self.objective, QLearning):
             return self.objective.act
         agent = self.settings.q_learning
         epsilons = epsilon_ladder(self.settings.num_envs, epsilon=agent.epsilon, alpha=agent.alpha)
-        return EpsilonGreedy(self.objective, self.actions, epsilons, seed=seed)
+        return EpsilonGreedy(self.objective, self.actions, epsilons[environments_of], seed=seed)

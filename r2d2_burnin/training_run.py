@@ -72,7 +72,7 @@ class TrainingRun:
         self._settings = trainer.settings
         self._objective = trainer.objective
         self._generator = np.random.default_rng(sampling_seed)
-        self._acting = acting
+        self.acting = acting
         self._evaluation_env = evaluation_env
         self._evaluation_seed = evaluation_seed
         self._evaluation: Evaluation | None = None
@@ -111,7 +111,7 @@ class TrainingRun:
         self._loss = float(made.losses.mean())
         self._note("train_loss", self._loss)
         self._note("staleness", staleness)
-        for metric, value in self._acting.measures().items():
+        for metric, value in self.acting.measures().items():
             self._note(metric, value)
 
         period = settings.measure_every
@@ -133,7 +133,7 @@ class TrainingRun:
         arrays = {
             **archive.with_prefix("replay", self.replay.get_state()),
             **archive.with_prefix("learner", self.learner.get_state()),
-            **archive.with_prefix("acting", self._acting.get_state()),
+            **archive.with_prefix("acting", self.acting.get_state()),
             "seconds": np.array(self._seconds),
         }
         header = {
@@ -148,7 +148,7 @@ class TrainingRun:
         """Go on from what `get_state` of a run with the same settings, initialization and seed returned."""
         self.replay.set_state(archive.part("replay", arrays), self._trainer.network.initial_state(1))
         self.learner.set_state(archive.part("learner", arrays))
-        self._acting.set_state(archive.part("acting", arrays))
+        self.acting.set_state(archive.part("acting", arrays))
         self._seconds = arrays["seconds"].tolist()
         self.update = header["update"]
         self._generator.bit_generator.state = header["generator"]
@@ -160,10 +160,10 @@ class TrainingRun:
 
     def _collect(self, steps: int) -> None:
         """Act for `steps` steps, and on until replay holds an episode; rate new fragments where priorities count."""
-        self._acting.prepare(self.update)
-        added = [self.replay.add(episode) for episode in self._acting.collect(steps)]
+        self.acting.prepare(self.update)
+        added = [self.replay.add(episode) for episode in self.acting.collect(steps)]
         while not len(self.replay):
-            added += [self.replay.add(episode) for episode in self._acting.collect(1)]
+            added += [self.replay.add(episode) for episode in self.acting.collect(1)]
         if self._settings.replay.priority_exponent == 0 or not added:
             return
         rows = np.intersect1d(np.concatenate(added), self.replay.all_rows())
@@ -176,7 +176,7 @@ class TrainingRun:
         batches = self.replay.batch(rows)
         began = time.perf_counter()
         made: list[Updates] = []
-        stops = [stop for stop in self._acting.stops(self.update, len(rows)) if 0 < stop < len(rows)]
+        stops = [stop for stop in self.acting.stops(self.update, len(rows)) if 0 < stop < len(rows)]
         for first, end in zip([0, *stops], [*stops, len(rows)], strict=True):
             made.append(self.learner.update(tf.nest.map_structure(lambda a, f=first, e=end: a[f:e], batches)))
             if not np.isfinite(made[-1].losses).all():
@@ -185,7 +185,7 @@ class TrainingRun:
                     f"the loss of update {self.update + first + bad + 1} is {made[-1].losses[bad]}, expected a finite"
                     " number; a smaller --learning-rate or --gradient-clip may help"
                 )
-            self._acting.note_parameters(self.update + end)
+            self.acting.note_parameters(self.update + end)
         self._seconds.append((time.perf_counter() - began) / len(rows))
         self._batch_bytes = sum(np.asarray(leaf).nbytes for leaf in tf.nest.flatten(batches)) // len(rows)
         whole = made[0]

@@ -33,7 +33,7 @@ def test_it_trains_an_agent_and_advises(tmp_path: Path, capsys: pytest.CaptureFi
     for name in ("advice.png", "report.html", "config.json"):
         assert (tmp_path / name).stat().st_size > 0
     assert burnin_advisor.main(flags) == 0
-    assert "1 finished runs found" in capsys.readouterr().out
+    assert "runs are finished" in capsys.readouterr().out
 
 
 def test_it_advises_on_a_checkpoint_with_older_stored_states(

@@ -75,7 +75,7 @@ def test_all_files_resuming_and_the_same_figures_twice(tmp_path: Path, capsys: p
     before = kept.stat().st_mtime_ns
     lost.unlink()
     assert run(out, "--seeds", "2", "--workers", "1") == 0
-    assert "5 finished runs found" in capsys.readouterr().out
+    assert "5 of" in capsys.readouterr().out
     assert kept.stat().st_mtime_ns == before
     assert read_summary(out) == content
 

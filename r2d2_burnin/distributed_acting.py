@@ -1,0 +1,133 @@
+"""Acting on a Ray cluster: actors step environments with old parameters, and send whole episodes with their states.
+
+As in R2D2 (Kapturowski et al., ICLR 2019, section 2.3): actors fetch parameters now and then and act on their own while
+the learner updates. How old the parameters of an episode were is measured, in updates and in seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from r2d2_burnin.episodes import Episode
+from r2d2_burnin.networks import RecurrentNetwork
+from r2d2_burnin.ray_cluster import connect
+from r2d2_burnin.settings import TrainingSettings
+
+
+class RayActing:
+    """Episodes from N Ray actors.
+
+    An actor that dies is replaced. Nothing is put away: after an interruption actors begin new episodes, so such a run
+    has not the same figures twice.
+
+    Args:
+        settings: of the run; `actors` share its `num_envs` environments.
+        network: what the learner trains.
+        seed: of environments and exploration.
+
+    Raises:
+        ValueError: if Ray is not installed or there is no cluster.
+    """
+
+    def __init__(self, settings: TrainingSettings, network: RecurrentNetwork, *, seed: int) -> None:
+        self._ray = connect(settings.actors_address, settings.actors)
+        self._settings = settings
+        self._network = network
+        self._seeds = [int(s) >> 1 for s in np.random.SeedSequence(seed).generate_state(settings.actors)]
+        self._steps = max(settings.new_steps // settings.actors, 1)
+        self._update = 0
+        self._parameters: tuple[Any, int, float] | None = None
+        self._running: dict[Any, tuple[int, int, float]] = {}  # of a call: actor, and its parameters' update and time
+        self._lags: list[tuple[float, float]] = []
+        self._actors = [self._begin(i) for i in range(settings.actors)]
+
+    def prepare(self, update: int) -> None:
+        """Offer today's parameters to the actors; each takes them when it has sent what it has."""
+        self._update = update
+        values = [np.asarray(variable) for variable in self._network.trainable_variables]
+        self._parameters = self._ray.put(values), update, time.monotonic()
+
+    def collect(self, steps: int) -> Iterator[Episode]:
+        """Episodes as actors send them, until they have taken `steps` steps; the actors go on meanwhile."""
+        for i in range(len(self._actors)):
+            if all(i != actor for actor, _, _ in self._running.values()):
+                self._call(i)
+        while steps > 0:
+            (ready,), _ = self._ray.wait(list(self._running), num_returns=1)
+            actor, update, began = self._running.pop(ready)
+            try:
+                episodes = self._ray.get(ready)
+            except self._ray.exceptions.RayActorError:
+                self._actors[actor] = self._begin(actor)
+                self._seeds[actor] += 1  # not the same episodes again
+                self._call(actor)
+                continue
+            self._lags.append((self._update - update, time.monotonic() - began))
+            self._call(actor)
+            steps -= self._steps
+            yield from episodes
+
+    def stops(self, update: int, count: int) -> list[int]:
+        """None: parameters are only taken between rounds."""
+        return []
+
+    def note_parameters(self, update: int) -> None:
+        """Nothing to do: `prepare` takes them."""
+
+    def measures(self) -> dict[str, float]:
+        """Mean age of the parameters of what arrived, in updates and in seconds."""
+        lags, self._lags = self._lags, []
+        if not lags:
+            return {}
+        updates, seconds = np.mean(lags, 0)
+        return {"parameter_lag": float(updates), "parameter_lag_seconds": float(seconds)}
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Nothing: actors begin new episodes after an interruption."""
+        return {}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """End the actors."""
+        for actor in self._actors:
+            self._ray.kill(actor)
+        self._running = {}
+
+    def _begin(self, index: int) -> Any:
+        actor = self._ray.remote(num_cpus=0, max_restarts=0)(_RemoteActor)
+        return actor.remote(self._settings, index, self._seeds[index])
+
+    def _call(self, index: int) -> None:
+        assert self._parameters is not None
+        parameters, update, began = self._parameters
+        call = self._actors[index].act.remote(parameters, update, self._steps)
+        self._running[call] = index, update, began
+
+
+class _RemoteActor:
+    """An actor in a process of its own, with its share of the environments."""
+
+    def __init__(self, settings: TrainingSettings, index: int, seed: int) -> None:
+        from r2d2_burnin.quiet_tensorflow import use_one_thread
+        from r2d2_burnin.training import Trainer
+
+        use_one_thread()
+        shares = np.array_split(np.arange(settings.num_envs), settings.actors)
+        # Each explores as its share of all environments does.
+        trainer = Trainer(dataclasses.replace(settings, actors=0))
+        self._actor, self._env = trainer.actor(seed, seed + 1, environments_of=shares[index])
+        self._network = trainer.network
+
+    def act(self, parameters: list[np.ndarray], update: int, steps: int) -> list[Episode]:
+        """Take parameters and act for so many steps; returns the episodes that ended."""
+        for variable, value in zip(self._network.trainable_variables, parameters, strict=True):
+            variable.assign(value)
+        self._actor.update = update
+        return list(self._actor.collect(steps))

@@ -1,0 +1,37 @@
+"""A connection to a Ray cluster, or to one begun on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+
+def connect(address: str, cpus: int | None = None) -> Any:
+    """Ray, connected to a cluster, or to one begun on this machine (`local`) with so many CPUs.
+
+    Raises:
+        ValueError: if Ray is not installed or there is no cluster at the address.
+    """
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError:
+        raise ValueError("ray: Ray is not installed, expected it: pip install -e '.[ray]'") from None
+    if ray.is_initialized():
+        return ray
+    # Whatever Python finds here, workers have to find too: a user's own environments and networks.
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+    path = os.pathsep.join(place or os.getcwd() for place in sys.path)
+    options["runtime_env"] = {"env_vars": {"PYTHONPATH": path}}
+    try:
+        if address == "local":
+            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **options)
+        else:
+            ray.init(address=address, **options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"ray_address: no cluster at {address!r} ({str(error)[:200]}), expected local, auto, or HOST:PORT"
+        ) from None
+    return ray
