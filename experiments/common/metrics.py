@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -64,24 +66,27 @@ class LiveMetrics:
             writer.close()
 
     def _add_scalars(self, name: str, directory: Path, rows: Rows) -> None:
-        writer_class, event, summary = _event_writer()
+        record_writer, event, summary = _event_writer()
+        now = time.time()
         if name not in self._writers:
-            self._writers[name] = writer_class(str(directory))
+            directory.mkdir(parents=True, exist_ok=True)
+            file = (directory / f"events.out.tfevents.{int(now)}.{os.getpid()}").open("ab")
+            self._writers[name] = record_writer(file)
+            self._writers[name].write(event(wall_time=now, file_version="brain.Event:2").SerializeToString())
         for update, metric, value in rows:
             if PROFILE not in metric:
                 found = summary(value=[summary.Value(tag=metric, simple_value=value)])
-                self._writers[name].add_event(event(step=update, summary=found))
+                self._writers[name].write(event(wall_time=now, step=update, summary=found).SerializeToString())
         self._writers[name].flush()
 
 
 def _event_writer() -> tuple[Any, Any, Any]:
     try:
-        import tensorboard.compat.notf  # noqa: F401 (it writes without TensorFlow then, which this process never needs)
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        from tensorboard.summary.writer.record_writer import RecordWriter  # needs no TensorFlow
     except ImportError:
         raise ValueError(
             "tensorboard: the package is not installed, expected it: pip install -e '.[tensorboard]'"
         ) from None
-    return EventFileWriter, Event, Summary
+    return RecordWriter, Event, Summary
