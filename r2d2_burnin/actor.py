@@ -300,7 +300,7 @@ class Actor:
     def _call(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
         """Call the environment, and check what it returns."""
         try:
-            with time_limit(self._step_timeout, f"a call of the environment (env_timeout, {self._place})"):
+            with time_limit(self._step_timeout, "a call of the environment (env_timeout)"):
                 returned = function(*arguments, **keywords)
         except EnvironmentFault:
             raise

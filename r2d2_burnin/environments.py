@@ -73,9 +73,13 @@ def make_vector(settings: EnvironmentSettings, num_envs: int) -> VectorEnv[Any, 
     if native and way in ("auto", "native"):
         return gym.make_vec(settings.env, num_envs=num_envs, **settings.env_kwargs)
     one = functools.partial(make, settings)
+    vector: VectorEnv[Any, Any, Any]
     if way == "async" or (way == "auto" and _seconds_of_a_step(one) > SLOW_STEP):
-        return AsyncVectorEnv([one] * num_envs, context="spawn")
-    return SyncVectorEnv([one] * num_envs)
+        vector = AsyncVectorEnv([one] * num_envs, context="spawn")
+    else:
+        vector = SyncVectorEnv([one] * num_envs)
+    vector.spec = gym.spec(settings.env.rpartition(":")[2])  # errors name the environment by it
+    return vector
 
 
 def close(env: VectorEnv[Any, Any, Any], *, at_once: bool = False) -> None:

@@ -87,19 +87,24 @@ class Ring:
         """The rows kept, and their numbers, as arrays."""
         kept = np.arange(self.first, self.end)
         state = {f"rows/{name}": self.take(name, kept) for name in self._arrays}
-        return {"numbers": np.array([self.first, self.end, self._expected]), **state}
+        return {"numbers": np.array([self.first, self.end, self._expected, self._size]), **state}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Go on from what `get_state` returned."""
-        self.first, end, self._expected = (int(number) for number in state["numbers"])
-        self.end, self._size, self._arrays = self.first, 0, {}
-        self.append({name[5:]: rows for name, rows in state.items() if name.startswith("rows/")})
+        self.first, end, self._expected, size = (int(number) for number in state["numbers"])
+        rows = {name[5:]: values for name, values in state.items() if name.startswith("rows/")}
+        self.end, self._arrays = self.first, {}
+        self._allocate(size, rows)
+        self.append(rows)
         self.end = end
 
     def _grow(self, needed: int, like: dict[str, np.ndarray]) -> None:
         size = max(2 * self._size, needed, self.window, 64)
         if self._expected:  # nearly right: where it is not, a little more is enough
             size = min(size, max(self._expected, self.window, needed + needed // 32))
+        self._allocate(size, like)
+
+    def _allocate(self, size: int, like: dict[str, np.ndarray]) -> None:
         live = np.arange(self.first, self.end)
         for name, values in like.items():
             grown = np.zeros((size + self.window, *values.shape[1:]), values.dtype)

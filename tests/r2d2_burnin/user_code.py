@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -133,7 +134,49 @@ class BreaksLater(gym.Env[Any, Any]):
         return np.zeros(1, np.float32), float(action), self.np_random.random() < 0.3, False, {}
 
 
-for environment in (BreaksLater, Moody, Images, Endless, Speaking):
+class Hangs(gym.Env[Any, Any]):
+    """Episodes of three steps; the step number `at` never returns, and is no good from then on."""
+
+    observation_space = spaces.Box(0, 1, (1,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, at: int = 10) -> None:
+        self._at = at
+        self._steps = self._left = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict]:
+        super().reset(seed=seed)
+        self._left = 3
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        self._steps += 1
+        self._left -= 1
+        if self._steps == self._at:
+            time.sleep(3600)
+        return np.zeros(1, np.float32), 1.0, self._left == 0, False, {}
+
+
+class Unrepeatable(Hangs):
+    """Its observations are other ones each time, whatever the seed."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        _, *others = super().step(action)
+        return np.frombuffer(os.urandom(1), np.uint8).astype(np.float32) / 255, *others
+
+
+class Overflowing(Hangs):
+    """Rewards that grow from episode to episode, until float32 cannot square them."""
+
+    def __init__(self) -> None:
+        super().__init__(at=0)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        observation, _, *others = super().step(action)
+        return observation, min(1.3**self._steps, 1e38), *others
+
+
+for environment in (BreaksLater, Moody, Images, Endless, Speaking, Hangs, Unrepeatable, Overflowing):
     gym.register(f"Test/{environment.__name__}-v0", environment)
 
 
@@ -176,6 +219,22 @@ class KerasNetwork(keras.Model):
 
 def make_network(observation_space: InputSpace, action_space: spaces.Discrete) -> KerasNetwork:
     return KerasNetwork(int(action_space.n))
+
+
+class Averaging(KerasNetwork):
+    """It keeps a running average of what it has seen, in a variable that is not trained."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__(outputs)
+        self.average = self.add_weight(shape=(6,), initializer="zeros", trainable=False)
+
+    def enter(self, hidden: Any) -> Any:
+        self.average.assign(0.9 * self.average + 0.1 * tf.reduce_mean(tf.reshape(hidden, [-1, 6]), 0))
+        return hidden - self.average
+
+
+def make_averaging(observation_space: InputSpace, action_space: spaces.Discrete) -> Averaging:
+    return Averaging(int(action_space.n))
 
 
 class NotReset(KerasNetwork):

@@ -1,0 +1,30 @@
+"""Real small and read-only disks, where tests may mount them."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@contextlib.contextmanager
+def small_disk(path: Path, size: str) -> Iterator[Path]:
+    """A directory on a disk of its own of that size."""
+    path.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)], capture_output=True, check=False
+    )
+    if made.returncode != 0:
+        pytest.skip("may not mount a small disk here")
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def remount(path: Path, option: str) -> None:
+    """Change a mounted disk's options, to read-only for example."""
+    subprocess.run(["mount", "-o", f"remount,{option}", str(path)], check=True)

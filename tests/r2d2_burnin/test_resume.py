@@ -1,0 +1,208 @@
+"""Runs that are interrupted: they go on to the same figures, to the bit, or say why they cannot."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from r2d2_burnin.checkpoint import Checkpoints
+from r2d2_burnin.environment_guard import EnvironmentFault
+from r2d2_burnin.initialization import parse
+from r2d2_burnin.measurements import Measurement
+from r2d2_burnin.settings import (
+    EnvironmentSettings,
+    LearnerSettings,
+    NetworkSettings,
+    ReplaySettings,
+    TrainingSettings,
+)
+from r2d2_burnin.training import Trainer
+from r2d2_burnin.training_run import TrainingDiverged
+
+USER = "tests.r2d2_burnin.user_code"
+
+SMALL = TrainingSettings(
+    environment=EnvironmentSettings("BitStream/Count-v0", {"length": 13}),
+    network=NetworkSettings(4),
+    replay=ReplaySettings(5, 3, 300),
+    objective="regression",
+    updates=120,
+    batch_size=4,
+    num_envs=3,
+    initial_steps=250,
+    new_steps=50,
+    updates_between=10,
+    measure_every=30,
+    measured_fragments=4,
+    evaluation_episodes=3,
+)
+PRIORITIZED = dataclasses.replace(SMALL.replay, priority_exponent=0.9, importance_exponent=0.6, replay_capacity=600)
+CASES = {
+    "stored+2": SMALL,
+    "refreshed": SMALL,
+    "learned+2": SMALL,
+    "full": dataclasses.replace(SMALL, network=NetworkSettings(4, "gru", 2)),
+    "stored": dataclasses.replace(SMALL, parameter_lag=23),
+    "zero+2": dataclasses.replace(
+        SMALL, environment=EnvironmentSettings("CartPole-v1"), objective="q-learning", replay=PRIORITIZED
+    ),
+    "stored+3": dataclasses.replace(
+        SMALL,
+        environment=EnvironmentSettings("CartPole-v1", max_episode_steps=30),
+        network=NetworkSettings(network=f"{USER}:make_averaging"),
+        objective="q-learning",
+    ),
+    "stored+1": dataclasses.replace(
+        SMALL,
+        environment=EnvironmentSettings(f"{USER}:Test/Images-v0", vectorization="sync"),
+        network=NetworkSettings(network=f"{USER}:make_network"),
+        objective="q-learning",
+    ),
+}
+
+
+class Interrupted(Exception):
+    """What a test interrupts a run with."""
+
+
+def interrupt_at(update: int) -> Any:
+    def progress(done: int, words: str) -> None:
+        if done >= update:
+            raise Interrupted
+
+    return progress
+
+
+def checkpoints(directory: Path, warnings: list[str] | None = None, **more: Any) -> Checkpoints:
+    keywords: dict[str, Any] = {"every": 20, "identity": {"seed": 3}, **more}
+    return Checkpoints(directory, warn=(warnings if warnings is not None else []).append, **keywords)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_interrupted_run_ends_with_the_same_figures(name: str, tmp_path: Path) -> None:
+    settings, warnings = CASES[name], []
+    whole = Trainer(settings).run(parse(name), 3)
+    trainer = Trainer(settings)
+    for update in (40, 70, 70, 100):  # at a checkpoint, between two, twice at one place
+        with pytest.raises(Interrupted):
+            trainer.run(parse(name), 3, interrupt_at(update), checkpoints=checkpoints(tmp_path, warnings))
+    live: list[Measurement] = []
+    resumed = Trainer(settings).run(
+        parse(name), 3, checkpoints=checkpoints(tmp_path, warnings), on_measurements=live.extend
+    )
+    assert warnings == []
+    assert resumed.measurements == whole.measurements == live
+    assert resumed.replay_bytes == whole.replay_bytes
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["000000000080.npz", "000000000100.npz"]
+
+
+def test_damaged_checkpoints_are_left_out(tmp_path: Path) -> None:
+    trainer, warnings = Trainer(SMALL), []
+    whole = trainer.run(parse("stored"), 3)
+    with pytest.raises(Interrupted):
+        trainer.run(parse("stored"), 3, interrupt_at(90), checkpoints=checkpoints(tmp_path))
+    newest = tmp_path / "000000000080.npz"
+    newest.write_bytes(newest.read_bytes()[:-100])
+    begun: list[int] = []
+    resumed = trainer.run(
+        parse("stored"),
+        3,
+        lambda update, words: begun.append(update),
+        checkpoints=checkpoints(tmp_path, warnings),
+    )
+    assert begun[0] == 70  # from the checkpoint before, of update 60
+    assert len(warnings) == 1
+    assert "000000000080.npz" in warnings[0]
+    assert resumed.measurements == whole.measurements
+
+
+def test_checkpoints_of_another_run_are_left_alone(tmp_path: Path) -> None:
+    trainer, warnings = Trainer(SMALL), []
+    with pytest.raises(Interrupted):
+        trainer.run(parse("stored"), 3, interrupt_at(50), checkpoints=checkpoints(tmp_path))
+    other = checkpoints(tmp_path, warnings, identity={"seed": 4})
+    found, expected = trainer.run(parse("stored"), 4, checkpoints=other), trainer.run(parse("stored"), 4)
+    assert found.measurements == expected.measurements
+    assert "another run" in warnings[0]
+
+
+def test_an_environment_that_cannot_be_repeated_is_begun_anew(tmp_path: Path) -> None:
+    settings = dataclasses.replace(
+        SMALL,
+        environment=EnvironmentSettings(f"{USER}:Test/Unrepeatable-v0", {"at": 0}, vectorization="sync"),
+        objective="q-learning",
+    )
+    trainer, warnings, begun = Trainer(settings), [], []
+    with pytest.raises(Interrupted):
+        trainer.run(parse("stored"), 3, interrupt_at(50), checkpoints=checkpoints(tmp_path))
+    trainer.run(
+        parse("stored"), 3, lambda update, words: begun.append(update), checkpoints=checkpoints(tmp_path, warnings)
+    )
+    assert begun[0] == 10
+    assert "the same seed and the same actions led to other observations" in warnings[0]
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
+    settings = dataclasses.replace(
+        SMALL,
+        environment=EnvironmentSettings(f"{USER}:Test/Overflowing-v0", vectorization="sync"),
+        objective="q-learning",
+        q_learning=dataclasses.replace(SMALL.q_learning, value_rescaling=False),
+        learner=LearnerSettings(learning_rate=0.1),
+    )
+    with pytest.raises(TrainingDiverged, match=r"the loss of update \d+ is (nan|inf), expected a finite number"):
+        Trainer(settings).run(parse("stored"), 3, checkpoints=checkpoints(tmp_path))
+    assert (tmp_path / "000000000020.npz").exists()
+    healthy = Trainer(SMALL).run(parse("stored"), 3)  # other runs of the process go on
+    assert all(np.isfinite(m.value) for m in healthy.measurements)
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_an_environment_that_hangs_is_given_up(way: str) -> None:
+    environment = EnvironmentSettings(f"{USER}:Test/Hangs-v0", {"at": 40}, vectorization=way, env_timeout=2.0)
+    settings = dataclasses.replace(SMALL, environment=environment, objective="q-learning")
+    with pytest.raises(EnvironmentFault, match=r"env: .*Hangs-v0.*took longer than 2 s"):
+        Trainer(settings).run(parse("stored"), 3)
+
+
+def test_a_lag_is_exact_to_the_update(tmp_path: Path) -> None:
+    """With a lag of U updates, acting after update u uses the parameters of update max(u - U, 0)."""
+    seen: dict[int, list[np.ndarray]] = {}
+    for lag in (0, 7, 10, 23, 1000):
+        settings = dataclasses.replace(SMALL, parameter_lag=lag, updates=60)
+        trainer, used, made = Trainer(settings), {}, {}
+        network, acting = trainer.network, trainer.acting_step.network
+
+        def note(update: int, words: str, used=used, made=made, network=network, acting=acting) -> None:  # type: ignore[no-untyped-def]
+            made[update] = [variable.numpy() for variable in network.trainable_variables]
+            used[update - 10] = [variable.numpy() for variable in acting.trainable_variables]
+
+        trainer.run(parse("stored"), 3, note)
+        if lag == 0:
+            continue
+        assert network is not acting
+        for update, parameters in used.items():
+            wanted = max(update - lag, 0)
+            if wanted in made:
+                for one, other in zip(parameters, made[wanted], strict=True):
+                    np.testing.assert_array_equal(one, other)
+            if wanted == 0:
+                seen.setdefault(0, parameters)
+                for one, other in zip(parameters, seen[0], strict=True):
+                    np.testing.assert_array_equal(one, other)
+            elif lag == 1000:
+                pytest.fail("a lag of 1000 updates reaches beyond the run's start")
+
+
+def test_headers_are_plain_json(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        Trainer(SMALL).run(parse("stored"), 3, interrupt_at(50), checkpoints=checkpoints(tmp_path))
+    with np.load(tmp_path / "000000000040.npz", allow_pickle=False) as file:
+        assert json.loads(str(file["header"]))["update"] == 40
+        assert all(file[name].dtype != object for name in file.files)
