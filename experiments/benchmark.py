@@ -3,7 +3,8 @@
 Each benchmark times all candidates in turns within one process of its own, and reports the median of the rounds'
 ratios (the other's cost over ours): machines are shared and drift, so absolute times say little. Peers that are not
 installed (pip install -e '.[bench]') are left out with a word. Names: train-small, train-large, precision, acting,
-bit-streams, replay, priorities, memory, comparison, start-up, scaling; without any, all of them.
+bit-streams, replay, priorities, memory, comparison, start-up, scaling; without any, all of them. And soak, by name
+only: whether anything grows while a worker makes run after run for --minutes.
 """
 
 from __future__ import annotations
@@ -38,7 +39,11 @@ BENCHMARKS = {
     "comparison": "benchmark_whole:comparison",
     "start-up": "benchmark_whole:start_up",
     "scaling": "benchmark_scaling:scaling",
+    "soak": "benchmark_soak:soak",
 }
+ONLY_BY_NAME = ("soak",)
+"""Benchmarks that are not among all of them: they take as long as they are asked to."""
+
 DRAWS = ("scaling",)
 """Benchmarks that draw a picture."""
 
@@ -51,12 +56,16 @@ class Settings:
     """Benchmarks to run; by default all."""
     repetitions: int = 15
     """Rounds through all candidates."""
+    minutes: float = 10.0
+    """How long soak goes on."""
     out: Path = Path("results/benchmark")
     """Directory of benchmark.json and the pictures."""
 
     def __post_init__(self) -> None:
         if self.repetitions < 1:
             raise ValueError(f"repetitions: got {self.repetitions}, expected at least 1")
+        if not 0 < self.minutes < float("inf"):
+            raise ValueError(f"minutes: got {self.minutes}, expected a finite number above 0")
         for name in self.names:
             if name not in BENCHMARKS:
                 raise ValueError(f"names: got {name!r}, expected some of {', '.join(BENCHMARKS)}")
@@ -66,9 +75,8 @@ def run(name: str, settings: Settings) -> list[Row]:
     """One benchmark, in the process that is its own."""
     module, _, function = BENCHMARKS[name].partition(":")
     more: dict[str, Any] = {"picture": settings.out / f"{name}.png"} if name in DRAWS else {}
-    found: list[Row] = getattr(importlib.import_module(f"experiments.common.{module}"), function)(
-        settings.repetitions, **more
-    )
+    amount = settings.minutes if name == "soak" else settings.repetitions
+    found: list[Row] = getattr(importlib.import_module(f"experiments.common.{module}"), function)(amount, **more)
     return found
 
 
@@ -76,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmarks and print their table; returns 0, or 1 if one failed."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     settings = from_command_line(Settings, "experiments.benchmark", __doc__ or "", given)
-    names = settings.names or tuple(BENCHMARKS)
+    names = settings.names or tuple(name for name in BENCHMARKS if name not in ONLY_BY_NAME)
     found: list[Row] = []
     failed = []
     for name in tqdm(names, desc="benchmarks", unit="benchmark"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 from r2d2_burnin.fragments import check_fragment_settings
@@ -96,8 +97,9 @@ class ReplaySettings:
     """How far importance weights take back what priorities distort: 0 not at all, 1 wholly (R2D2: 0.6)."""
 
     def __post_init__(self) -> None:
+        for name in ("sequence_length", "period", "replay_capacity"):
+            _check_least(self, name, 1)
         check_fragment_settings(self.sequence_length, self.period)
-        _check_least(self, "replay_capacity", 1)
         for name in ("priority_exponent", "priority_eta", "importance_exponent"):
             _check_share(self, name)
 
@@ -131,8 +133,10 @@ class QLearningSettings:
             _check_share(self, name)
         _check_least(self, "n_step", 1)
         _check_least(self, "target_update_period", 1)
-        if not self.alpha >= 0:
-            raise ValueError(f"alpha: got {self.alpha}, expected at least 0 (0: all actors explore alike)")
+        if not 0 <= self.alpha < math.inf:
+            raise ValueError(
+                f"alpha: got {self.alpha}, expected a finite number, at least 0 (all actors explore alike)"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,7 +180,7 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         _check_choice("objective", self.objective, ("auto", *OBJECTIVE_NAMES))
         for field in dataclasses.fields(self):
-            if isinstance(getattr(self, field.name), int):
+            if isinstance(field.default, int):
                 _check_least(self, field.name, 0 if field.name in ("parameter_lag", "actors") else 1)
         if self.actors and self.parameter_lag:
             raise ValueError(
@@ -190,14 +194,16 @@ class TrainingSettings:
 
 def _check_least(settings: Any, name: str, least: int) -> None:
     value = getattr(settings, name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{name}: got {value!r}, expected a whole number, at least {least}")
     if value < least:
         raise ValueError(f"{name}: got {value}, expected at least {least}")
 
 
 def _check_above_zero(settings: Any, name: str) -> None:
     value = getattr(settings, name)
-    if not value > 0:
-        raise ValueError(f"{name}: got {value}, expected a number above 0")
+    if not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"{name}: got {value}, expected a finite number above 0")
 
 
 def _check_share(settings: Any, name: str) -> None:

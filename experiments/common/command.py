@@ -31,6 +31,8 @@ def run_experiment(
         found, errors, out = make(settings)
     except ValueError as error:
         fail(str(error))
+    except OSError as error:
+        fail(f"out: the results cannot be written ({error}); finished runs stay where they are")
     try:
         page = write(found, errors, settings, out)
     except OSError as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,6 +42,7 @@ class LiveMetrics:
         self._names = names
         self._writers: dict[str, Any] = {}
         self._tensorboard = tensorboard
+        self._broken = False
         if tensorboard is not None:
             _event_writer()
         self._file = path.open("w", newline="", encoding="utf-8")
@@ -49,21 +52,28 @@ class LiveMetrics:
         self._file.flush()
 
     def __call__(self, job: Job, rows: Rows) -> None:
-        """Take new measurements of a job."""
+        """Take new measurements of a job; where they cannot be written the job goes on without."""
+        if self._broken:
+            return
         columns = self._names[job.name]
-        self._csv.writerows((*columns, *row) for row in rows)
-        self._file.flush()
-        if self._tensorboard is not None:
-            self._add_scalars(job.name, self._tensorboard / "_".join(map(str, columns)), rows)
+        try:
+            self._csv.writerows((*columns, *row) for row in rows)
+            self._file.flush()
+            if self._tensorboard is not None:
+                self._add_scalars(job.name, self._tensorboard / "_".join(map(str, columns)), rows)
+        except OSError as error:
+            self._broken = True
+            print(f"measurements are no longer written while the job runs: {error}", file=sys.stderr)
 
     def __enter__(self) -> LiveMetrics:
         return self
 
     def __exit__(self, *exception: object) -> None:
         """Close all files."""
-        self._file.close()
-        for writer in self._writers.values():
-            writer.close()
+        with contextlib.suppress(OSError):  # what could not be written is lost; the finished runs have it
+            self._file.close()
+            for writer in self._writers.values():
+                writer.close()
 
     def _add_scalars(self, name: str, directory: Path, rows: Rows) -> None:
         record_writer, event, summary = _event_writer()

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import io
+import math
+import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from r2d2_burnin.initialization import Initialization, parse
 from r2d2_burnin.measurements import Measurement, TrainingResult
@@ -92,3 +101,62 @@ def test_importing_prints_nothing(module: str) -> None:
 def test_settings_and_names_need_no_tensorflow() -> None:
     program = "import experiments.burnin_compare, sys; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True, cwd="/")
+
+
+NUMBERS = st.one_of(
+    st.integers(-5, 5), st.integers(), st.floats(allow_nan=True, allow_infinity=True), st.just(True), st.just(0.5)
+)
+
+
+@pytest.mark.parametrize(
+    "group",
+    [EnvironmentSettings, NetworkSettings, LearnerSettings, ReplaySettings, QLearningSettings, TrainingSettings],
+)
+@given(data=st.data())
+@hypothesis_settings(max_examples=150)
+def test_whatever_is_given_settings_are_right_or_a_clear_error(group: Any, data: st.DataObject) -> None:
+    fields = {field.name: getattr(group(), field.name) for field in dataclasses.fields(group)}
+    names = [name for name, value in fields.items() if isinstance(value, int | float) and not isinstance(value, bool)]
+    names += [name for name, value in fields.items() if isinstance(value, str) and name != "env"]
+    chosen = data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True))
+    given_values = {
+        name: data.draw(st.text(max_size=5) if isinstance(fields[name], str) else NUMBERS) for name in chosen
+    }
+    problem = None
+    try:
+        group(**given_values)
+    except ValueError as error:
+        problem = str(error)
+    if problem is not None:
+        assert re.match(r"[a-z_]+: got .*expected", problem), problem
+        assert problem.split(":")[0] in fields
+    else:
+        assert not any(isinstance(value, float) and math.isnan(value) for value in given_values.values())
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(
+                ["--updates", "--seeds", "--env", "--strategies", "--env-kwargs", "--units", "--out", "--"]
+            ),
+            st.sampled_from(["stored", "zero+3", "BitStream/Count-v0", "length=3", "7", "-1", "1e400", "nan", "=", ""]),
+            st.text(max_size=6),
+        ),
+        max_size=7,
+    )
+)
+@hypothesis_settings(max_examples=200)
+def test_whatever_the_command_line_says_the_answer_is_settings_or_an_error(arguments: list[str]) -> None:
+    from experiments.burnin_compare import read_settings
+
+    status, problem = 0, "none: all is well"
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            read_settings(arguments)
+        except SystemExit as stopped:
+            status = int(stopped.code or 0)
+        except ValueError as error:
+            problem = str(error)
+    assert status in (0, 2)
+    assert re.match(r"[a-z_]+: ", problem), problem

@@ -173,10 +173,17 @@ class Overflowing(Hangs):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
         observation, _, *others = super().step(action)
-        return observation, min(1.3**self._steps, 1e38), *others
+        return observation, min(1.4**self._steps, 1e38), *others
 
 
-for environment in (BreaksLater, Moody, Images, Endless, Speaking, Hangs, Unrepeatable, Overflowing):
+class Scripted(Hangs):
+    """An error whose text would be run by a careless page."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        raise RuntimeError("<script>alert('raised')</script>")
+
+
+for environment in (BreaksLater, Moody, Images, Endless, Speaking, Hangs, Unrepeatable, Overflowing, Scripted):
     gym.register(f"Test/{environment.__name__}-v0", environment)
 
 

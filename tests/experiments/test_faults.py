@@ -1,0 +1,350 @@
+"""What happens to long jobs: killed processes, full disks, damaged files, other commands, broken environments."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from experiments import burnin_compare
+from tests.disk import remount, small_disk
+
+ROOT = Path(__file__).parents[2]
+USER = "tests.r2d2_burnin.user_code"
+COMMON = [
+    *("--strategies", "stored", "zero+3", "--env-kwargs", "length=15", "--units", "4", "--batch-size", "4"),
+    *("--num-envs", "4", "--initial-steps", "200", "--new-steps", "60", "--updates-between", "10"),
+    *("--measured-fragments", "8", "--evaluation-episodes", "4", "--sequence-length", "5", "--period", "3"),
+    *("--replay-capacity", "1000"),
+]
+SHORT = [*COMMON, "--seeds", "1", "--updates", "60", "--measure-every", "30", "--checkpoint-every", "20"]
+LONG = [*COMMON, "--seeds", "2", "--updates", "8000", "--measure-every", "500", "--checkpoint-every", "50"]
+
+
+def command(out: Path, *flags: str) -> list[str]:
+    return [sys.executable, "-m", "experiments.burnin_compare", *flags, "--out", str(out)]
+
+
+def begin(out: Path, *flags: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(command(out, *flags), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def figures(out: Path) -> dict[str, Any]:
+    """Everything measured in finished runs: without seconds."""
+    found = {path.name: json.loads(path.read_text()) for path in sorted((out / "runs").glob("*_seed?.json"))}
+    return {name: content["measurements"] for name, content in found.items()}
+
+
+def workers_of(parent: int) -> list[int]:
+    """Worker processes of a command."""
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            text = (directory / "stat").read_text()
+            mine = int(text.rpartition(")")[2].split()[1]) == parent
+            if mine and b"spawn_main" in (directory / "cmdline").read_bytes():
+                found.append(int(directory.name))
+    return found
+
+
+def gone(process: int) -> bool:
+    try:
+        return (Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The figures of a job that nothing happened to."""
+    out = tmp_path_factory.mktemp("undisturbed")
+    assert burnin_compare.main([*LONG, "--out", str(out)]) == 0
+    return figures(out)
+
+
+@pytest.mark.long
+def test_the_parent_killed_at_20_random_moments(undisturbed: dict[str, Any], tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    kills = 0
+    while kills < 20:
+        process = begin(tmp_path, *LONG, "--resume")
+        try:
+            process.wait(timeout=float(generator.uniform(2.0, 6.0)))
+            break
+        except subprocess.TimeoutExpired:
+            workers = workers_of(process.pid)
+            process.kill()
+            process.communicate()
+            kills += 1
+        deadline = time.monotonic() + 20
+        while not all(map(gone, workers)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert all(map(gone, workers))  # nobody writes on
+        for path in (tmp_path / "runs").glob("*_seed?.json"):
+            assert undisturbed[path.name] == json.loads(path.read_text())["measurements"]
+    assert (
+        subprocess.run(command(tmp_path, *LONG, "--resume"), cwd=ROOT, capture_output=True, check=False).returncode == 0
+    )
+    assert figures(tmp_path) == undisturbed
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+@pytest.mark.long
+def test_workers_killed_at_20_random_moments(undisturbed: dict[str, Any], tmp_path: Path) -> None:
+    generator = np.random.default_rng(1)
+    kills = 0
+    while kills < 20:
+        process = begin(tmp_path, *LONG, "--resume")
+        while process.poll() is None:
+            time.sleep(float(generator.uniform(0.5, 3.0)))
+            workers = workers_of(process.pid)
+            if workers and kills < 20:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(generator.choice(workers)), signal.SIGKILL)
+                    kills += 1
+        printed = process.communicate()[0]
+        assert process.returncode in (0, 1)
+        if process.returncode == 1:
+            assert "its worker process died (out of memory, or killed)" in printed
+        if process.returncode == 0:
+            break
+    assert kills > 5
+    assert (
+        subprocess.run(command(tmp_path, *LONG, "--resume"), cwd=ROOT, capture_output=True, check=False).returncode == 0
+    )
+    assert figures(tmp_path) == undisturbed
+
+
+def test_a_second_command_in_the_same_directory_is_refused(tmp_path: Path) -> None:
+    process = begin(tmp_path, *LONG)
+    try:
+        while not (tmp_path / ".lock.json").exists():
+            time.sleep(0.05)
+        found = subprocess.run(command(tmp_path, *LONG), cwd=ROOT, capture_output=True, text=True, check=False)
+        assert found.returncode == 2
+        assert f"is in use by process {process.pid} on " in found.stderr
+        assert f"since {time.strftime('%Y-')}" in found.stderr
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_damaged_and_foreign_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert burnin_compare.main([*SHORT, "--out", str(out)]) == 0
+    whole, runs = figures(out), out / "runs"
+    (out / "notes.txt").write_text("mine")
+
+    truncated = runs / "stored_seed0.json"
+    truncated.write_text(truncated.read_text()[:-50])
+    assert burnin_compare.main([*SHORT, "--out", str(out)]) == 0
+    assert "stored_seed0.json is damaged" in capsys.readouterr().err
+    assert (runs / "stored_seed0.damaged").exists()
+    assert figures(out) == whole
+
+    flipped = runs / "zero+3_seed0.json"
+    flipped.write_text(flipped.read_text().replace("1", "2", 1))
+    assert burnin_compare.main([*SHORT, "--out", str(out)]) == 0
+    assert "does not fit its checksum" in capsys.readouterr().err
+    assert figures(out) == whole
+
+    foreign = runs / "stored_seed0.json"
+    foreign.write_text('{"measurements": "none of yours"}')
+    assert burnin_compare.main([*SHORT, "--out", str(out)]) == 0
+    assert figures(out) == whole
+
+    for content in ("", "{", "[]", '{"settings": 3}', "\x00"):
+        (out / "config.json").write_text(content)
+        with pytest.raises(SystemExit) as stopped:
+            burnin_compare.main([*SHORT, "--out", str(out)])
+        assert stopped.value.code == 2
+        assert "config.json" in capsys.readouterr().err
+    assert burnin_compare.main([*SHORT, "--fresh", "--out", str(out)]) == 0
+    assert figures(out) == whole
+    assert (out / "notes.txt").read_text() == "mine"  # --fresh throws away what is ours alone
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "100k") as disk:
+        found = subprocess.run(command(disk / "out", *SHORT), cwd=ROOT, capture_output=True, text=True, check=False)
+        assert found.returncode != 0
+        assert "No space left on device" in found.stdout + found.stderr
+        assert "Traceback" not in found.stderr
+        for path in (disk / "out" / "runs").glob("*_seed?.json"):
+            json.loads(path.read_text())
+        assert not list(disk.rglob("*.partial"))
+        remount(disk, "size=20m")
+        again = subprocess.run(
+            command(disk / "out", *SHORT, "--resume"), cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert again.returncode == 0, again.stderr
+        assert set(figures(disk / "out")) == {"stored_seed0.json", "zero+3_seed0.json"}
+
+
+def test_a_read_only_directory(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "20m") as disk:
+        subprocess.run(command(disk / "out", *SHORT), cwd=ROOT, capture_output=True, check=True)
+        whole = figures(disk / "out")
+        remount(disk, "ro")
+        for out in (disk / "out", disk / "new"):
+            found = subprocess.run(command(out, *SHORT), cwd=ROOT, capture_output=True, text=True, check=False)
+            assert found.returncode == 2
+            assert f"out: {out} cannot be written" in found.stderr
+            assert "Read-only file system" in found.stderr
+            assert "Traceback" not in found.stderr
+        assert figures(disk / "out") == whole
+
+
+@pytest.mark.parametrize(
+    ("env", "flags", "message"),
+    [
+        ("Overflowing", ["--no-value-rescaling", "--learning-rate", "0.1"], "TrainingDiverged: the loss of update"),
+        ("Hangs", ["--env-timeout", "2"], "took longer than 2 s"),
+        ("Scripted", [], "<script>alert('raised')</script>"),
+    ],
+)
+def test_an_environment_that_is_no_good_ends_its_run_marked(
+    env: str, flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = SHORT.index("length=15")
+    base = [*SHORT[: place - 1], *SHORT[place + 1 :], "--env", f"{USER}:Test/{env}-v0", "--vectorization", "sync"]
+    assert burnin_compare.main([*base, *flags, "--out", str(tmp_path)]) == 1
+    assert message in capsys.readouterr().out
+    marked = json.loads((tmp_path / "runs" / "stored_seed0.failed.json").read_text())
+    assert message in marked["error"]
+    page = (tmp_path / "report.html").read_text()
+    assert "failed" in page
+    assert "<script>" not in page
+    if env == "Overflowing":
+        assert any((tmp_path / "checkpoints" / "stored_seed0").iterdir())  # the last good ones
+
+
+def test_measurements_can_be_read_while_the_job_runs(tmp_path: Path) -> None:
+    process = begin(tmp_path, *LONG)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            text = (tmp_path / "metrics.csv").read_text() if (tmp_path / "metrics.csv").exists() else ""
+            if text.count("\n") > 50:
+                break
+            time.sleep(0.1)
+        lines = text.splitlines()
+        assert lines[0] == "strategy,seed,update,metric,value"
+        assert all(line.count(",") == 4 for line in lines[:-1])
+        assert not list((tmp_path / "runs").glob("*_seed?.json"))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_tensorboard_shows_the_measurements(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = tmp_path / "board"
+    assert burnin_compare.main([*SHORT, "--out", str(tmp_path / "out"), "--tensorboard", str(board)]) == 0
+    events = EventAccumulator(str(board / "stored_0"))
+    events.Reload()
+    expected = figures(tmp_path / "out")["stored_seed0.json"]
+    for metric in ("train_loss", "eval_error", "delta_q_first"):
+        got = [(event.step, event.value) for event in events.Scalars(metric)]
+        wanted = [(update, float(np.float32(value))) for update, name, value in expected if name == metric]
+        assert got == wanted
+
+
+def test_names_do_not_leave_the_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("../zero", "/zero", "zero/../../x", "stored+1/.."):
+        with pytest.raises(SystemExit):
+            burnin_compare.main([*SHORT, "--strategies", name])
+    from experiments.common.runs import default_directory
+    from r2d2_burnin.settings import TrainingSettings
+
+    for name in ("..", "../..", "/etc", "a/b:c", "x\x00y", "~"):
+        place = default_directory("burnin_compare", name, TrainingSettings())
+        assert place.parent == Path("results/burnin_compare")
+        assert ".." not in place.parts
+    capsys.readouterr()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.long
+def test_a_ray_cluster_gives_the_same_files_and_figures(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    assert burnin_compare.main([*SHORT, "--out", str(tmp_path / "local")]) == 0
+    found = subprocess.run(
+        command(tmp_path / "ray", *SHORT, "--engine", "ray"), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    assert figures(tmp_path / "ray") == figures(tmp_path / "local")
+    for name in ("metrics.csv", "report.html", "runs/stored_seed0.npz"):
+        assert (tmp_path / "ray" / name).stat().st_size > 0
+    assert (tmp_path / "ray" / "metrics.csv").read_text() == (tmp_path / "local" / "metrics.csv").read_text()
+
+
+@pytest.mark.long
+def test_a_killed_ray_worker_is_begun_again_from_its_checkpoint(undisturbed: dict[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    process = begin(tmp_path, *LONG, "--engine", "ray")
+    killed = False
+    while process.poll() is None and not killed:
+        time.sleep(0.2)
+        if list((tmp_path / "checkpoints").glob("*/*.npz")):
+            for directory in Path("/proc").glob("[0-9]*"):
+                with contextlib.suppress(OSError):
+                    if (directory / "cmdline").read_bytes().startswith(b"ray::_do"):
+                        os.kill(int(directory.name), signal.SIGKILL)
+                        killed = True
+                        break
+    printed = process.communicate()[0]
+    assert killed
+    assert process.returncode == 0, printed
+    assert figures(tmp_path) == undisturbed
+
+
+@pytest.mark.long
+def test_ray_actors_act_with_old_parameters(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    flags = [*SHORT, "--strategies", "stored", "--actors", "2", "--workers", "1"]
+    found = subprocess.run(command(tmp_path, *flags), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    measured = figures(tmp_path)["stored_seed0.json"]
+    lags = {
+        name: [value for _, metric, value in measured if metric == name]
+        for name in ("parameter_lag", "parameter_lag_seconds", "eval_error")
+    }
+    assert lags["parameter_lag"][0] == 0
+    assert max(lags["parameter_lag"]) >= 10  # they went on while the learner updated
+    assert min(lags["parameter_lag_seconds"]) > 0
+    assert lags["eval_error"]
+
+
+def test_without_ray_the_error_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(SystemExit):
+        burnin_compare.main([*SHORT, "--engine", "ray", "--out", str(tmp_path)])
+    assert "pip install -e '.[ray]'" in capsys.readouterr().err
+
+
+def test_the_lock_is_left_with_its_process(tmp_path: Path) -> None:
+    process = begin(tmp_path, *LONG)
+    while not (tmp_path / ".lock.json").exists():
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    assert burnin_compare.main([*SHORT, "--fresh", "--out", str(tmp_path)]) == 0
+    shutil.rmtree(tmp_path / "runs")
