@@ -26,6 +26,9 @@ VALUES = {
     "capacity": (10_000, 40_000, 160_000, 640_000, 2_560_000),
 }
 
+POWERS = {"hidden size": 2, "T": 1, "batch": 1, "capacity": 0}
+"""How the cost of large sizes grows: the multiplications of a recurrent layer, and nothing that searches replay."""
+
 
 def scaling(repetitions: int, picture: Path) -> list[Row]:
     """Milliseconds of an update with everything that belongs to it: draw by priority, train, set priorities."""
@@ -88,9 +91,16 @@ def draw(found: dict[str, np.ndarray], path: Path) -> None:
     for ax, (name, costs) in zip(axes[0], found.items(), strict=True):
         values = np.array(VALUES[name], float)
         ax.loglog(values, costs, "o-", color=COLOURS[1], label="measured")
-        ax.loglog(values, costs[-1] * values / values[-1], "--", color=COLOURS[7], label="proportional")
+        power = POWERS[name]
+        label = {0: "constant", 1: "proportional", 2: "proportional to its square"}[power]
+        ax.loglog(values, costs[-1] * (values / values[-1]) ** power, "--", color=COLOURS[7], label=label)
         ax.set_xlabel({"T": "trained steps T", "capacity": "capacity of replay (steps)"}.get(name, name))
+        ax.set_xticks(values, [f"{value:,}" for value in VALUES[name]], fontsize=8)
+        low, high = min(costs) / 2.5, max(costs) * 2.5
+        ticks = [tick for tick in (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000) if low < tick < high]
+        ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        ax.minorticks_off()
         ax.set_ylabel("ms an update")
-        ax.set_ylim(min(costs) / 2.5, max(costs) * 2.5)
-        ax.legend(frameon=False)
+        ax.set_ylim(low, high)
+        ax.legend(frameon=False, loc="lower right")
     save(picture, path, "Cost of an update: linear in T and batch, flat in the capacity of replay")

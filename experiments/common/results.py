@@ -59,7 +59,10 @@ def read_json(path: Path) -> Any:
         DamagedFile: if it is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content is None:
+            raise ValueError("it holds null")
+        return content
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError, OSError) as error:

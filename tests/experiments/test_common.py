@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from experiments.common.comparison import Comparison, leaks, summary
+from experiments.common.directory import hold
 from experiments.common.engine import run_jobs
 from experiments.common.jobs import Job
-from experiments.common.results import check_same_config, read_json, write_json
+from experiments.common.results import DamagedFile, check_same_config, read_json, read_sealed, write_json, write_sealed
 from experiments.common.statistics import bootstrap_interval, estimate, paired_difference
 from experiments.common.verdict import verdict
 from r2d2_burnin.command_line import parse_pairs
@@ -146,3 +152,48 @@ def test_a_summary_has_null_where_nothing_was_measured() -> None:
     assert entries["zero"]["staleness"] is None
     assert entries["zero"]["floor"] == pytest.approx(107.5)
     assert entries["zero"]["eval_error"]["per_seed"] == [110.0, 110.0]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(content=st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_in_a_file_the_reader_says_so(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_bytes(content)
+    with pytest.raises(DamagedFile, match=r"config\.json"):
+        read_sealed(path)
+    with pytest.raises(ValueError, match=r"config\.json|holds results of other settings"):
+        check_same_config(tmp_path, {"settings": {"updates": 3}})
+
+
+@given(content=st.dictionaries(st.text(max_size=5), JSON, max_size=4), data=st.data())
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_sealed_file_is_read_as_written_and_a_change_is_noticed(
+    content: dict[str, Any], data: st.DataObject, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.json"
+    try:
+        write_sealed(path, content)
+    except ValueError:  # JSON has no infinities
+        return
+    expected = json.loads(json.dumps(content))
+    expected.pop("sha256", None)
+    if "sha256" not in content:
+        assert read_sealed(path) == expected
+    text = path.read_bytes()
+    cut = data.draw(st.integers(0, len(text) - 3))
+    path.write_bytes(text[:cut])
+    with pytest.raises(DamagedFile):
+        read_sealed(path)
+
+
+def test_two_commands_of_one_process_share_a_directory(tmp_path: Path) -> None:
+    hold(tmp_path)
+    hold(tmp_path / ".." / tmp_path.name)  # the same one
+    assert json.loads((tmp_path / ".lock.json").read_text())["process"] == os.getpid()
