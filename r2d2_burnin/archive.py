@@ -11,8 +11,9 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -33,11 +34,18 @@ def write(path: Path, arrays: dict[str, np.ndarray], header: dict[str, Any] | No
     named = {name: np.asarray(array) for name, array in arrays.items()}
     content = {"format": FORMAT, "version": VERSION, **(header or {})}
     content["sha256"] = _digest(named, content)
+    with whole_file(path) as file:
+        np.savez(file, allow_pickle=False, header=np.array(json.dumps(content)), **named)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that appears at `path` when it is whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
-            np.savez(file, allow_pickle=False, header=np.array(json.dumps(content)), **named)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

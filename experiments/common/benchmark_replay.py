@@ -79,6 +79,23 @@ def memory(repetitions: int) -> list[Row]:
     ]
 
 
+def idle_episode(observations: np.ndarray, state: np.ndarray) -> Episode:
+    """An episode with these observations `[L, O]` and states (twice `[L, H]`), in which nothing is done or earned."""
+    length = len(observations)
+    return Episode(
+        observations=observations,
+        actions=np.zeros(length, np.int64),
+        rewards=np.zeros(length, np.float32),
+        targets=np.zeros(length, np.float32),
+        outputs=np.zeros((length, 1), np.float32),
+        states=((state, state),),
+        updates=np.zeros(length, np.int64),
+        terminated=True,
+        final_observation=np.zeros(observations.shape[1], np.float32),
+        environment=0,
+    )
+
+
 def filled_replay() -> Replay:
     """A replay of episodes of 400 steps, filled to its capacity."""
     generator = np.random.default_rng(0)
@@ -87,20 +104,7 @@ def filled_replay() -> Replay:
     replay = Replay(settings, parse(f"stored+{BURN_IN}"), Regression(2), reference_every=64)
     for _ in range(settings.replay_capacity // length + 20):
         state = generator.random((length, UNITS), np.float32)
-        replay.add(
-            Episode(
-                observations=generator.random((length, FEATURES), np.float32),
-                actions=np.zeros(length, np.int64),
-                rewards=np.zeros(length, np.float32),
-                targets=np.zeros(length, np.float32),
-                outputs=np.zeros((length, 1), np.float32),
-                states=((state, state),),
-                updates=np.zeros(length, np.int64),
-                terminated=True,
-                final_observation=np.zeros(FEATURES, np.float32),
-                environment=0,
-            )
-        )
+        replay.add(idle_episode(generator.random((length, FEATURES), np.float32), state))
     return replay
 
 

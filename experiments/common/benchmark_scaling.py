@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from experiments.common.benchmark_replay import idle_episode
 from experiments.common.timing import Row, measure
-from r2d2_burnin.episodes import Episode
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.learner import Learner
 from r2d2_burnin.networks import DenseRecurrentNetwork
@@ -60,18 +60,7 @@ def update(**sizes: int) -> Callable[[], Any]:
     generator = np.random.default_rng(0)
     length = 1000
     state = np.broadcast_to(np.zeros(units, np.float32), (length, units))
-    episode = Episode(
-        observations=generator.integers(0, 2, (length, 1)).astype(np.float32),
-        actions=np.zeros(length, np.int64),
-        rewards=np.zeros(length, np.float32),
-        targets=np.zeros(length, np.float32),
-        outputs=np.zeros((length, 1), np.float32),
-        states=((state, state),),
-        updates=np.zeros(length, np.int64),
-        terminated=True,
-        final_observation=np.zeros(1, np.float32),
-        environment=0,
-    )
+    episode = idle_episode(generator.integers(0, 2, (length, 1)).astype(np.float32), state)
     for _ in range(capacity // length):
         replay.add(episode)
 

@@ -16,6 +16,7 @@ from typing import Any
 from tqdm import tqdm
 
 from experiments.common.jobs import ATTEMPTS, Job, Listener, Outcome, Rows, Work, ignore
+from r2d2_burnin.archive import whole_file
 from r2d2_burnin.ray_cluster import connect
 
 QUIET = 0.5
@@ -64,10 +65,8 @@ def _outcome(ray: Any, reference: Any, job: Job, here: Path) -> Outcome:
     for name, content in files.items():
         place = here / job.path.parent / name
         if not place.exists():  # another machine wrote it
-            place.parent.mkdir(parents=True, exist_ok=True)
-            partial = place.with_name(f"{name}.{os.getpid()}.partial")
-            partial.write_bytes(content)
-            partial.replace(place)
+            with whole_file(place) as file:
+                file.write(content)
     return Outcome(job, result)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2d2_burnin.episodes import Episode
+from experiments.common.benchmark_replay import idle_episode
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.objectives import Regression
 from r2d2_burnin.quiet_tensorflow import tf
@@ -115,20 +115,7 @@ def test_a_full_replay_holds_little_more_than_its_steps_and_stored_states(name: 
     for _ in range(300):
         length = int(generator.integers(60, 140))
         state = np.zeros((length, units), np.float32)
-        replay.add(
-            Episode(
-                observations=np.zeros((length, inputs), np.float32),
-                actions=np.zeros(length, np.int64),
-                rewards=np.zeros(length, np.float32),
-                targets=np.zeros(length, np.float32),
-                outputs=np.zeros((length, 1), np.float32),
-                states=((state, state),),
-                updates=np.zeros(length, np.int64),
-                terminated=True,
-                final_observation=np.zeros(inputs, np.float32),
-                environment=0,
-            )
-        )
+        replay.add(idle_episode(np.zeros((length, inputs), np.float32), state))
     a_step = 4 * inputs + 4 + 4 + 4  # observation, action, reward, target
     of_states = len(replay) * 2 * units * 4 if name.startswith("stored") else 0
     assert replay.nbytes - replay.reference_bytes <= 1.1 * (replay.steps * a_step + of_states)
