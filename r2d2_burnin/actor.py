@@ -140,7 +140,8 @@ class Actor:
         self._step = step
         self._act = act
         self._step_timeout = step_timeout
-        self._actions_taken: list[np.ndarray] | None = [] if keeps_actions else None
+        self._actions_taken = bytearray() if keeps_actions else None
+        self._action_type = np.min_scalar_type(self._inputs.actions)
         self._longest = longest
         knows = hasattr(env, "peek") and hasattr(env, "step_block")
         self._blocks = blocks and knows and not (self._inputs.previous_action or self._inputs.previous_reward)
@@ -180,7 +181,7 @@ class Actor:
         actions = np.stack([self._act(one) for one in outputs])
         self._count += steps
         if self._actions_taken is not None:
-            self._actions_taken.extend(actions.astype(np.min_scalar_type(self._inputs.actions)))
+            self._actions_taken += actions.astype(self._action_type).tobytes()
         if steps > 1:
             returned = self._call(cast(BlockEnv, self.env).step_block, actions)
         else:
@@ -256,7 +257,8 @@ class Actor:
         if hasattr(self._act, "generator"):
             state["generator"] = np.array(json.dumps(self._act.generator.bit_generator.state))
         if self._actions_taken is not None:
-            state["actions_taken"] = np.array(self._actions_taken).reshape(-1, self.env.num_envs)
+            taken = np.frombuffer(bytes(self._actions_taken), self._action_type)
+            state["actions_taken"] = taken.reshape(-1, self.env.num_envs)
         else:
             state |= archive.with_prefix("env", cast(StatefulEnv, self.env).get_state())
         return state
@@ -276,7 +278,7 @@ class Actor:
                     f"{self._place}: the same seed and the same actions led to other observations, expected an"
                     " environment that is deterministic for a seed, or one with get_state and set_state"
                 )
-            self._actions_taken = list(state["actions_taken"])
+            self._actions_taken = bytearray(state["actions_taken"].astype(self._action_type).tobytes())
         else:
             cast(StatefulEnv, self.env).set_state(archive.part("env", state))
         self._count, self.update = int(state["count"]), int(state["update"])

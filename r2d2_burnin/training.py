@@ -86,7 +86,13 @@ class Trainer:
         run: TrainingRun | None = None
         try:
             begin = functools.partial(
-                self._begin, initialization, seed, acting_env, evaluation_env, observed=observer is not None
+                self._begin,
+                initialization,
+                seed,
+                acting_env,
+                evaluation_env,
+                observed=observer is not None,
+                resumable=checkpoints is not None,
             )
             run, spent, told = begin(), 0.0, 0
             if checkpoints is not None:
@@ -120,10 +126,16 @@ class Trainer:
     ) -> tuple[Actor, VectorEnv[Any, Any, Any]]:
         """An actor with some of the `num_envs` environments [n], and these environments."""
         env = environments.make_vector(self.settings.environment, len(environments_of))
-        return self._actor(env, acting_seed, exploration_seed, environments_of), env
+        return self._actor(env, acting_seed, exploration_seed, environments_of, resumable=False), env
 
     def _actor(
-        self, env: VectorEnv[Any, Any, Any], acting_seed: int, exploration_seed: int, environments_of: np.ndarray
+        self,
+        env: VectorEnv[Any, Any, Any],
+        acting_seed: int,
+        exploration_seed: int,
+        environments_of: np.ndarray,
+        *,
+        resumable: bool,
     ) -> Actor:
         return Actor(
             env,
@@ -133,7 +145,7 @@ class Trainer:
             inputs=self.inputs,
             longest=self.settings.replay.replay_capacity,
             step_timeout=self.settings.environment.env_timeout,
-            keeps_actions=not hasattr(env, "get_state"),
+            keeps_actions=resumable and not hasattr(env, "get_state"),
         )
 
     def _begin(
@@ -144,6 +156,7 @@ class Trainer:
         evaluation_env: VectorEnv[Any, Any, Any],
         *,
         observed: bool,
+        resumable: bool,
     ) -> TrainingRun:
         settings = self.settings
         seeds = np.random.SeedSequence(seed).generate_state(5) >> 1  # environments take seeds of 31 bits
@@ -156,7 +169,9 @@ class Trainer:
             acting = RayActing(settings, self.network, seed=acting_seed)
         else:
             acting = LocalActing(
-                self._actor(acting_env, acting_seed, exploration_seed, np.arange(settings.num_envs)),
+                self._actor(
+                    acting_env, acting_seed, exploration_seed, np.arange(settings.num_envs), resumable=resumable
+                ),
                 self.network,
                 self.acting_step.network,
                 parameter_lag=settings.parameter_lag,
