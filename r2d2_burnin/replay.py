@@ -292,9 +292,7 @@ class Replay:
         seen = steps + self._objective.lookahead
         known = left + 1 if self._objective.lookahead else left
 
-        # Rounded up, so that longer and longer episodes seldom change the shape of a compiled program.
-        longest = -(-self._longest_prefix // steps) * steps
-        burn_in = longest if initialization.burn_in is None else initialization.burn_in
+        burn_in = self._whole_prefix() if initialization.burn_in is None else initialization.burn_in
         burn_in_mask = np.arange(burn_in) >= (burn_in - start)[..., None]
         return FragmentBatch(
             observations=self._seen(first, seen, np.arange(seen) < known[..., None]),
@@ -308,6 +306,15 @@ class Replay:
             start_state=self._stored_states(rows),
             from_initial_state=np.full(rows.shape, initialization.start == "zero") | (start <= burn_in),
         )
+
+    def _whole_prefix(self) -> int:
+        """Steps that reach back to every episode's start, rounded up.
+
+        Longer and longer episodes change the shape of a compiled program, and each program takes some 20 MB: there are
+        but two for each doubling of the length.
+        """
+        quantum = max(self.settings.sequence_length, 1 << max(self._longest_prefix.bit_length() - 2, 0))
+        return -(-self._longest_prefix // quantum) * quantum
 
     def _seen(self, first: np.ndarray, steps: int, mask: np.ndarray) -> np.ndarray:
         """The network's inputs `[..., T, F]` of T steps from the `first` [...] on, zeros where `mask` is False."""
