@@ -14,6 +14,7 @@ import os
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ _CACHE_NEEDS = 2**30
 """Free bytes on the disk below which nothing is cached: a program that cannot be written would end the run."""
 
 _CACHE_KEEPS = 2**29
-"""Bytes of compiled programs from which on the cache is begun anew."""
+"""Bytes of compiled programs from which on those of the days before are deleted; younger ones may be in use."""
 
 
 def _cache_directory() -> Path | None:
@@ -42,9 +43,11 @@ def _cache_directory() -> Path | None:
         key = f"{importlib.metadata.version('tensorflow')} {os.environ['XLA_FLAGS']} {processor}"
         directory = Path(named or home) / f"xla-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
         directory.mkdir(parents=True, exist_ok=True)
-        if sum(file.stat().st_size for file in directory.iterdir()) > _CACHE_KEEPS:
-            shutil.rmtree(directory, ignore_errors=True)
-            directory.mkdir(exist_ok=True)
+        ages = {file: (file.stat().st_size, time.time() - file.stat().st_mtime) for file in directory.iterdir()}
+        if sum(size for size, _ in ages.values()) > _CACHE_KEEPS:
+            for file, (_, age) in ages.items():
+                if age > 24 * 3600:
+                    file.unlink(missing_ok=True)
         usable = os.access(directory, os.W_OK) and shutil.disk_usage(directory).free > _CACHE_NEEDS
     except (OSError, RuntimeError, importlib.metadata.PackageNotFoundError):  # no home, read-only, or a race of two
         return None

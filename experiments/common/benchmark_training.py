@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from experiments.common.timing import Candidates, Row, measure, peer, rows
+from r2d2_burnin.keras_layers import TimeFusedLSTM
 from r2d2_burnin.quiet_tensorflow import keras, tf
 
 
@@ -22,6 +23,7 @@ def small(repetitions: int) -> list[Row]:
         "time-fused, one update a call": our_step(units, batch, steps),
         "Keras LSTM in tf.function": keras_step(units, batch, steps, compiled=False),
         "Keras LSTM with XLA": keras_step(units, batch, steps, compiled=True),
+        "Keras with our layer, with XLA": keras_step(units, batch, steps, compiled=True, layer=TimeFusedLSTM),
         "Keras Model.fit": fit,
         **torch_step(units, batch, steps, threads=1),
     }
@@ -39,6 +41,7 @@ def large(repetitions: int) -> list[Row]:
         "time-fused": our_step(units, batch, steps),
         "Keras LSTM in tf.function": keras_step(units, batch, steps, compiled=False),
         "Keras LSTM with XLA": keras_step(units, batch, steps, compiled=True),
+        "Keras with our layer, with XLA": keras_step(units, batch, steps, compiled=True, layer=TimeFusedLSTM),
         **torch_step(units, batch, steps, threads=2),
     }
     product, product_flops = large_product()
@@ -55,8 +58,6 @@ def large(repetitions: int) -> list[Row]:
 
 def precision(repetitions: int) -> list[Row]:
     """Train step of the Keras drop-in layer in float32, bfloat16 and mixed_bfloat16: batch 64, T 80, 256 units."""
-    from r2d2_burnin.keras_layers import TimeFusedLSTM
-
     _threads(2)
     batch, steps, units = 64, 80, 256
     candidates = {

@@ -348,3 +348,23 @@ def test_the_lock_is_left_with_its_process(tmp_path: Path) -> None:
     process.communicate()
     assert burnin_compare.main([*SHORT, "--fresh", "--out", str(tmp_path)]) == 0
     shutil.rmtree(tmp_path / "runs")
+
+
+@pytest.mark.parametrize(("answer", "goes_on"), [("n\n", False), ("y\n", True)])
+def test_at_a_terminal_it_asks_before_it_goes_on(answer: str, goes_on: bool, tmp_path: Path) -> None:
+    subprocess.run(command(tmp_path, *SHORT), cwd=ROOT, capture_output=True, check=True)
+    lost = tmp_path / "runs" / "stored_seed0.json"
+    lost.unlink()
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        command(tmp_path, *SHORT), cwd=ROOT, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, text=True
+    )
+    os.close(theirs)
+    os.write(ours, answer.encode())
+    printed = process.communicate(timeout=120)[0]
+    os.close(ours)
+    assert "1 of 2 runs are finished, and 0 begun. Go on from there? [Y/n]" in printed
+    assert process.returncode == (0 if goes_on else 1)
+    assert lost.exists() == goes_on
+    if not goes_on:
+        assert "give --resume to go on, or --fresh to begin anew" in printed
