@@ -128,6 +128,8 @@ class _Slot:
                     self._listen(job, content[0])
                 elif kind in ("result", "error"):
                     self._end_job()
+                    if content[1]:
+                        self.close()
                     return Outcome(job, **{kind: content[0]})
         except (EOFError, OSError):
             self._end_job()
@@ -203,12 +205,24 @@ def _serve(connection: Connection) -> None:
             os._exit(0)  # what jobs leave is on disk by now, and TensorFlow takes seconds to be torn down
         work, payload = message
         try:
-            answer = ("result", work(payload, report))
+            kind, answer = "result", work(payload, report)
         except Stopped:
             os._exit(0)
         except BaseException as error:
-            answer = ("error", f"{type(error).__name__}: {error}")
-        connection.send(answer)
+            kind, answer = "error", f"{type(error).__name__}: {error}"
+        connection.send((kind, answer, _is_worn_out()))
+
+
+def _is_worn_out() -> bool:
+    """Whether this process has used up half of the memory mappings that Linux allows it.
+
+    Every compiled program takes some 40 of them for good; one beyond the limit would be a segmentation fault.
+    """
+    try:
+        with open("/proc/self/maps", "rb") as maps, open("/proc/sys/vm/max_map_count", "rb") as limit:
+            return sum(1 for _ in maps) > int(limit.read()) // 2
+    except OSError:
+        return False
 
 
 def _end_with_parent() -> None:

@@ -64,6 +64,13 @@ def test_a_failing_job_and_a_dying_process_cost_nothing_but_themselves() -> None
     assert "died" in (outcomes["die"].error or "")
 
 
+@pytest.mark.skipif(not Path("/proc/sys/vm/max_map_count").exists(), reason="a limit of Linux")
+def test_a_worn_out_worker_is_replaced() -> None:
+    jobs = [Job(str(i), 1, payload) for i, payload in enumerate(["process", "process", "use up mappings", "process"])]
+    one, same, worn, fresh = (outcome.result for outcome in run_jobs(jobs, do, workers=1, title="test"))
+    assert one == same == worn != fresh
+
+
 def test_ctrl_c_stops_running_jobs_and_keeps_finished_results() -> None:
     program = """
 import sys

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import mmap
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from experiments.common.jobs import Report
+
+kept: list[Any] = []
 
 
 def do(payload: Any, report: Report) -> Any:
@@ -19,4 +24,10 @@ def do(payload: Any, report: Report) -> Any:
         for _ in range(600):
             time.sleep(0.05)
             report(1, "sleeping")
+    if payload == "use up mappings":
+        limit = int(Path("/proc/sys/vm/max_map_count").read_text())
+        protections = itertools.cycle([mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE])  # alike ones would be merged
+        kept.extend(mmap.mmap(-1, 4096, prot=next(protections)) for _ in range(limit * 6 // 10))
+    if payload in ("use up mappings", "process"):
+        return os.getpid()
     return payload * 2
