@@ -1,8 +1,8 @@
 """TensorFlow, imported without its start-up noise and with XLA set for small recurrent networks.
 
-Every module of this project imports it from here: `from r2d2_burnin.quiet_tensorflow import tf`. XLA keeps what it has
-compiled in the user's cache directory, so that no worker and no later run compiles the same program again; the variable
-R2D2_BURNIN_CACHE names another directory, or is empty for none.
+Every module of this project imports it from here: `from r2d2_burnin.quiet_tensorflow import tf`. Where the variable
+R2D2_BURNIN_CACHE names a directory, XLA keeps what it has compiled there, so that no worker and no later run compiles the
+same program again.
 """
 
 from __future__ import annotations
@@ -33,15 +33,14 @@ _CACHE_KEEPS = 2**29
 def _cache_directory() -> Path | None:
     """Where compiled programs are kept, for this version of TensorFlow, its flags and this processor; None: nowhere."""
     named = os.environ.get("R2D2_BURNIN_CACHE")
-    if named == "":
+    if not named:
         return None
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "r2d2_burnin"
     try:
         processor = platform.processor() + platform.machine()
         if (info := Path("/proc/cpuinfo")).exists():
             processor += next((line for line in info.read_text().splitlines() if line.startswith("flags")), "")
         key = f"{importlib.metadata.version('tensorflow')} {os.environ['XLA_FLAGS']} {processor}"
-        directory = Path(named or home) / f"xla-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+        directory = Path(named) / f"xla-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
         directory.mkdir(parents=True, exist_ok=True)
         ages = {file: (file.stat().st_size, time.time() - file.stat().st_mtime) for file in directory.iterdir()}
         if sum(size for size, _ in ages.values()) > _CACHE_KEEPS:
@@ -49,7 +48,7 @@ def _cache_directory() -> Path | None:
                 if age > 24 * 3600:
                     file.unlink(missing_ok=True)
         usable = os.access(directory, os.W_OK) and shutil.disk_usage(directory).free > _CACHE_NEEDS
-    except (OSError, RuntimeError, importlib.metadata.PackageNotFoundError):  # no home, read-only, or a race of two
+    except (OSError, importlib.metadata.PackageNotFoundError):  # read-only, or a race of two
         return None
     return directory if usable else None
 

@@ -79,7 +79,7 @@ def test_the_parent_killed_at_20_random_moments(undisturbed: dict[str, Any], tmp
     while kills < 20:
         process = begin(tmp_path, *LONG, "--resume")
         try:
-            process.wait(timeout=float(generator.uniform(2.0, 6.0)))
+            process.wait(timeout=float(generator.uniform(4.0, 9.0)))
             break
         except subprocess.TimeoutExpired:
             workers = workers_of(process.pid)
