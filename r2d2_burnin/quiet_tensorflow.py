@@ -1,8 +1,8 @@
 """TensorFlow, imported without its start-up noise and with XLA set for small recurrent networks.
 
 Every module of this project imports it from here: `from r2d2_burnin.quiet_tensorflow import tf`. Where the variable
-R2D2_BURNIN_CACHE names a directory, XLA keeps what it has compiled there, so that no worker and no later run compiles the
-same program again.
+R2D2_BURNIN_CACHE names a directory, XLA keeps what it has compiled there, so that no worker and no later run compiles
+the same program again.
 """
 
 from __future__ import annotations
