@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Protocol
 
 import numpy as np
 
 from r2d2_burnin import archive
 from r2d2_burnin.actor import Actor
 from r2d2_burnin.episodes import Episode
-from r2d2_burnin.networks import RecurrentNetwork
+from r2d2_burnin.networks import RecurrentNetwork, assign_parameters, parameters_of
 
 
 class Acting(Protocol):
@@ -80,7 +80,7 @@ class LocalActing:
         self.actor.update = max(update - self._lag, 0) if self._lag else update
         if self._lag:
             self._snapshots = {number: p for number, p in self._snapshots.items() if number >= self.actor.update}
-            _assign(self._acting_network, self._snapshots[self.actor.update])
+            assign_parameters(self._acting_network, self._snapshots[self.actor.update])
 
     def collect(self, steps: int) -> Iterable[Episode]:
         """Episodes that ended within `steps` steps of acting."""
@@ -93,7 +93,7 @@ class LocalActing:
     def note_parameters(self, update: int) -> None:
         """Keep the parameters if a later round of acting wants them."""
         if self._lag and (update == 0 or update % self._between == self._offset):
-            self._snapshots[update] = [variable.numpy() for variable in self._network.trainable_variables]
+            self._snapshots[update] = parameters_of(self._network)
 
     def measures(self) -> dict[str, float]:
         """How many updates old the parameters were, where they were not today's."""
@@ -116,8 +116,3 @@ class LocalActing:
         numbers = sorted({int(name.split("/")[0]) for name in found})
         count = len(self._network.trainable_variables)
         self._snapshots = {number: [found[f"{number}/{i}"] for i in range(count)] for number in numbers}
-
-
-def _assign(network: RecurrentNetwork, parameters: Sequence[Any]) -> None:
-    for variable, value in zip(network.trainable_variables, parameters, strict=True):
-        variable.assign(value)

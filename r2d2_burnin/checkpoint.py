@@ -11,7 +11,7 @@ import numpy as np
 
 from r2d2_burnin import archive
 from r2d2_burnin.environment_guard import EnvironmentFault
-from r2d2_burnin.networks import RecurrentNetwork
+from r2d2_burnin.networks import RecurrentNetwork, assign_parameters, parameters_of
 from r2d2_burnin.quiet_tensorflow import tf
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def save(path: Path, network: RecurrentNetwork, state: Any = None) -> None:
     """Write the parameters of `network`, and a nest of recurrent states `[B, ...]`, to an archive at `path`."""
-    arrays = {f"parameter/{i}": variable.numpy() for i, variable in enumerate(network.trainable_variables)}
+    arrays = {f"parameter/{i}": parameter for i, parameter in enumerate(parameters_of(network))}
     if state is not None:
         arrays |= {f"state/{i}": np.asarray(leaf) for i, leaf in enumerate(tf.nest.flatten(state))}
     archive.write(path, arrays)
@@ -38,8 +38,7 @@ def load(path: Path, network: RecurrentNetwork) -> Any:
     expected = [tuple(variable.shape) for variable in network.trainable_variables]
     if got != expected:
         raise ValueError(f"checkpoint: {path} has parameters of shapes {got}, expected {expected}")
-    for i, variable in enumerate(network.trainable_variables):
-        variable.assign(parameters[str(i)])
+    assign_parameters(network, [parameters[str(i)] for i in range(len(expected))])
     structure = network.initial_state(1)
     leaves = [states[str(i)] for i in range(len(tf.nest.flatten(structure))) if str(i) in states]
     return tf.nest.pack_sequence_as(structure, leaves) if leaves else None
@@ -65,7 +64,7 @@ class Checkpoints:
         self.directory = directory
         self._every = every
         self._identity = identity
-        self._warn = warn
+        self.warn = warn
         self._last = 0
 
     def restore(self, run: TrainingRun) -> float:
@@ -76,12 +75,12 @@ class Checkpoints:
         """
         found, problems = archive.read_newest(self.directory)
         for problem in problems:
-            self._warn(f"checkpoint left out: {problem}")
+            self.warn(f"checkpoint left out: {problem}")
         if found is None:
             return 0.0
         arrays, header = found
         if header.get("identity") != self._identity:
-            self._warn(f"checkpoint left out: {self.directory} holds those of another run")
+            self.warn(f"checkpoint left out: {self.directory} holds those of another run")
             return 0.0
         try:
             run.set_state(arrays, header)
@@ -89,10 +88,6 @@ class Checkpoints:
             raise CannotResume(f"checkpoint left out: {error}") from error
         self._last = run.update
         return float(header["seconds"])
-
-    def warn(self, message: str) -> None:
-        """Tell what went wrong with a checkpoint, while the run goes on."""
-        self._warn(message)
 
     def save_if_due(self, run: TrainingRun, seconds: float) -> None:
         """Write a checkpoint if there are enough updates since the last one."""
@@ -103,7 +98,7 @@ class Checkpoints:
         try:
             archive.write_numbered(self.directory, run.update, arrays, header)
         except OSError as error:
-            self._warn(f"checkpoint of update {run.update} not written, the run goes on: {error}")
+            self.warn(f"checkpoint of update {run.update} not written, the run goes on: {error}")
         self._last = run.update
 
     def remove(self) -> None:

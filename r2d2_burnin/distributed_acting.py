@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from r2d2_burnin.episodes import Episode
-from r2d2_burnin.networks import RecurrentNetwork
+from r2d2_burnin.networks import RecurrentNetwork, assign_parameters, parameters_of
 from r2d2_burnin.ray_cluster import connect
 from r2d2_burnin.settings import TrainingSettings
 
@@ -49,8 +49,7 @@ class RayActing:
     def prepare(self, update: int) -> None:
         """Offer today's parameters to the actors; each takes them when it has sent what it has."""
         self._update = update
-        values = [np.asarray(variable) for variable in self._network.trainable_variables]
-        self._parameters = self._ray.put(values), update, time.monotonic()
+        self._parameters = self._ray.put(parameters_of(self._network)), update, time.monotonic()
 
     def collect(self, steps: int) -> Iterator[Episode]:
         """Episodes as actors send them, until they have taken `steps` steps; the actors go on meanwhile."""
@@ -127,7 +126,6 @@ class _RemoteActor:
 
     def act(self, parameters: list[np.ndarray], update: int, steps: int) -> list[Episode]:
         """Take parameters and act for so many steps; returns the episodes that ended."""
-        for variable, value in zip(self._network.trainable_variables, parameters, strict=True):
-            variable.assign(value)
+        assign_parameters(self._network, parameters)
         self._actor.update = update
         return list(self._actor.collect(steps))

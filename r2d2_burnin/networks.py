@@ -187,6 +187,17 @@ class DenseRecurrentNetwork:
         return bias
 
 
+def parameters_of(network: RecurrentNetwork) -> list[np.ndarray]:
+    """Copies of the network's trained parameters."""
+    return [variable.numpy() for variable in network.trainable_variables]
+
+
+def assign_parameters(network: RecurrentNetwork, parameters: Sequence[Any]) -> None:
+    """Give the network these parameters, as `parameters_of` has them."""
+    for variable, value in zip(network.trainable_variables, parameters, strict=True):
+        variable.assign(value)
+
+
 def where(flags: Tensor, chosen: State, otherwise: State) -> State:
     """Example by example: `chosen` where `flags` `[B]` is set, else `otherwise`; nests of `[B, ...]`, or `[1, ...]`."""
     return tf.nest.map_structure(

@@ -34,20 +34,21 @@ def advise_seed(payload: tuple[Task, int, Path], progress: Report) -> None:
     """One seed, in a worker process; its result is written before the worker reports it."""
     from r2d2_burnin import checkpoint
     from r2d2_burnin.burn_in_advice import advise
+    from r2d2_burnin.networks import assign_parameters, parameters_of
     from r2d2_burnin.testing import record_episodes
 
     task, seed, path = payload
     trainer = trainer_for(task.training)
     if task.checkpoint is not None:
         checkpoint.load(task.stored_checkpoint or task.checkpoint, trainer.network)
-        old = _parameters(trainer)
+        old = parameters_of(trainer.network)
         checkpoint.load(task.checkpoint, trainer.network)
         age = None if task.stored_checkpoint is not None else 0
     else:
         old, age = _train(trainer, task, seed, progress)
         checkpoint.save(path.with_suffix(".npz"), trainer.network)
-    today = _parameters(trainer)
-    _assign(trainer, old)
+    today = parameters_of(trainer.network)
+    assign_parameters(trainer.network, old)
     episodes = record_episodes(
         trainer.network,
         task.training.environment,
@@ -56,7 +57,7 @@ def advise_seed(payload: tuple[Task, int, Path], progress: Report) -> None:
         inputs=trainer.inputs,
         seed=10_000 + seed,
     )
-    _assign(trainer, today)
+    assign_parameters(trainer.network, today)
     replay = task.training.replay
     advice = advise(
         trainer.network,
@@ -80,10 +81,12 @@ def advise_seed(payload: tuple[Task, int, Path], progress: Report) -> None:
 
 def _train(trainer: Any, task: Task, seed: int, progress: Report) -> tuple[list[np.ndarray], int]:
     """Train; returns the parameters of as many updates ago as stored states were old, and how many that is."""
+    from r2d2_burnin.networks import parameters_of
+
     snapshots: dict[int, list[np.ndarray]] = {}
 
     def observe(update: int, replay: Any, learner: Any) -> None:
-        snapshots[update] = _parameters(trainer)
+        snapshots[update] = parameters_of(trainer.network)
 
     result = trainer.run(parse(task.trained_with), seed, progress, observe)
     updates = task.training.updates
@@ -92,23 +95,15 @@ def _train(trainer: Any, task: Task, seed: int, progress: Report) -> tuple[list[
     return snapshots[nearest], updates - nearest
 
 
-def _parameters(trainer: Any) -> list[np.ndarray]:
-    return [variable.numpy() for variable in trainer.network.trainable_variables]
-
-
-def _assign(trainer: Any, parameters: list[np.ndarray]) -> None:
-    for variable, value in zip(trainer.network.trainable_variables, parameters, strict=True):
-        variable.assign(value)
-
-
 def _cost(trainer: Any, episodes: Sequence[Any], burn_in: int, repetitions: int = 5) -> dict[str, float]:
     """Time of an update, and bytes of a fragment in a batch and in replay, with a burn-in of `burn_in` steps."""
     from r2d2_burnin.learner import Learner
+    from r2d2_burnin.networks import assign_parameters, parameters_of
     from r2d2_burnin.quiet_tensorflow import tf
     from r2d2_burnin.replay import Replay
 
     settings = trainer.settings
-    today = _parameters(trainer)
+    today = parameters_of(trainer.network)
     replay = Replay(settings.replay, Initialization("stored", burn_in), trainer.objective, trainer.inputs)
     for episode in episodes:
         replay.add(episode)
@@ -120,7 +115,7 @@ def _cost(trainer: Any, episodes: Sequence[Any], burn_in: int, repetitions: int 
         began = time.perf_counter()
         learner.update(batches)
         seconds.append((time.perf_counter() - began) / count)
-    _assign(trainer, today)
+    assign_parameters(trainer.network, today)
     one = replay.batch(replay.all_rows()[:1])
     return {
         "burn_in": burn_in,
