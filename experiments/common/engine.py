@@ -48,7 +48,8 @@ def run_jobs(
         while waiting or any(slot.busy for slot in slots):
             for slot in slots:
                 if waiting and not slot.busy:
-                    slot.begin(*waiting.pop(_best(waiting, slot.last_group)), show=not quiet)
+                    elsewhere = {other.last_group for other in slots if other is not slot}
+                    slot.begin(*waiting.pop(next_job(waiting, slot.last_group, elsewhere)), show=not quiet)
                 elif not slot.busy:
                     slot.close()
             multiprocessing.connection.wait([slot.connection for slot in slots if slot.connection], timeout=0.2)
@@ -75,9 +76,15 @@ def run_jobs(
 _DIED = "its worker process died (out of memory, or killed)"
 
 
-def _best(waiting: list[tuple[Job, int]], group: str) -> int:
-    """Index of the next job for a worker that did a job of `group` last."""
-    return next((i for i, (job, _) in enumerate(waiting) if job.group == group), 0)
+def next_job(waiting: list[tuple[Job, int]], own: str, elsewhere: set[str]) -> int:
+    """Index of the next job for a worker that did a job of group `own` last, while others did those of `elsewhere`.
+
+    Programs are compiled once for a group and worker: a worker stays with its group, then takes one that nobody has.
+    """
+    groups = [job.group for job, _ in waiting]
+    if own in groups:
+        return groups.index(own)
+    return next((i for i, group in enumerate(groups) if group not in elsewhere), 0)
 
 
 class _Slot:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from experiments.common.comparison import Comparison, leaks, summary
 from experiments.common.directory import hold
-from experiments.common.engine import run_jobs
+from experiments.common.engine import next_job, run_jobs
 from experiments.common.jobs import Job
 from experiments.common.results import DamagedFile, check_same_config, read_json, read_sealed, write_json, write_sealed
 from experiments.common.statistics import bootstrap_interval, estimate, paired_difference
@@ -62,6 +62,15 @@ def test_a_failing_job_and_a_dying_process_cost_nothing_but_themselves() -> None
     assert {payload: outcomes[payload].result for payload in (1, 2, 3, 4)} == {1: 2, 2: 4, 3: 6, 4: 8}
     assert outcomes["raise"].error == "ValueError: expected trouble"
     assert "died" in (outcomes["die"].error or "")
+
+
+def test_workers_stay_with_their_group_then_take_one_that_nobody_has() -> None:
+    waiting = [(Job(str(i), 1, None, group=group), 1) for i, group in enumerate("aabbc")]
+    assert next_job(waiting, "", set()) == 0  # the longest jobs come first
+    assert next_job(waiting, "", {"a"}) == 2
+    assert next_job(waiting, "b", {"a"}) == 2
+    assert next_job(waiting, "d", {"a", "b"}) == 4
+    assert next_job(waiting[:4], "c", {"a", "b"}) == 0  # nothing is left to itself: help with the first
 
 
 @pytest.mark.skipif(not Path("/proc/sys/vm/max_map_count").exists(), reason="a limit of Linux")
