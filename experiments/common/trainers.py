@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 from r2d2_burnin.settings import TrainingSettings
@@ -22,6 +23,7 @@ def trainer_for(settings: TrainingSettings) -> Trainer:
 
     if not _trainers:
         use_one_thread()
+        gc.freeze()  # TensorFlow's own objects stay: the collector need not look at them again and again
     key = repr(settings)
     if key not in _trainers:
         _trainers[key] = Trainer(settings)
