@@ -19,8 +19,8 @@ class Acting(Protocol):
     def prepare(self, update: int) -> None:
         """Choose the parameters to act with after `update` learner updates."""
 
-    def collect(self, steps: int) -> Iterable[Episode]:
-        """Episodes that ended within about `steps` steps of acting."""
+    def collect(self, steps: int) -> Iterable[list[Episode]]:
+        """Episodes that ended within about `steps` steps of acting, those together that ended together."""
 
     def stops(self, update: int, count: int) -> list[int]:
         """After how many of the next `count` updates `note_parameters` has to be called besides at their end."""
@@ -82,8 +82,8 @@ class LocalActing:
             self._snapshots = {number: p for number, p in self._snapshots.items() if number >= self.actor.update}
             assign_parameters(self._acting_network, self._snapshots[self.actor.update])
 
-    def collect(self, steps: int) -> Iterable[Episode]:
-        """Episodes that ended within `steps` steps of acting."""
+    def collect(self, steps: int) -> Iterable[list[Episode]]:
+        """Episodes that ended within `steps` steps of acting, those together that ended together."""
         return self.actor.collect(steps)
 
     def stops(self, update: int, count: int) -> list[int]:

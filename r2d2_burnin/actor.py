@@ -20,7 +20,7 @@ from r2d2_burnin.records import UnfinishedEpisodes
 from r2d2_burnin.time_limit import time_limit
 
 Act = Callable[[np.ndarray], np.ndarray]
-"""Chooses actions `[N]` from outputs `[N, A]`."""
+"""Chooses actions `[S, N]` of S steps from outputs `[S, N, A]`."""
 
 
 LONGEST_BLOCK = 128
@@ -160,12 +160,13 @@ class Actor:
         while True:
             yield from self._advance()[0]
 
-    def collect(self, steps: int) -> Iterator[Episode]:
-        """Act for `steps` steps, counted over all environments, and yield the episodes that end meanwhile."""
+    def collect(self, steps: int) -> Iterator[list[Episode]]:
+        """Act for `steps` steps, counted over all environments, and yield those episodes that end together."""
         while steps > 0:
             episodes, acted = self._advance(-(-steps // self.env.num_envs))
             steps -= acted
-            yield from episodes
+            if episodes:
+                yield episodes
 
     def _advance(self, most: int = LONGEST_BLOCK) -> tuple[list[Episode], int]:
         """Take a step, or a block of `most` steps at most; returns ended episodes and the number of steps acted."""
@@ -178,7 +179,7 @@ class Actor:
             outputs, before, self._state = self._step(inputs[0], self._state, self._starts)
             outputs, before = tf.nest.map_structure(lambda leaf: leaf[None], (outputs, before))
         outputs = outputs.numpy()
-        actions = np.stack([self._act(one) for one in outputs])
+        actions = self._act(outputs)
         self._count += steps
         if self._actions_taken is not None:
             self._actions_taken += actions.astype(self._action_type).tobytes()
@@ -201,8 +202,8 @@ class Actor:
         }
         if targets is not None:
             rows["targets"] = targets
-        for i, leaf in enumerate(nests.flatten(before)):
-            rows[f"state/{i}"] = leaf.numpy()
+        states = {f"state/{i}": leaf.numpy() for i, leaf in enumerate(nests.flatten(before))}
+        rows |= states
         length = self._record.write(acted, rows)
         if self._longest is not None and length > self._longest:
             raise EnvironmentFault(
@@ -210,12 +211,25 @@ class Actor:
                 " expected episodes that fit: give --max-episode-steps, or a larger --replay-capacity"
             )
 
-        finished = []
-        for i in np.flatnonzero(ended).tolist():
-            final = next_observations[i]
-            if self._same_step:
-                final = spaces.encode(np.asarray(info["final_obs"][i])[None])[0]
-            finished.append(self._episode(i, before, bool(terminations[i]), final))
+        numbers = np.flatnonzero(ended)
+        final = next_observations[numbers]
+        if self._same_step and len(numbers):
+            final = spaces.encode(np.stack([np.asarray(one) for one in info["final_obs"][numbers]]))
+        finished = [
+            Episode(
+                observations=rows["observations"],
+                actions=rows["actions"],
+                rewards=rows["rewards"],
+                targets=rows.get("targets"),
+                outputs=rows["outputs"],
+                states=nests.pack(before, [rows[name] for name in states]),
+                updates=rows["updates"],
+                terminated=bool(terminations[number]),
+                final_observation=last,
+                environment=number,
+            )
+            for number, rows, last in zip(numbers.tolist(), self._record.pop(numbers), final, strict=True)
+        ]
 
         self._starts = ended if self._same_step else self._resetting
         self._resetting = np.zeros_like(ended) if self._same_step else ended
@@ -312,19 +326,3 @@ class Actor:
         if len(returned) == 5:
             check_numbers(self._place, "the reward", returned[1])
         return returned
-
-    def _episode(self, environment: int, structure: Any, terminated: bool, final: np.ndarray) -> Episode:
-        rows = self._record.pop(environment)
-        leaves = [rows[f"state/{i}"] for i in range(len(nests.flatten(structure)))]
-        return Episode(
-            observations=rows["observations"],
-            actions=rows["actions"],
-            rewards=rows["rewards"],
-            targets=rows.get("targets"),
-            outputs=rows["outputs"],
-            states=nests.pack(structure, leaves),
-            updates=rows["updates"],
-            terminated=terminated,
-            final_observation=final,
-            environment=environment,
-        )

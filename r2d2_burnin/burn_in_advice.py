@@ -162,8 +162,7 @@ class _Trial:
         self._inputs = inputs
         self._measure = DiscrepancyMeasure(network, objective.values)
         self._replay = Replay(settings, Initialization("zero", None), objective, inputs)
-        for episode in episodes:
-            self._replay.add(episode)
+        self._replay.add(*episodes)
         rows = self._replay.all_rows()
         self._rows = rows[self._replay.starts(rows) > 0]
         starts = np.sort(self._replay.starts(self._rows))
@@ -177,8 +176,7 @@ class _Trial:
 
     def measure(self, start: Literal["zero", "stored"], burn_in: int) -> BurnInMeasures:
         replay = Replay(self._replay.settings, Initialization(start, burn_in), self._objective, self._inputs)
-        for episode in self._episodes:
-            replay.add(episode)
+        replay.add(*self._episodes)
         found, outputs = self._measured(replay)
         counts = self._replay.starts(self._rows) >= 2 * burn_in
         batch = replay.batch(self._rows)

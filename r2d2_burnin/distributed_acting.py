@@ -51,8 +51,8 @@ class RayActing:
         self._update = update
         self._parameters = self._ray.put(parameters_of(self._network)), update, time.monotonic()
 
-    def collect(self, steps: int) -> Iterator[Episode]:
-        """Episodes as actors send them, until they have taken `steps` steps; the actors go on meanwhile."""
+    def collect(self, steps: int) -> Iterator[list[Episode]]:
+        """Episodes as actors send them, in lists, until they have taken `steps` steps; the actors go on meanwhile."""
         for i in range(len(self._actors)):
             if all(i != actor for actor, _, _ in self._running.values()):
                 self._call(i)
@@ -69,7 +69,7 @@ class RayActing:
             self._lags.append((self._update - update, time.monotonic() - began))
             self._call(actor)
             steps -= self._steps
-            yield from episodes
+            yield episodes
 
     def stops(self, update: int, count: int) -> list[int]:
         """None: parameters are only taken between rounds."""
@@ -128,4 +128,4 @@ class _RemoteActor:
         """Take parameters and act for so many steps; returns the episodes that ended."""
         assign_parameters(self._network, parameters)
         self._actor.update = update
-        return list(self._actor.collect(steps))
+        return [episode for episodes in self._actor.collect(steps) for episode in episodes]

@@ -52,7 +52,7 @@ class Objective(Protocol):
         """
 
     def act(self, outputs: np.ndarray) -> np.ndarray:
-        """The best actions `[N]` by outputs `[N, A]`."""
+        """The best actions `[...]` by outputs `[..., A]`."""
 
     def values(self, outputs: Tensor) -> Tensor:
         """What ΔQ compares, `[..., A]`, of outputs `[..., A]`."""
@@ -81,7 +81,7 @@ class Regression:
         return np.asarray((outputs[..., 0].astype(np.float64) - targets) ** 2)
 
     def act(self, outputs: np.ndarray) -> np.ndarray:
-        """The nearest action to the output `[N]`."""
+        """The nearest action to the output `[...]`."""
         return np.asarray(np.clip(np.rint(outputs[..., 0]), 0, self.actions - 1), np.int64)
 
     def values(self, outputs: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ class Classification:
         return np.asarray(self.act(outputs) != targets, np.float64)
 
     def act(self, outputs: np.ndarray) -> np.ndarray:
-        """The likeliest class `[N]`."""
+        """The likeliest class `[...]`."""
         return np.asarray(np.argmax(outputs, axis=-1))
 
     def values(self, outputs: Tensor) -> Tensor:
@@ -165,7 +165,7 @@ class QLearning:
         return StepLosses(0.5 * tf.square(errors), errors)
 
     def act(self, outputs: np.ndarray) -> np.ndarray:
-        """The action of the largest Q-value `[N]`."""
+        """The action of the largest Q-value `[...]`."""
         return np.asarray(np.argmax(outputs, axis=-1))
 
     def values(self, outputs: Tensor) -> Tensor:
@@ -188,10 +188,13 @@ class EpsilonGreedy:
         return self._generator
 
     def __call__(self, outputs: np.ndarray) -> np.ndarray:
-        """Actions `[N]` from outputs `[N, A]`."""
-        explores = self._generator.random(len(outputs)) < self._epsilons
-        random = self._generator.integers(self._actions, size=len(outputs))
-        return np.where(explores, random, self._objective.act(outputs))
+        """Actions `[S, N]` from outputs `[S, N, A]`; random numbers are drawn step by step."""
+        steps, size = outputs.shape[:2]
+        drawn = [
+            (self._generator.random(size), self._generator.integers(self._actions, size=size)) for _ in range(steps)
+        ]
+        chances, random = (np.stack(numbers) for numbers in zip(*drawn, strict=True))
+        return np.where(chances < self._epsilons, random, self._objective.act(outputs))
 
 
 def make_objective(

@@ -31,11 +31,19 @@ class UnfinishedEpisodes:
         self._length[active] += steps
         return int(self._length.max())
 
-    def pop(self, environment: int) -> dict[str, np.ndarray]:
-        """The rows of one episode, which is then begun anew."""
-        length = self._length[environment]
-        self._length[environment] = 0
-        return {name: array[environment, :length].copy() for name, array in self._arrays.items()}
+    def pop(self, environments: np.ndarray) -> list[dict[str, np.ndarray]]:
+        """The rows of the episodes of some environments `[n]`, which are then begun anew."""
+        lengths = self._length[environments].tolist()
+        self._length[environments] = 0
+        arrays = self._arrays
+        if len(lengths) == len(self._length) and min(lengths) == self._size:
+            # All end together, and fill their arrays: nothing need be copied if these are handed over.
+            self._arrays, self._size = {}, 0
+            return [{name: array[i] for name, array in arrays.items()} for i in environments.tolist()]
+        return [
+            {name: array[i, :length].copy() for name, array in arrays.items()}
+            for i, length in zip(environments.tolist(), lengths, strict=True)
+        ]
 
     def get_state(self) -> dict[str, np.ndarray]:
         """The rows written so far, as arrays."""
@@ -49,7 +57,7 @@ class UnfinishedEpisodes:
         self._size = next(iter(self._arrays.values())).shape[1] if self._arrays else 0
 
     def _grow(self, like: dict[str, np.ndarray], needed: int) -> None:
-        size = max(2 * self._size, needed, 64)
+        size = max(2 * self._size, needed)
         for name, values in like.items():
             grown = np.zeros((values.shape[1], size, *values.shape[2:]), values.dtype)
             if name in self._arrays:

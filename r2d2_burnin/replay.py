@@ -8,6 +8,7 @@ trained step (the references of ΔQ).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,46 +105,65 @@ class Replay:
         """Memory of the references of ΔQ, in bytes: what training could do without."""
         return sum(self._references.nbytes.values())
 
-    def add(self, episode: Episode) -> np.ndarray:
-        """Keep a whole episode and cut it into fragments, making room for it first; returns their row numbers `[n]`.
+    def add(self, *episodes: Episode) -> np.ndarray:
+        """Keep whole episodes and cut them into fragments, making room for them; returns their row numbers `[n]`.
 
         Where fragments are drawn by priority, new ones have the priority 1 until `set_priorities` is called.
 
         Raises:
             ValueError: for an episode that is longer than the capacity.
         """
-        length, capacity = len(episode), self.settings.replay_capacity
-        if length > capacity:
+        capacity = self.settings.replay_capacity
+        lengths = [len(episode) for episode in episodes]
+        if max(lengths, default=0) > capacity:
             raise ValueError(
-                f"replay_capacity: got {capacity} steps, but an episode has {length}; expected at least {length}"
+                f"replay_capacity: got {capacity} steps, but an episode has {max(lengths)}; expected at least"
+                f" {max(lengths)}"
             )
-        while self.steps + length > capacity:
-            self._forget_oldest()
+        before, begin, steps = self._fragments.end, 0, 0
+        for i, length in enumerate(lengths):
+            if steps + length > capacity:
+                self._add(episodes[begin:i], lengths[begin:i])
+                begin, steps = i, 0
+            steps += length
+        if episodes:
+            self._add(episodes[begin:], lengths[begin:])
+        return np.arange(before, self._fragments.end)
 
-        starts, last, processed = self._positions(length)
-        self._expect(length, len(starts))
-        self._state_structure = episode.states
+    def _add(self, episodes: Sequence[Episode], lengths: Sequence[int]) -> None:
+        """Add episodes that fit together; array by array, as each call of NumPy costs more than a small episode."""
+        while self.steps + sum(lengths) > self.settings.replay_capacity:
+            self._forget_oldest()
+        positions = [self._positions(length) for length in lengths]
+        counts = np.array([len(starts) for starts, _, _ in positions])
+        self._expect(lengths[0], int(counts[0]))
+        self._state_structure = episodes[-1].states
+        self._state_leaves = [leaf[:1] for leaf in nests.flatten(episodes[-1].states)]
+
+        first_fragments = self._fragments.end + np.cumsum(counts) - counts
+        first_steps = self._steps.end + np.cumsum(lengths) - lengths + np.arange(len(lengths))
+        for episode, (starts, last, _), fragment in zip(episodes, positions, first_fragments.tolist(), strict=True):
+            referred = slice(-fragment % self.reference_every, None, self.reference_every)
+            if len(starts[referred]):
+                leaves = nests.flatten(episode.states)
+                self._references.append(
+                    {f"first/{i}": leaf[starts[referred]] for i, leaf in enumerate(leaves)}
+                    | {f"last/{i}": leaf[last[referred]] for i, leaf in enumerate(leaves)}
+                )
+        pairs = [(episode, processed) for episode, (_, _, processed) in zip(episodes, positions, strict=True)]
         rows = {
-            "episode": np.full(len(starts), self._episodes.end, np.int32),
-            "update": episode.updates[processed].astype(np.int32),
+            "episode": np.repeat(np.arange(len(episodes)) + self._episodes.end, counts).astype(np.int32),
+            "update": np.concatenate([episode.updates[processed] for episode, processed in pairs]).astype(np.int32),
         }
-        leaves = nests.flatten(episode.states)
-        self._state_leaves = [leaf[:1] for leaf in leaves]
         if self.initialization.start in ("stored", "refreshed"):
-            rows |= {f"stored/{i}": leaf[processed] for i, leaf in enumerate(leaves)}
-        referred = slice(-self._fragments.end % self.reference_every, None, self.reference_every)
-        if len(starts[referred]):
-            self._references.append(
-                {f"first/{i}": leaf[starts[referred]] for i, leaf in enumerate(leaves)}
-                | {f"last/{i}": leaf[last[referred]] for i, leaf in enumerate(leaves)}
-            )
-        self._episodes.append({"place": np.array([[self._steps.end, self._fragments.end, length]])})
+            stored = [[leaf[processed] for leaf in nests.flatten(episode.states)] for episode, processed in pairs]
+            rows |= {f"stored/{i}": np.concatenate(leaves) for i, leaves in enumerate(zip(*stored, strict=True))}
+        self._episodes.append({"place": np.stack([first_steps, first_fragments, lengths], axis=1)})
         self._fragments.append(rows)
-        self._steps.append(self._step_rows(episode))
+        self._steps.append(self._step_rows(episodes))
         if self._priorities is not None:
-            self._priorities.append(np.ones(len(starts)))
-        self._longest_prefix = max(self._longest_prefix, int(starts[-1]))
-        return np.arange(self._fragments.end - len(starts), self._fragments.end)
+            self._priorities.append(np.ones(counts.sum()))
+        self._longest_prefix = max(self._longest_prefix, *(int(starts[-1]) for starts, _, _ in positions))
 
     def _positions(self, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """First and last trained steps, and first processed steps, of the fragments of an episode of `length` steps."""
@@ -174,16 +194,19 @@ class Replay:
             self._fragments.expect(episodes * fragments)
             self._references.expect(episodes * fragments // self.reference_every + 1)
 
-    def _step_rows(self, episode: Episode) -> dict[str, np.ndarray]:
-        labels = self._objective.labels(episode)
-        self._labels = tuple(labels)
+    def _step_rows(self, episodes: Sequence[Episode]) -> dict[str, np.ndarray]:
+        labels = [self._objective.labels(episode) for episode in episodes]
+        self._labels = tuple(labels[0])
+        no_action, no_reward = np.array([-1], np.int32), np.zeros(1, np.float32)
         rows = {
-            "observations": np.concatenate([episode.observations, episode.final_observation[None]]),
+            "observations": [part for e in episodes for part in (e.observations, e.final_observation[None])],
             # Of the step before: what the network sees beside the observation.
-            "previous_action": np.concatenate([[-1], episode.actions]).astype(np.int32),
-            "previous_reward": np.concatenate([[0.0], episode.rewards]).astype(np.float32),
+            "previous_action": [part for e in episodes for part in (no_action, e.actions)],
+            "previous_reward": [part for e in episodes for part in (no_reward, e.rewards)],
+            **{f"label/{n}": [part for one in labels for part in (one[n], one[n][-1:])] for n in self._labels},
         }
-        return rows | {f"label/{name}": np.append(values, values[-1:]) for name, values in labels.items()}
+        types = {"previous_action": np.int32, "previous_reward": np.float32}
+        return {name: np.concatenate(parts, dtype=types.get(name), casting="unsafe") for name, parts in rows.items()}
 
     def sample(self, generator: np.random.Generator, *shape: int) -> np.ndarray:
         """Draw fragments, with replacement, uniformly or by priority: their row numbers, of the given shape.

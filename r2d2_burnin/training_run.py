@@ -161,9 +161,9 @@ class TrainingRun:
     def _collect(self, steps: int) -> None:
         """Act for `steps` steps, and on until replay holds an episode; rate new fragments where priorities count."""
         self.acting.prepare(self.update)
-        added = [self.replay.add(episode) for episode in self.acting.collect(steps)]
+        added = [self.replay.add(*episodes) for episodes in self.acting.collect(steps)]
         while not len(self.replay):
-            added += [self.replay.add(episode) for episode in self.acting.collect(1)]
+            added += [self.replay.add(*episodes) for episodes in self.acting.collect(1)]
         if self._settings.replay.priority_exponent == 0 or not added:
             return
         rows = np.intersect1d(np.concatenate(added), self.replay.all_rows())
@@ -248,8 +248,7 @@ class TrainingRun:
         fits the noise of what replay holds.
         """
         replay = Replay(self._settings.replay, self._initialization, self._objective, self._trainer.inputs)
-        for episode in episodes:
-            replay.add(episode)
+        replay.add(*episodes)
         rows = replay.all_rows()
         size = self._settings.measured_fragments
         chunks = np.resize(rows, (-(-len(rows) // size), size))  # whole chunks: no further program to compile

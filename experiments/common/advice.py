@@ -105,8 +105,7 @@ def _cost(trainer: Any, episodes: Sequence[Any], burn_in: int, repetitions: int 
     settings = trainer.settings
     today = parameters_of(trainer.network)
     replay = Replay(settings.replay, Initialization("stored", burn_in), trainer.objective, trainer.inputs)
-    for episode in episodes:
-        replay.add(episode)
+    replay.add(*episodes)
     learner = Learner(trainer.network, trainer.objective, LearnerSettings(), updates=1 << 20)
     generator, count = np.random.default_rng(0), min(settings.updates_between, 10)
     seconds = []

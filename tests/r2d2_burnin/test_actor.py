@@ -169,7 +169,7 @@ def test_blocks_of_steps_are_the_same_as_single_steps(mode: AutoresetMode, lengt
         episodes = []
         for update, steps in enumerate((50, 1, 7, 240, 333)):
             actor.update = update
-            episodes += list(actor.collect(steps))
+            episodes += itertools.chain.from_iterable(actor.collect(steps))
         found.append(episodes)
     in_blocks, step_by_step = found
     assert len(in_blocks) == len(step_by_step) > 5

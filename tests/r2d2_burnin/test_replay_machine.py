@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,13 @@ class ReplayMachine(RuleBasedStateMachine):
     def add(self, length: int) -> None:
         assert self.replay.add(numbered_episode(self.number, length)).tolist() == self.naive.add(self.number, length)
         self.number += 1
+
+    @rule(lengths=st.lists(st.integers(1, 20), max_size=12))
+    def add_several(self, lengths: list[int]) -> None:
+        numbers = range(self.number, self.number + len(lengths))
+        found = self.replay.add(*map(numbered_episode, numbers, lengths))
+        assert found.tolist() == list(itertools.chain.from_iterable(map(self.naive.add, numbers, lengths)))
+        self.number += len(lengths)
 
     @rule(length=st.integers(91, 200))
     def add_too_long(self, length: int) -> None:
