@@ -11,7 +11,7 @@ from r2d2_burnin.compiled import Compiled
 from r2d2_burnin.networks import RecurrentNetwork, State
 from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.replay import FragmentBatch, References
-from r2d2_burnin.start_state import start_state
+from r2d2_burnin.start_state import burn_in, first_state
 from r2d2_burnin.time_fused import Tensor
 
 
@@ -56,24 +56,30 @@ class DiscrepancyMeasure:
 
         Fragments start from the `learned` state `[1, ...]` where there is one, instead of their stored states.
         """
-        discrepancies, outputs = self._measure(batch, references, learned)
+        exact = references.exact
+        # With burn-ins of one length, all initializations share a compiled program, and both unrolls are one.
+        slots = max(batch.burn_in_mask.shape[1], exact.burn_in_mask.shape[1])
+        batch, exact = _with_burn_in(batch, slots), _with_burn_in(exact, slots)
+        discrepancies, outputs = self._measure(batch, references._replace(exact=exact), learned)
         return Discrepancies(*(np.asarray(values) for values in discrepancies)), np.asarray(outputs)
 
     def _discrepancies(self, batch: Any, references: Any, learned: Any) -> tuple[Discrepancies, Tensor]:
-        tried = start_state(self.network, batch, learned)
-        exact = start_state(self.network, references.exact)
+        first = _joined(first_state(self.network, batch, learned), first_state(self.network, references.exact))
+        both = _joined(batch._replace(start_state=()), references.exact._replace(start_state=()))
+        start, _ = burn_in(self.network, both, first)
         observations = batch.observations[:, : batch.mask.shape[1]]
-        outputs, _ = self.network.unroll(observations, tried)
-        exact_outputs, _ = self.network.unroll(observations, exact)
+        both_outputs, _ = self.network.unroll(_joined(observations, observations), start)
+        outputs, exact_outputs = _halves(both_outputs)
 
         trained = tf.cast(batch.mask, tf.int32)
         last = tf.reduce_sum(trained, 1) - 1
         last_observation = tf.gather(observations, last, axis=1, batch_dims=1)
-        stored_first, _ = self.network.step(observations[:, 0], references.state_first)
-        stored_last, _ = self.network.step(last_observation, references.state_last)
+        stored, _ = self.network.step(
+            _joined(observations[:, 0], last_observation), _joined(references.state_first, references.state_last)
+        )
 
         values, exact_values = self._values(outputs), self._values(exact_outputs)
-        stored_first, stored_last = self._values(stored_first), self._values(stored_last)
+        stored_first, stored_last = _halves(self._values(stored))
         first_value = values[:, 0]
         last_value = tf.gather(values, last, axis=1, batch_dims=1)
         last_exact_value = tf.gather(exact_values, last, axis=1, batch_dims=1)
@@ -84,7 +90,7 @@ class DiscrepancyMeasure:
             delta_q_last=delta_q(last_value, stored_last, scale),
             delta_q_first_exact=delta_q(first_value, exact_values[:, 0], scale),
             delta_q_last_exact=delta_q(last_value, last_exact_value, scale),
-            state_error=state_distance(tried, exact),
+            state_error=state_distance(*_halves(start)),
         )
         return discrepancies, outputs
 
@@ -96,3 +102,23 @@ def state_distance(a: State, b: State) -> Tensor:
         for x, y in zip(tf.nest.flatten(a), tf.nest.flatten(b), strict=True)
     ]
     return tf.sqrt(tf.add_n(squares))
+
+
+def _with_burn_in(batch: FragmentBatch, slots: int) -> FragmentBatch:
+    """The same fragments with burn-ins of `slots` steps: what is missing is padded in front."""
+    missing = slots - batch.burn_in_mask.shape[1]
+    return batch._replace(
+        burn_in_observations=np.pad(batch.burn_in_observations, ((0, 0), (missing, 0), (0, 0))),
+        burn_in_mask=np.pad(batch.burn_in_mask, ((0, 0), (missing, 0))),
+    )
+
+
+def _joined(a: Any, b: Any) -> Any:
+    """Two nests of `[B, ...]` as one of `[2B, ...]`."""
+    return tf.nest.map_structure(lambda x, y: tf.concat([x, y], 0), a, b)
+
+
+def _halves(nest: Any) -> tuple[Any, Any]:
+    """The two nests of `[B, ...]` that are joined in one of `[2B, ...]`."""
+    pairs = [tf.split(leaf, 2) for leaf in tf.nest.flatten(nest)]
+    return tuple(tf.nest.pack_sequence_as(nest, [pair[i] for pair in pairs]) for i in range(2))
