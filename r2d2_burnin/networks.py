@@ -228,7 +228,28 @@ def _dense(name: str, inputs: int, outputs: int) -> list[Any]:
 
 def _apply(layer: Sequence[Any], values: Tensor) -> Tensor:
     kernel, bias = layer
-    return tf.tensordot(values, kernel, 1) + bias
+    product = _narrow_product(values, kernel) if 1 in kernel.shape else tf.tensordot(values, kernel, 1)
+    return product + bias
+
+
+def _narrow_product(values: Tensor, kernel: Any) -> Tensor:
+    """`values` `[..., F]` times a kernel `[F, A]` where F or A is 1.
+
+    The kernel's gradient is then a sum over examples. As the product of matrices that it is by default, XLA turns it
+    into a loop that takes longer than a whole LSTM layer's largest product.
+    """
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def product(values: Tensor, kernel: Tensor) -> tuple[Tensor, Any]:
+        def gradient(of_product: Tensor) -> tuple[Tensor, Tensor]:
+            features, outputs = kernel.shape
+            terms = tf.reshape(values, [-1, features]) * tf.reshape(of_product, [-1, outputs])
+            of_kernel = tf.reshape(tf.reduce_sum(terms, 0), kernel.shape)
+            return tf.tensordot(of_product, kernel, [[-1], [-1]]), of_kernel
+
+        return tf.tensordot(values, kernel, 1), gradient
+
+    return product(values, tf.convert_to_tensor(kernel))
 
 
 def _variable(name: str, *shape: int) -> Any:
