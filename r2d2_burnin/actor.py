@@ -109,6 +109,7 @@ class Actor:
         longest: steps after which an episode that has not ended is an error.
         blocks: whether many steps are one call where they can be; the episodes are the same.
         step_timeout: seconds that a call of the environment may take; None for no limit.
+        keeps_states: whether episodes hold the recurrent states; an empty tuple if not.
         keeps_actions: whether all actions are kept, so that `get_state` works for an environment without one: its state
             is then brought back by taking them again.
 
@@ -128,6 +129,7 @@ class Actor:
         longest: int | None = None,
         blocks: bool = True,
         step_timeout: float | None = None,
+        keeps_states: bool = True,
         keeps_actions: bool = False,
     ) -> None:
         mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
@@ -140,6 +142,7 @@ class Actor:
         self._step = step
         self._act = act
         self._step_timeout = step_timeout
+        self._keeps_states = keeps_states
         self._actions_taken = bytearray() if keeps_actions else None
         self._action_type = np.min_scalar_type(self._inputs.actions)
         self._longest = longest
@@ -202,6 +205,7 @@ class Actor:
         }
         if targets is not None:
             rows["targets"] = targets
+        before = before if self._keeps_states else ()
         states = {f"state/{i}": leaf.numpy() for i, leaf in enumerate(nests.flatten(before))}
         rows |= states
         length = self._record.write(acted, rows)

@@ -11,7 +11,7 @@ from r2d2_burnin.actor import Actor
 from r2d2_burnin.episodes import Episode
 
 ErrorOf = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Error `[L]` of every step from outputs `[L, A]` and targets `[L]`."""
+"""Error `[n]` of every step from outputs `[n, A]` and targets `[n]`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,19 +37,16 @@ def evaluate(actor: Actor, error_of: ErrorOf | None) -> Evaluation:
         if len(first) == actor.env.num_envs:
             break
     episodes = [first[i] for i in range(actor.env.num_envs)]
-    errors = None if error_of is None else [error_of(e.outputs, e.targets) for e in episodes if e.targets is not None]
+    positions = np.concatenate([np.arange(len(episode)) for episode in episodes])
+    targets = [episode.targets for episode in episodes if episode.targets is not None]
+    errors = None
+    if error_of is not None:
+        errors = error_of(np.concatenate([episode.outputs for episode in episodes]), np.concatenate(targets))
+    rewards = np.concatenate([episode.rewards for episode in episodes])
     return Evaluation(
-        error=None if errors is None else float(np.concatenate(errors).mean()),
-        error_by_position=None if errors is None else _sum(errors) / _sum([np.ones(len(row)) for row in errors]),
-        reward_by_position=_sum([episode.rewards for episode in episodes]) / len(episodes),
+        error=None if errors is None else float(errors.mean()),
+        error_by_position=None if errors is None else np.bincount(positions, errors) / np.bincount(positions),
+        reward_by_position=np.bincount(positions, rewards) / len(episodes),
         episode_return=float(np.mean([episode.rewards.sum() for episode in episodes])),
         episodes=episodes,
     )
-
-
-def _sum(rows: list[np.ndarray]) -> np.ndarray:
-    """Sum `[L]` of rows of different lengths."""
-    total = np.zeros(max(len(row) for row in rows))
-    for row in rows:
-        total[: len(row)] += row
-    return total

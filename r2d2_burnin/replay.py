@@ -132,8 +132,7 @@ class Replay:
 
     def _add(self, episodes: Sequence[Episode], lengths: Sequence[int]) -> None:
         """Add episodes that fit together; array by array, as each call of NumPy costs more than a small episode."""
-        while self.steps + sum(lengths) > self.settings.replay_capacity:
-            self._forget_oldest()
+        self._forget_oldest(self.steps + sum(lengths) - self.settings.replay_capacity)
         positions = [self._positions(length) for length in lengths]
         counts = np.array([len(starts) for starts, _, _ in positions])
         self._expect(lengths[0], int(counts[0]))
@@ -173,12 +172,16 @@ class Replay:
             self._known_positions = length, (starts, last, burn_in_starts(starts, self.initialization.burn_in))
         return self._known_positions[1]
 
-    def _forget_oldest(self) -> None:
-        self._episodes.drop(1)
-        oldest = np.array(self._episodes.first)
+    def _forget_oldest(self, steps: int) -> None:
+        """Forget the oldest episodes that have so many steps at least together."""
+        if steps <= 0:
+            return
+        places = self._episodes.take("place", np.arange(self._episodes.first, self._episodes.end))
+        forgotten = int(np.searchsorted(places[:, 2].cumsum(), steps)) + 1
+        self._episodes.drop(forgotten)
         step, fragment = self._steps.end, self._fragments.end
         if len(self._episodes):
-            step, fragment, _ = (int(number) for number in self._episodes.take("place", oldest))
+            step, fragment = places[forgotten, :2].tolist()
         if self._priorities is not None:
             self._priorities.drop(fragment - self._fragments.first)
         self._steps.drop(step - self._steps.first)

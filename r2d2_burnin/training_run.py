@@ -224,6 +224,7 @@ class TrainingRun:
             inputs=self._trainer.inputs,
             longest=self._settings.replay.replay_capacity,
             step_timeout=self._settings.environment.env_timeout,
+            keeps_states=self.finished,  # the last evaluation's episodes are measured further
         )
         return evaluate(actor, None if isinstance(objective, QLearning) else objective.error)
 
