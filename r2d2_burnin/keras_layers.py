@@ -29,9 +29,9 @@ class TimeFusedLSTM(keras.layers.LSTM):  # type: ignore[misc]
         if not _applies(self) or (training and self.recurrent_dropout):
             return super().inner_loop(sequences, initial_state, mask, training)
         projected = tf.tensordot(_time_major(self, sequences, training), self.cell.kernel, 1)
-        if self.use_bias:
-            projected += self.cell.bias
-        return _unroll(self, LSTMCell(), projected, None, initial_state, mask)
+        # Within the loop: outside it, adding the bias is one more pass over the projections of all steps.
+        bias = tf.convert_to_tensor(self.cell.bias) if self.use_bias else None
+        return _unroll(self, LSTMCell(), projected, bias, initial_state, mask)
 
 
 @keras.saving.register_keras_serializable("r2d2_burnin")

@@ -153,10 +153,12 @@ class DenseRecurrentNetwork:
         mask = None if mask is None else tf.transpose(mask)
         last_state = []
         for (kernel, recurrent_kernel, *biases), layer_state in zip(self._recurrent_layers, state, strict=True):
-            projected = tf.tensordot(hidden, kernel, 1) + biases[0]
-            recurrent_bias = biases[1] if self._cell.has_recurrent_gradient else None
+            projected = tf.tensordot(hidden, kernel, 1)
+            if self._cell.has_recurrent_gradient:
+                projected += biases[0]
+            # The last bias is added within the loop: outside it is one more pass over the projections of all steps.
             hidden, layer_state = time_fused.unroll(
-                self._cell, projected, recurrent_kernel, recurrent_bias, layer_state, mask
+                self._cell, projected, recurrent_kernel, tf.convert_to_tensor(biases[-1]), layer_state, mask
             )
             last_state.append(layer_state)
         return tf.transpose(self._dense_out(hidden), [1, 0, 2]), tuple(last_state)
