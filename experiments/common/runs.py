@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import importlib
 import json
 import shutil
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -121,8 +123,12 @@ def finish(
         print(f"all {len(jobs)} runs are finished (--fresh makes them anew)")
     if missing and not _agreed(contents, jobs, settings):
         return contents, [f"{len(missing)} runs are not made: give --resume to go on, or --fresh to begin anew."]
+    left = len(missing)
     try:
         for outcome in _engine(settings)(missing, work, workers=settings.workers, title=title, listen=listen):
+            left -= 1
+            if left == min(settings.workers, len(missing)) - 1:  # the first core that has nothing left to do
+                threading.Thread(target=_import_for_the_report, daemon=True).start()
             note = outcome.job.path.with_suffix(".failed.json")
             content = read_sealed(outcome.job.path) if outcome.error is None else None
             if content is None:
@@ -137,6 +143,12 @@ def finish(
             f"Stopped by Ctrl-C after {len(contents)} finished runs; the same command with --resume goes on from there."
         )
     return contents, errors
+
+
+def _import_for_the_report() -> None:
+    """Load what pictures are drawn with, while the last runs go on: it takes a second."""
+    for name in ("experiments.common.plots", "scipy.stats"):
+        importlib.import_module(name)
 
 
 def _engine(settings: RunSettings) -> Callable[..., Iterator[Outcome]]:
