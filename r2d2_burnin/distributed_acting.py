@@ -35,7 +35,12 @@ class RayActing:
     """
 
     def __init__(self, settings: TrainingSettings, network: RecurrentNetwork, *, seed: int) -> None:
-        self._ray = connect(settings.actors_address, settings.actors)
+        self._ray = connect(
+            settings.actors_address,
+            settings.actors,
+            setting=f"actors={settings.actors}",
+            address_setting="actors_address",
+        )
         self._settings = settings
         self._network = network
         self._seeds = [int(s) >> 1 for s in np.random.SeedSequence(seed).generate_state(settings.actors)]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from r2d2_burnin.compiled import Compiled
-from r2d2_burnin.networks import RecurrentNetwork, State
+from r2d2_burnin.networks import RecurrentNetwork, State, assign_parameters, parameters_of
 from r2d2_burnin.objectives import Objective, StepLosses
 from r2d2_burnin.q_learning import fragment_priorities
 from r2d2_burnin.quiet_tensorflow import keras, tf
@@ -97,9 +97,7 @@ class Learner:
         for variable, zero in zip(self._learned_leaves, tf.nest.flatten(self.network.initial_state(1)), strict=False):
             variable.assign(zero)
         if self.target_network is not None:
-            pairs = zip(self.target_network.trainable_variables, self.network.trainable_variables, strict=True)
-            for target, variable in pairs:
-                target.assign(variable.numpy())
+            assign_parameters(self.target_network, parameters_of(self.network))
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Parameters, the optimizer's variables, the target network's, and the learned state."""

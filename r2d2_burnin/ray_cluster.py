@@ -7,8 +7,14 @@ import sys
 from typing import Any
 
 
-def connect(address: str, cpus: int | None = None) -> Any:
+def connect(address: str, cpus: int | None = None, *, setting: str, address_setting: str) -> Any:
     """Ray, connected to a cluster, or to one begun on this machine (`local`) with so many CPUs.
+
+    Args:
+        address: local, auto, or HOST:PORT.
+        cpus: of a cluster begun on this machine.
+        setting: what asks for Ray, and its value, for errors.
+        address_setting: name of the setting that `address` comes from, for errors.
 
     Raises:
         ValueError: if Ray is not installed or there is no cluster at the address.
@@ -18,7 +24,10 @@ def connect(address: str, cpus: int | None = None) -> Any:
     try:
         import ray
     except ImportError:
-        raise ValueError("ray: Ray is not installed, expected it: pip install -e '.[ray]'") from None
+        name, value = setting.split("=")
+        raise ValueError(
+            f"{name}: got {value}, but Ray is not installed; expected it (pip install -e '.[ray]'), or no {name}"
+        ) from None
     if ray.is_initialized():
         return ray
     # Whatever Python finds here, workers have to find too: a user's own environments and networks.
@@ -32,6 +41,6 @@ def connect(address: str, cpus: int | None = None) -> Any:
             ray.init(address=address, **options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ValueError(
-            f"ray_address: no cluster at {address!r} ({str(error)[:200]}), expected local, auto, or HOST:PORT"
+            f"{address_setting}: no cluster at {address!r} ({str(error)[:200]}), expected local, auto, or HOST:PORT"
         ) from None
     return ray

@@ -144,6 +144,8 @@ class _Trained:
         self.curves = self._train(updates, report)
 
     def _train(self, updates: int, report: Callable[[int, str], None]) -> dict[str, list[float]]:
+        from r2d2_burnin.networks import parameters_of
+
         settings, made = self._settings, 0
         keep = {updates - age: age for age in AGES if age <= updates and self._every_step}
         train, validation = [], []
@@ -155,7 +157,7 @@ class _Trained:
             losses = []
             for begin in range(0, count, 1 if single else count):
                 if made + begin in keep:
-                    self.old_parameters[keep[made + begin]] = [v.numpy() for v in self.network.trainable_variables]
+                    self.old_parameters[keep[made + begin]] = parameters_of(self.network)
                 end = begin + (1 if single else count)
                 losses += self._learner.update(_slice(batches, begin, end)).losses.tolist()
             made += count
@@ -242,11 +244,13 @@ class _Trained:
         return {"table": table, **self._split()}
 
     def _split(self) -> dict[str, Any]:
+        from r2d2_burnin.networks import parameters_of
+
         length = self._settings.length
         bits, counts = self._test_bits[:, :length], self._test_counts[:, :length]
         unsplit = self.predict(bits)
         splits = range(1, length)
-        today = [variable.numpy() for variable in self.network.trainable_variables]
+        today = parameters_of(self.network)
         errors: dict[str, list[float]] = {"unsplit": [], "carried": [], "zero": []}
         errors |= {f"stored, {age} updates old": [] for age in self.old_parameters}
         difference = 0.0
@@ -267,14 +271,12 @@ class _Trained:
 
     def _rest(self, bits: np.ndarray, split: int, before: list[np.ndarray], after: list[np.ndarray]) -> np.ndarray:
         """Outputs after the split, from the state that the parameters `before` reach at it, with those `after`."""
-        self._assign(before)
-        _, state = self._unroll(bits, None, 0, split)
-        self._assign(after)
-        return np.asarray(self._unroll(bits, state, split)[0])
+        from r2d2_burnin.networks import assign_parameters
 
-    def _assign(self, parameters: list[np.ndarray]) -> None:
-        for variable, value in zip(self.network.trainable_variables, parameters, strict=True):
-            variable.assign(value)
+        assign_parameters(self.network, before)
+        _, state = self._unroll(bits, None, 0, split)
+        assign_parameters(self.network, after)
+        return np.asarray(self._unroll(bits, state, split)[0])
 
 
 def draw_sequences(count: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

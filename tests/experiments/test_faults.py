@@ -17,6 +17,9 @@ import numpy as np
 import pytest
 
 from experiments import burnin_compare
+from r2d2_burnin.initialization import parse
+from r2d2_burnin.settings import TrainingSettings
+from r2d2_burnin.training import Trainer
 from tests.disk import remount, small_disk
 
 ROOT = Path(__file__).parents[2]
@@ -270,7 +273,6 @@ def test_names_do_not_leave_the_directory(
         with pytest.raises(SystemExit):
             burnin_compare.main([*SHORT, "--strategies", name])
     from experiments.common.runs import default_directory
-    from r2d2_burnin.settings import TrainingSettings
 
     for name in ("..", "../..", "/etc", "a/b:c", "x\x00y", "~"):
         place = default_directory("burnin_compare", name, TrainingSettings())
@@ -278,6 +280,17 @@ def test_names_do_not_leave_the_directory(
         assert ".." not in place.parts
     capsys.readouterr()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_ray_is_told_by_the_flag_that_asks_for_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)  # what an import finds that fails
+    with pytest.raises(SystemExit):
+        burnin_compare.main([*SHORT, "--engine", "ray", "--out", str(tmp_path)])
+    assert "engine: got ray, but Ray is not installed" in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(ValueError, match="actors: got 2, but Ray is not installed"):
+        Trainer(TrainingSettings(actors=2)).run(parse("zero"), 0)
 
 
 @pytest.mark.long
