@@ -51,18 +51,17 @@ def band(axes: Axes, x: np.ndarray, per_seed: np.ndarray, label: str, index: int
 
 
 def floor_line(axes: Axes, value: float, label: str, index: int) -> None:
-    """A horizontal line at an error floor, named below its right end."""
+    """A horizontal line at an error floor, named beside its right end, where no curve is."""
     axes.axhline(value, color=COLOURS[index % len(COLOURS)], linewidth=0.9, linestyle=(0, (2, 2)))
     axes.annotate(
-        label,
+        textwrap.fill(label, 24),
         (1.0, value),
         xycoords=("axes fraction", "data"),
-        ha="right",
-        va="top",  # losses are above their floors, so there is room below
+        xytext=(3, 0),
+        textcoords="offset points",
+        va="center",
         fontsize=7,
         color=COLOURS[index % len(COLOURS)],
-        bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1},
-        zorder=5,
     )
 
 
