@@ -185,10 +185,11 @@ def keras_twin(network: DenseRecurrentNetwork, features: int, steps: int) -> ker
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("padding", ["none", "left", "right", "anywhere"])
-def test_7_values_and_gradients_equal_those_of_keras_layers(kind, padding: str) -> None:
-    network, steps = make_network(*kind, features=3, outputs=2), 9
+@pytest.mark.parametrize(("features", "outputs"), [(3, 2), (1, 1)])  # the latter have a kernel gradient of their own
+def test_7_values_and_gradients_equal_those_of_keras_layers(kind, padding: str, features: int, outputs: int) -> None:
+    network, steps = make_network(*kind, features=features, outputs=outputs), 9
     generator = np.random.default_rng(4)
-    observations = generator.normal(size=(4, steps, 3)).astype(np.float32)
+    observations = generator.normal(size=(4, steps, features)).astype(np.float32)
     mask = np.ones((4, steps), bool)
     for example in range(4):
         if padding == "left":
@@ -198,20 +199,20 @@ def test_7_values_and_gradients_equal_those_of_keras_layers(kind, padding: str) 
         elif padding == "anywhere":
             mask[example] = generator.random(steps) < 0.6
             mask[example, 0] = True  # Keras's output at a masked first step is another than ours; no loss reads it
-    weights = generator.normal(size=(4, steps, 2)).astype(np.float32) * mask[..., None]
-    twin = keras_twin(network, 3, steps)
+    weights = generator.normal(size=(4, steps, outputs)).astype(np.float32) * mask[..., None]
+    twin = keras_twin(network, features, steps)
 
     with tf.GradientTape() as tape:
-        outputs, last = network.unroll(observations, network.initial_state(4), mask)
+        found, last = network.unroll(observations, network.initial_state(4), mask)
         # Weights on the last states as well: their gradient has to reach all the way back.
-        value = tf.reduce_sum(outputs * weights) + sum(tf.reduce_sum(tf.sin(leaf)) for leaf in tf.nest.flatten(last))
+        value = tf.reduce_sum(found * weights) + sum(tf.reduce_sum(tf.sin(leaf)) for leaf in tf.nest.flatten(last))
     ours = tape.gradient(value, network.trainable_variables)
     with tf.GradientTape() as tape:
         expected, *states = twin([observations, mask])
         value = tf.reduce_sum(expected * weights) + sum(tf.reduce_sum(tf.sin(leaf)) for leaf in states)
     theirs = tape.gradient(value, twin.trainable_variables)
 
-    np.testing.assert_allclose(outputs.numpy()[mask], expected.numpy()[mask], **TOLERANCE)
+    np.testing.assert_allclose(found.numpy()[mask], expected.numpy()[mask], **TOLERANCE)
     assert_states_close(last, states)
     theirs = [part for gradient in theirs for part in (gradient if _is_gru_bias(kind, gradient) else [gradient])]
     for variable, a, b in zip(network.trainable_variables, ours, theirs, strict=True):
