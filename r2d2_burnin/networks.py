@@ -238,7 +238,7 @@ def _narrow_product(values: Tensor, kernel: Any) -> Tensor:
     """`values` `[..., F]` times a kernel `[F, A]` where F or A is 1.
 
     The kernel's gradient is then a sum over examples. As the product of matrices that it is by default, XLA turns it
-    into a loop that takes longer than a whole LSTM layer's largest product.
+    into a loop that takes about as long as one of the products over all steps of an LSTM layer.
     """
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
