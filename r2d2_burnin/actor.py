@@ -180,8 +180,7 @@ class Actor:
             outputs, before, self._state = self._step.block(inputs, self._state, self._starts)
         else:
             outputs, before, self._state = self._step(inputs[0], self._state, self._starts)
-            outputs, before = tf.nest.map_structure(lambda leaf: leaf[None], (outputs, before))
-        outputs = outputs.numpy()
+        outputs = outputs.numpy().reshape(steps, self.env.num_envs, -1)
         actions = self._act(outputs)
         self._count += steps
         if self._actions_taken is not None:
@@ -206,7 +205,8 @@ class Actor:
         if targets is not None:
             rows["targets"] = targets
         before = before if self._keeps_states else ()
-        states = {f"state/{i}": leaf.numpy() for i, leaf in enumerate(nests.flatten(before))}
+        leaves = [leaf.numpy() for leaf in nests.flatten(before)]
+        states = {f"state/{i}": leaf if steps > 1 else leaf[None] for i, leaf in enumerate(leaves)}
         rows |= states
         length = self._record.write(acted, rows)
         if self._longest is not None and length > self._longest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from r2d2_burnin import nests
 from r2d2_burnin.quiet_tensorflow import tf
 
 
@@ -21,10 +22,19 @@ class Compiled:
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the program for these shapes."""
-        tensors = tf.nest.map_structure(tf.convert_to_tensor, arguments)
-        shapes = tuple(tensor.shape for tensor in tf.nest.flatten(tensors))
+        leaves = [
+            leaf if isinstance(leaf, tf.Tensor) else tf.convert_to_tensor(leaf) for leaf in nests.flatten(arguments)
+        ]
+        shapes = tuple(leaf.shape for leaf in leaves)
         program = self._programs.get(shapes)
         if program is None:
-            function = tf.function(self._function, jit_compile=True, autograph=False)
-            program = self._programs[shapes] = function.get_concrete_function(*tensors)
-        return program(*tensors)
+            program = self._programs[shapes] = self._compile(arguments, leaves)
+        return program(*leaves)
+
+    def _compile(self, arguments: tuple[Any, ...], leaves: list[Any]) -> Any:
+        # A program of leaves, not of nests: TensorFlow takes its time to check a nest at every call.
+        structure = nests.pack(arguments, [None] * len(leaves))
+        function = tf.function(
+            lambda *given: self._function(*nests.pack(structure, given)), jit_compile=True, autograph=False
+        )
+        return function.get_concrete_function(*leaves)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from r2d2_burnin import archive
+from r2d2_burnin import archive, nests
 from r2d2_burnin.acting import Acting
 from r2d2_burnin.actor import Act, Actor
 from r2d2_burnin.episodes import Episode
@@ -178,7 +178,8 @@ class TrainingRun:
         made: list[Updates] = []
         stops = [stop for stop in self.acting.stops(self.update, len(rows)) if 0 < stop < len(rows)]
         for first, end in zip([0, *stops], [*stops, len(rows)], strict=True):
-            made.append(self.learner.update(tf.nest.map_structure(lambda a, f=first, e=end: a[f:e], batches)))
+            leaves = nests.flatten(batches)
+            made.append(self.learner.update(nests.pack(batches, [leaf[first:end] for leaf in leaves])))
             if not np.isfinite(made[-1].losses).all():
                 bad = int(np.flatnonzero(~np.isfinite(made[-1].losses))[0])
                 raise TrainingDiverged(
@@ -187,7 +188,7 @@ class TrainingRun:
                 )
             self.acting.note_parameters(self.update + end)
         self._seconds.append((time.perf_counter() - began) / len(rows))
-        self._batch_bytes = sum(np.asarray(leaf).nbytes for leaf in tf.nest.flatten(batches)) // len(rows)
+        self._batch_bytes = sum(np.asarray(leaf).nbytes for leaf in nests.flatten(batches)) // len(rows)
         whole = made[0]
         if len(made) > 1:
             whole = tf.nest.map_structure(lambda *parts: np.concatenate(parts), *made)
