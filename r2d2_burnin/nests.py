@@ -1,4 +1,4 @@
-"""Nests of arrays, flattened and packed as `tf.nest` does it, without what that costs in Python at every episode."""
+"""Nests of arrays, flattened and packed as `tf.nest` does it, without what that costs in Python at every call."""
 
 from __future__ import annotations
 

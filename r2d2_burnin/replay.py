@@ -141,28 +141,33 @@ class Replay:
 
         first_fragments = self._fragments.end + np.cumsum(counts) - counts
         first_steps = self._steps.end + np.cumsum(lengths) - lengths + np.arange(len(lengths))
+        places = np.stack([first_steps, first_fragments, lengths], axis=1)
         for episode, (starts, last, _), fragment in zip(episodes, positions, first_fragments.tolist(), strict=True):
-            referred = slice(-fragment % self.reference_every, None, self.reference_every)
-            if len(starts[referred]):
-                leaves = nests.flatten(episode.states)
-                self._references.append(
-                    {f"first/{i}": leaf[starts[referred]] for i, leaf in enumerate(leaves)}
-                    | {f"last/{i}": leaf[last[referred]] for i, leaf in enumerate(leaves)}
-                )
-        pairs = [(episode, processed) for episode, (_, _, processed) in zip(episodes, positions, strict=True)]
+            self._add_references(episode, starts, last, fragment)
+        processed = [first for _, _, first in positions]
         rows = {
             "episode": np.repeat(np.arange(len(episodes)) + self._episodes.end, counts).astype(np.int32),
-            "update": np.concatenate([episode.updates[processed] for episode, processed in pairs]).astype(np.int32),
+            "update": _at([episode.updates for episode in episodes], processed).astype(np.int32),
         }
         if self.initialization.start in ("stored", "refreshed"):
-            stored = [[leaf[processed] for leaf in nests.flatten(episode.states)] for episode, processed in pairs]
-            rows |= {f"stored/{i}": np.concatenate(leaves) for i, leaves in enumerate(zip(*stored, strict=True))}
-        self._episodes.append({"place": np.stack([first_steps, first_fragments, lengths], axis=1)})
+            leaves = zip(*(nests.flatten(episode.states) for episode in episodes), strict=True)
+            rows |= {f"stored/{i}": _at(of_episodes, processed) for i, of_episodes in enumerate(leaves)}
+        self._episodes.append({"place": places})
         self._fragments.append(rows)
         self._steps.append(self._step_rows(episodes))
         if self._priorities is not None:
             self._priorities.append(np.ones(counts.sum()))
         self._longest_prefix = max(self._longest_prefix, *(int(starts[-1]) for starts, _, _ in positions))
+
+    def _add_references(self, episode: Episode, starts: np.ndarray, last: np.ndarray, first_fragment: int) -> None:
+        """Keep the references of those of an episode's fragments whose turn it is."""
+        referred = slice(-first_fragment % self.reference_every, None, self.reference_every)
+        if len(starts[referred]):
+            leaves = nests.flatten(episode.states)
+            self._references.append(
+                {f"first/{i}": leaf[starts[referred]] for i, leaf in enumerate(leaves)}
+                | {f"last/{i}": leaf[last[referred]] for i, leaf in enumerate(leaves)}
+            )
 
     def _positions(self, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """First and last trained steps, and first processed steps, of the fragments of an episode of `length` steps."""
@@ -367,6 +372,11 @@ class Replay:
     def _states(self, ring: Ring, name: str, rows: np.ndarray) -> Any:
         leaves = [ring.take(f"{name}/{i}", rows) for i in range(len(self._state_leaves))]
         return nests.pack(self._state_structure, leaves)
+
+
+def _at(arrays: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> np.ndarray:
+    """The given rows `[n]` of each array, one after another."""
+    return np.concatenate([array[chosen] for array, chosen in zip(arrays, rows, strict=True)])
 
 
 def _zero_padding(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
