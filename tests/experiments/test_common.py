@@ -82,11 +82,12 @@ def test_a_worn_out_worker_is_replaced() -> None:
 
 def test_ctrl_c_stops_running_jobs_and_keeps_finished_results() -> None:
     program = """
-import sys
+import signal
 from experiments.common.engine import run_jobs
 from experiments.common.jobs import Job
 from tests.experiments.work import do
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where pytest runs in a shell's background
     jobs = [Job("quick", 1, 4), Job("slow", 1, "sleep"), Job("slow too", 1, "sleep")]
     try:
         for outcome in run_jobs(jobs, do, workers=2, title="test"):
