@@ -107,6 +107,8 @@ def state_distance(a: State, b: State) -> Tensor:
 def _with_burn_in(batch: FragmentBatch, slots: int) -> FragmentBatch:
     """The same fragments with burn-ins of `slots` steps: what is missing is padded in front."""
     missing = slots - batch.burn_in_mask.shape[1]
+    if not missing:
+        return batch
     return batch._replace(
         burn_in_observations=np.pad(batch.burn_in_observations, ((0, 0), (missing, 0), (0, 0))),
         burn_in_mask=np.pad(batch.burn_in_mask, ((0, 0), (missing, 0))),

@@ -38,7 +38,8 @@ class RayActing:
         self._ray = connect(
             settings.actors_address,
             settings.actors,
-            setting=f"actors={settings.actors}",
+            setting="actors",
+            value=settings.actors,
             address_setting="actors_address",
         )
         self._settings = settings

@@ -7,13 +7,14 @@ import sys
 from typing import Any
 
 
-def connect(address: str, cpus: int | None = None, *, setting: str, address_setting: str) -> Any:
+def connect(address: str, cpus: int | None = None, *, setting: str, value: object, address_setting: str) -> Any:
     """Ray, connected to a cluster, or to one begun on this machine (`local`) with so many CPUs.
 
     Args:
         address: local, auto, or HOST:PORT.
         cpus: of a cluster begun on this machine.
-        setting: what asks for Ray, and its value, for errors.
+        setting: name of the setting that asks for Ray, for errors.
+        value: of that setting.
         address_setting: name of the setting that `address` comes from, for errors.
 
     Raises:
@@ -24,9 +25,8 @@ def connect(address: str, cpus: int | None = None, *, setting: str, address_sett
     try:
         import ray
     except ImportError:
-        name, value = setting.split("=")
         raise ValueError(
-            f"{name}: got {value}, but Ray is not installed; expected it (pip install -e '.[ray]'), or no {name}"
+            f"{setting}: got {value}, but Ray is not installed; expected it (pip install -e '.[ray]'), or no {setting}"
         ) from None
     if ray.is_initialized():
         return ray

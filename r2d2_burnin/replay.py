@@ -181,7 +181,9 @@ class Replay:
         """Forget the oldest episodes that have so many steps at least together."""
         if steps <= 0:
             return
-        places = self._episodes.take("place", np.arange(self._episodes.first, self._episodes.end))
+        # No more episodes than steps: what is added decides the cost of a look, not what is kept.
+        end = min(self._episodes.first + steps + 1, self._episodes.end)
+        places = self._episodes.take("place", np.arange(self._episodes.first, end))
         forgotten = int(np.searchsorted(places[:, 2].cumsum(), steps)) + 1
         self._episodes.drop(forgotten)
         step, fragment = self._steps.end, self._fragments.end

@@ -177,8 +177,8 @@ class TrainingRun:
         began = time.perf_counter()
         made: list[Updates] = []
         stops = [stop for stop in self.acting.stops(self.update, len(rows)) if 0 < stop < len(rows)]
+        leaves = nests.flatten(batches)
         for first, end in zip([0, *stops], [*stops, len(rows)], strict=True):
-            leaves = nests.flatten(batches)
             made.append(self.learner.update(nests.pack(batches, [leaf[first:end] for leaf in leaves])))
             if not np.isfinite(made[-1].losses).all():
                 bad = int(np.flatnonzero(~np.isfinite(made[-1].losses))[0])
@@ -188,7 +188,7 @@ class TrainingRun:
                 )
             self.acting.note_parameters(self.update + end)
         self._seconds.append((time.perf_counter() - began) / len(rows))
-        self._batch_bytes = sum(np.asarray(leaf).nbytes for leaf in nests.flatten(batches)) // len(rows)
+        self._batch_bytes = sum(np.asarray(leaf).nbytes for leaf in leaves) // len(rows)
         whole = made[0]
         if len(made) > 1:
             whole = tf.nest.map_structure(lambda *parts: np.concatenate(parts), *made)

@@ -31,7 +31,7 @@ def run_jobs_on(address: str) -> Callable[..., Iterator[Outcome]]:
     ) -> Iterator[Outcome]:
         if not jobs:
             return
-        ray = connect(address, workers, setting="engine=ray", address_setting="ray_address")
+        ray = connect(address, workers, setting="engine", value="ray", address_setting="ray_address")
         mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
         do = ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1)(_do)
         here = Path.cwd()
