@@ -67,10 +67,11 @@ class DiscrepancyMeasure:
         first = _joined(first_state(self.network, batch, learned), first_state(self.network, references.exact))
         both = _joined(batch._replace(start_state=()), references.exact._replace(start_state=()))
         start, _ = burn_in(self.network, both, first)
-        observations = batch.observations[:, : batch.mask.shape[1]]
-        both_outputs, _ = self.network.unroll(_joined(observations, observations), start)
+        both_observations = both.observations[:, : batch.mask.shape[1]]
+        both_outputs, _ = self.network.unroll(both_observations, start)
         outputs, exact_outputs = _halves(both_outputs)
 
+        observations, _ = _halves(both_observations)
         trained = tf.cast(batch.mask, tf.int32)
         last = tf.reduce_sum(trained, 1) - 1
         last_observation = tf.gather(observations, last, axis=1, batch_dims=1)
@@ -110,7 +111,7 @@ def _with_burn_in(batch: FragmentBatch, slots: int) -> FragmentBatch:
     if not missing:
         return batch
     return batch._replace(
-        burn_in_observations=np.pad(batch.burn_in_observations, ((0, 0), (missing, 0), (0, 0))),
+        processed=np.pad(batch.processed, ((0, 0), (missing, 0), (0, 0))),
         burn_in_mask=np.pad(batch.burn_in_mask, ((0, 0), (missing, 0))),
     )
 

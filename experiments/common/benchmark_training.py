@@ -77,14 +77,14 @@ def our_step(units: int, batch: int, steps: int, *, burn_in: int = 0, updates: i
 
     shape = (updates, batch, steps)
     observations, targets = _bits(shape)
+    unseen = np.zeros((updates, batch, burn_in, 1), np.float32)
     network = DenseRecurrentNetwork(1, 1, NetworkSettings(units))
     learner = Learner(network, Regression(steps + 1), LearnerSettings(), updates=100_000)
     batches = FragmentBatch(
-        observations=observations,
+        processed=np.concatenate([unseen, observations], 2),
         labels={"target": targets},
         mask=np.ones(shape, bool),
         weights=np.ones(shape[:2], np.float32),
-        burn_in_observations=np.zeros((*shape[:2], burn_in, 1), np.float32),
         burn_in_mask=np.ones((*shape[:2], burn_in), bool),
         start_state=tf.nest.map_structure(
             lambda zero: np.zeros((updates, *zero.shape), np.float32), network.initial_state(batch)

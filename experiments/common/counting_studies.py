@@ -180,11 +180,10 @@ class _Trained:
         if not self._every_step:
             mask[..., :-1] = False
         return FragmentBatch(
-            observations=self._bits[order],
+            processed=self._bits[order],
             labels={"target": self._counts[order]},
             mask=mask,
             weights=np.ones(shape, np.float32),
-            burn_in_observations=np.zeros((*shape, 0, 1), np.float32),
             burn_in_mask=np.zeros((*shape, 0), bool),
             start_state=tf.nest.map_structure(
                 lambda leaf: np.broadcast_to(leaf.numpy(), (shape[0], *leaf.shape)),

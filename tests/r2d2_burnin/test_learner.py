@@ -62,7 +62,7 @@ def test_padding_enters_no_loss_and_no_gradient() -> None:
     wrong_targets = np.where(batch.mask, batch.labels["target"], -1e4).astype(np.float32)
     learner = Learner(network, Regression(2), LearnerSettings(), updates=1)
     results = []
-    for one in (batch, batch._replace(observations=garbage, labels={"target": wrong_targets})):
+    for one in (batch, batch._replace(processed=garbage, labels={"target": wrong_targets})):
         with tf.GradientTape() as tape:
             loss = learner.loss(one)
         results.append([loss, *tape.gradient(loss, network.trainable_variables)])
