@@ -10,6 +10,9 @@ import numpy as np
 BRANCHES = 32
 """Children of a node: few levels, each a handful of NumPy calls on whole blocks, are faster than many of two."""
 
+ROOTS = 1024
+"""Nodes without a parent, at most: summing these is faster than two levels more."""
+
 
 class SumTree:
     """Non-negative priorities by row number, stored in a tree whose nodes hold the sum of their children.
@@ -22,12 +25,12 @@ class SumTree:
     def __init__(self) -> None:
         self.first = 0
         self.end = 0
-        self._levels = _empty_levels(2 * BRANCHES)  # from the leaves to the root, each [nodes]
+        self._levels = _empty_levels(2 * BRANCHES)  # from the leaves to the roots, each [nodes]
 
     @property
     def total(self) -> float:
         """Sum of all priorities."""
-        return float(self._levels[-1][0])
+        return float(self._levels[-1].sum())
 
     @property
     def nbytes(self) -> int:
@@ -64,15 +67,18 @@ class SumTree:
 
     def sample(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """Draw rows of the given shape, with replacement, each as often as its share of the total says."""
-        rest = generator.random(math.prod(shape)) * self.total
-        nodes = np.zeros(len(rest), np.int64)
+        sums = self._levels[-1].cumsum()
+        rest = generator.random(math.prod(shape)) * sums[-1]
+        # Rounding may leave a rest at a sum's very end: the last node that is not empty takes it.
+        nodes = np.minimum(sums.searchsorted(rest, "right"), sums.searchsorted(sums[-1]))
+        rest -= sums[nodes] - self._levels[-1][nodes]
         examples = np.arange(len(rest))
         for level in self._levels[-2::-1]:
             children = level.reshape(-1, BRANCHES)[nodes]
             sums = children.cumsum(1)
-            # Rounding may leave a rest at a sum's very end: the last branch that is not empty takes it.
-            chosen = np.minimum((sums <= rest[:, None]).sum(1), BRANCHES - 1 - (children[:, ::-1] > 0).argmax(1))
-            rest = np.maximum(rest - (sums[examples, chosen] - children[examples, chosen]), 0)
+            within = np.minimum(np.maximum(rest, 0), np.nextafter(sums[:, -1], 0))
+            chosen = (sums <= within[:, None]).sum(1)
+            rest = within - (sums[examples, chosen] - children[examples, chosen])
             nodes = nodes * BRANCHES + chosen
         return np.asarray(self.first + (nodes - self.first) % len(self._levels[0])).reshape(shape)
 
@@ -98,11 +104,11 @@ class SumTree:
 
 
 def _empty_levels(leaves: int) -> list[np.ndarray]:
-    """Zeros for so many leaves, and for their parents up to the root; all blocks of children are whole."""
+    """Zeros for so many leaves, and for their parents up to the roots; all blocks of children are whole."""
     sizes = [leaves]
-    while sizes[-1] > BRANCHES:
+    while sizes[-1] > ROOTS:
         sizes.append(-(-sizes[-1] // BRANCHES**2) * BRANCHES)
-    return [np.zeros(size) for size in (*sizes, 1)]
+    return [np.zeros(size) for size in sizes]
 
 
 def importance_weights(priorities: np.ndarray, total: float, rows: int, exponent: float) -> np.ndarray:

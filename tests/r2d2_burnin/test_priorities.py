@@ -12,11 +12,17 @@ from tests.r2d2_burnin.common import make_replay
 from tests.r2d2_burnin.test_state_equivalence import numbered_episode
 
 
-@given(st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90)), max_size=10), st.integers(0, 1000))
-def test_the_tree_holds_what_was_set_through_growth_and_dropping(steps: list[tuple[int, int]], seed: int) -> None:
+@given(
+    st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90)), max_size=10),
+    st.sampled_from([1, 70]),  # one level, and up to three
+    st.integers(0, 1000),
+)
+def test_the_tree_holds_what_was_set_through_growth_and_dropping(
+    steps: list[tuple[int, int]], scale: int, seed: int
+) -> None:
     tree, expected, first = SumTree(), np.zeros(0), 0
     generator = np.random.default_rng(seed)
-    for add, drop in steps:
+    for add, drop in scale * np.array(steps, int).reshape(-1, 2):
         new = generator.random(add)
         tree.append(new)
         expected = np.concatenate([expected, new])
@@ -36,16 +42,35 @@ def test_the_tree_holds_what_was_set_through_growth_and_dropping(steps: list[tup
         assert tree.total == pytest.approx(expected[live].sum(), abs=1e-9)
 
 
-def test_rows_are_drawn_as_often_as_their_share_says() -> None:
+@pytest.mark.parametrize("before", [70, 70_000])
+@pytest.mark.parametrize("apart", [1, 500])
+def test_rows_are_drawn_as_often_as_their_share_says(before: int, apart: int) -> None:
     tree = SumTree()
-    tree.append(np.zeros(70))
-    tree.drop(70)  # row numbers that do not begin at a leaf
-    priorities = np.array([1.0, 0.0, 2.0, 5.0, 0.0, 2.0])
+    tree.append(np.zeros(before))
+    tree.drop(before)  # row numbers that do not begin at a leaf
+    priorities = np.zeros(6 * apart)
+    priorities[::apart] = 1.0, 0.0, 2.0, 5.0, 0.0, 2.0
     tree.append(priorities)
-    drawn = tree.sample(np.random.default_rng(0), (100, 1000)) - 70
-    shares = np.bincount(drawn.ravel(), minlength=6) / drawn.size
+    drawn = tree.sample(np.random.default_rng(0), (100, 1000)) - before
+    shares = np.bincount(drawn.ravel(), minlength=len(priorities)) / drawn.size
     np.testing.assert_allclose(shares, priorities / 10, atol=0.005)
-    assert shares[1] == shares[4] == 0
+    assert not shares[priorities == 0].any()
+
+
+def test_rounding_never_draws_a_row_of_priority_zero() -> None:
+    class Last:
+        """A generator that always draws the last number before 1."""
+
+        def random(self, count: int) -> np.ndarray:
+            return np.full(count, np.nextafter(1.0, 0.0))
+
+    for seed in range(200):
+        tree, generator = SumTree(), np.random.default_rng(seed)
+        priorities = generator.random(3000) * 10.0 ** generator.integers(-9, 9, 3000)
+        priorities[generator.random(3000) < 0.5] = 0
+        tree.append(priorities)
+        drawn = tree.sample(Last(), (5,))  # type: ignore[arg-type]
+        assert (tree.get(drawn) > 0).all()
 
 
 def test_importance_weights_by_hand() -> None:
