@@ -334,16 +334,16 @@ class Replay:
         mask = np.arange(trained) < left[..., None]
         # The final observation, after the last step, is looked ahead at but never trained.
         known = np.arange(trained + lookahead) <= left[..., None] if lookahead else mask
+        labels = {name: self._steps.windows(f"label/{name}", first, trained) for name in self._labels}
+        _zero_padding(mask, *labels.values())
         return FragmentBatch(
             processed=self._seen(first - burn_in, np.concatenate([burn_in_mask, known], -1)),
-            labels={
-                name: _zero_padding(self._steps.windows(f"label/{name}", first, trained), mask) for name in self._labels
-            },
+            labels=labels,
             mask=mask,
             weights=self._weights(rows),
             burn_in_mask=burn_in_mask,
             start_state=self._stored_states(rows),
-            from_initial_state=np.full(rows.shape, initialization.start == "zero") | (start <= burn_in),
+            from_initial_state=start <= (burn_in if initialization.start != "zero" else np.inf),
         )
 
     def _whole_prefix(self) -> int:
@@ -358,12 +358,13 @@ class Replay:
     def _seen(self, first: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """The network's inputs `[..., T, F]` of T steps from the `first` [...] on, zeros where `mask` is False."""
         steps = mask.shape[-1]
-        observations = self._steps.windows("observations", first, steps)
-        if self._inputs is None:
-            return _zero_padding(np.asarray(observations, np.float32), mask)
-        actions = self._steps.windows("previous_action", first, steps) if self._inputs.previous_action else None
-        rewards = self._steps.windows("previous_reward", first, steps) if self._inputs.previous_reward else None
-        return _zero_padding(self._inputs.compose(observations, actions, rewards), mask)
+        seen = np.asarray(self._steps.windows("observations", first, steps), np.float32)
+        if self._inputs is not None:
+            actions = self._steps.windows("previous_action", first, steps) if self._inputs.previous_action else None
+            rewards = self._steps.windows("previous_reward", first, steps) if self._inputs.previous_reward else None
+            seen = self._inputs.compose(seen, actions, rewards)
+        _zero_padding(mask, seen)
+        return seen
 
     def _weights(self, rows: np.ndarray) -> np.ndarray:
         if self._priorities is None or self.settings.importance_exponent == 0:
@@ -388,10 +389,10 @@ def _at(arrays: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([array[chosen] for array, chosen in zip(arrays, rows, strict=True)])
 
 
-def _zero_padding(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Values `[..., T, *]`, set to 0 in place where `mask` `[..., T]` is False."""
+def _zero_padding(mask: np.ndarray, *arrays: np.ndarray) -> None:
+    """Set values `[..., T, *]` to 0, in place, where `mask` `[..., T]` is False."""
     # Numbers of whole steps: NumPy takes half the time, or less, that it takes for a mask of two axes and more.
-    padding = np.flatnonzero(~mask)
+    padding = (~mask).ravel().nonzero()[0]
     if len(padding):
-        values.reshape(-1, *values.shape[mask.ndim :])[padding] = 0
-    return values
+        for values in arrays:
+            values.reshape(-1, *values.shape[mask.ndim :])[padding] = 0

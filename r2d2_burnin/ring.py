@@ -57,7 +57,7 @@ class Ring:
     def take(self, name: str, rows: np.ndarray) -> np.ndarray:
         """Values `[..., *]` of one array at row numbers `[...]`."""
         # No row is out of bounds after the modulo; "clip" spares NumPy a buffer that it fills before it raises.
-        return np.take(self._arrays[name], rows % self._size, axis=0, mode="clip")
+        return self._arrays[name].take(rows % self._size, axis=0, mode="clip")
 
     def windows(self, name: str, first: np.ndarray, length: int) -> np.ndarray:
         """Values `[..., length, *]` of one array from row numbers `first` [...] on (of rows not kept: anything)."""
