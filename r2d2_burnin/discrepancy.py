@@ -67,11 +67,10 @@ class DiscrepancyMeasure:
         first = _joined(first_state(self.network, batch, learned), first_state(self.network, references.exact))
         both = _joined(batch._replace(start_state=()), references.exact._replace(start_state=()))
         start, _ = burn_in(self.network, both, first)
-        both_observations = both.observations[:, : batch.mask.shape[1]]
-        both_outputs, _ = self.network.unroll(both_observations, start)
+        observations = batch.observations[:, : batch.mask.shape[1]]
+        both_outputs, _ = self.network.unroll(_joined(observations, observations), start)
         outputs, exact_outputs = _halves(both_outputs)
 
-        observations, _ = _halves(both_observations)
         trained = tf.cast(batch.mask, tf.int32)
         last = tf.reduce_sum(trained, 1) - 1
         last_observation = tf.gather(observations, last, axis=1, batch_dims=1)
