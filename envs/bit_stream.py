@@ -102,11 +102,21 @@ class BitStreamEnv(gym.Env[np.ndarray, np.integer[Any]]):
         sequence_length: int,
         period: int,
         loss: error_floors.Loss | None = None,
+        length: int | None = None,
     ) -> float:
-        """This environment's error floor; see `envs.error_floors.error_floor`."""
+        """This environment's error floor; see `envs.error_floors.error_floor`.
+
+        Args:
+            start: what fragments start from.
+            burn_in: steps of burn-in.
+            sequence_length: trained steps of a fragment.
+            period: steps between the starts of fragments.
+            loss: what is minimized; by default the one that fits the target.
+            length: steps after which episodes are truncated; by default they end where the stream does.
+        """
         return error_floors.error_floor(
             self.target,
-            length=self.length,
+            length=self.length if length is None else min(length, self.length),
             p=self.p,
             start=start,
             burn_in=burn_in,

@@ -160,7 +160,7 @@ class _Trial:
         self._objective = objective
         self._episodes = episodes
         self._inputs = inputs
-        self._measure = DiscrepancyMeasure(network, objective.values)
+        self._measure = DiscrepancyMeasure(network, objective.values, objective.scale)
         self._replay = Replay(settings, Initialization("zero", None), objective, inputs)
         self._replay.add(*episodes)
         rows = self._replay.all_rows()

@@ -9,6 +9,7 @@ import numpy as np
 
 from r2d2_burnin.compiled import Compiled
 from r2d2_burnin.networks import RecurrentNetwork, State
+from r2d2_burnin.objectives import largest_magnitude
 from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.replay import FragmentBatch, References
 from r2d2_burnin.start_state import burn_in, first_state
@@ -26,12 +27,12 @@ class Discrepancies(NamedTuple):
 
 
 def delta_q(outputs: Tensor, reference: Tensor, scale: Tensor) -> Tensor:
-    """ΔQ `[B]`: ||q - q_reference||_2 / max |q| (R2D2, section 3).
+    """ΔQ `[B]`: ||q - q_reference||_2 / |max q| (R2D2, section 3).
 
     Args:
         outputs: `[B, A]` at one step, under the initialization tried.
         reference: `[B, A]` at the same step, under the reference state.
-        scale: `[B]`, the largest absolute output in the fragment.
+        scale: `[B]`, what the distance is relative to; ΔQ is 0 where it is.
     """
     return tf.math.divide_no_nan(tf.norm(outputs - reference, axis=-1), scale)
 
@@ -42,11 +43,19 @@ class DiscrepancyMeasure:
     Args:
         network: what is measured.
         values: what ΔQ compares, of outputs `[..., A]`; by default the outputs themselves.
+        scale: what ΔQ is relative to, `[B]`, from values `[B, T, A]` and the mask `[B, T]` of trained steps; by default
+            the largest absolute value.
     """
 
-    def __init__(self, network: RecurrentNetwork, values: Callable[[Tensor], Tensor] = lambda outputs: outputs) -> None:
+    def __init__(
+        self,
+        network: RecurrentNetwork,
+        values: Callable[[Tensor], Tensor] = lambda outputs: outputs,
+        scale: Callable[[Tensor, Tensor], Tensor] = largest_magnitude,
+    ) -> None:
         self.network = network
         self._values = values
+        self._scale = scale
         self._measure = Compiled(self._discrepancies)
 
     def __call__(
@@ -83,8 +92,7 @@ class DiscrepancyMeasure:
         first_value = values[:, 0]
         last_value = tf.gather(values, last, axis=1, batch_dims=1)
         last_exact_value = tf.gather(exact_values, last, axis=1, batch_dims=1)
-        magnitudes = tf.abs(values) * tf.cast(batch.mask, values.dtype)[..., None]
-        scale = tf.reduce_max(magnitudes, axis=[1, 2])
+        scale = self._scale(values, batch.mask)
         discrepancies = Discrepancies(
             delta_q_first=delta_q(first_value, stored_first, scale),
             delta_q_last=delta_q(last_value, stored_last, scale),

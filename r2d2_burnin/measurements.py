@@ -25,11 +25,27 @@ class TrainingResult:
     update_seconds: float = 0.0  # median time of a learner update, without what compiling took
     replay_bytes: int = 0  # memory of replay at the run's end
     batch_bytes: int = 0  # memory of an update's batch
+    processed_steps: int = 0  # steps that the network processed in all updates: burn-in and trained steps
+    longest_start: int | None = None  # largest first trained step of a fragment, counted from its episode's first step
+    streams: str | None = None  # checksum of all observations that were acted on, in order, and of where episodes end
+    constant_error: float | None = None  # of the best constant answer on the last evaluation's episodes
+    constant_return: float | None = None  # of the best constant action on the evaluation episodes
 
-    def final(self, metric: str, *, last: float = 0.1) -> float | None:
-        """Mean of a metric over the `last` part of the updates (or its last value), None if it was not measured."""
+    def final(self, metric: str, *, last: float = 0.1, fewest: int = 1, until: float | None = None) -> float | None:
+        """Mean of a metric over the end of training, None if it was not measured.
+
+        Args:
+            metric: its name.
+            last: this part of the updates counts, and at least
+            fewest: so many measurements, as far as there are as many.
+            until: what comes after this update does not count; by default all does.
+        """
         mine = [m for m in self.measurements if m.metric == metric]
+        mine = [m for m in mine if until is None or m.update <= until] or mine[:1]
         if not mine:
             return None
-        end = mine[-1].update
-        return float(np.mean([m.value for m in mine if m.update > (1 - last) * end]))
+        begin = (1 - last) * mine[-1].update
+        chosen = [m.value for m in mine if m.update > begin]
+        if len(chosen) < fewest:
+            chosen = [m.value for m in mine[-fewest:]]
+        return float(np.mean(chosen))

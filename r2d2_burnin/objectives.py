@@ -57,6 +57,9 @@ class Objective(Protocol):
     def values(self, outputs: Tensor) -> Tensor:
         """What ΔQ compares, `[..., A]`, of outputs `[..., A]`."""
 
+    def scale(self, values: Tensor, mask: Tensor) -> Tensor:
+        """What ΔQ is relative to, `[B]`, from `values` `[B, T, A]` of the steps in `mask` `[B, T]`."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Regression:
@@ -80,6 +83,10 @@ class Regression:
         """Squared error `[L]` of every step of an evaluation from outputs `[L, A]` and targets `[L]`."""
         return np.asarray((outputs[..., 0].astype(np.float64) - targets) ** 2)
 
+    def constant_error(self, targets: np.ndarray) -> float:
+        """Mean error of the best constant answer, the mean of the targets `[n]`: their variance."""
+        return float(np.var(np.asarray(targets, np.float64)))
+
     def act(self, outputs: np.ndarray) -> np.ndarray:
         """The nearest action to the output `[...]`."""
         return np.asarray(np.clip(np.rint(outputs[..., 0]), 0, self.actions - 1), np.int64)
@@ -87,6 +94,10 @@ class Regression:
     def values(self, outputs: Tensor) -> Tensor:
         """The outputs themselves."""
         return outputs
+
+    def scale(self, values: Tensor, mask: Tensor) -> Tensor:
+        """The largest absolute output."""
+        return largest_magnitude(values, mask)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +126,10 @@ class Classification:
         """1.0 for a wrong class, else 0.0, `[L]`, of every step of an evaluation."""
         return np.asarray(self.act(outputs) != targets, np.float64)
 
+    def constant_error(self, targets: np.ndarray) -> float:
+        """Error rate of the best constant answer, the most frequent class among the targets `[n]`."""
+        return float(1 - np.bincount(np.asarray(targets, np.int64)).max() / len(targets))
+
     def act(self, outputs: np.ndarray) -> np.ndarray:
         """The likeliest class `[...]`."""
         return np.asarray(np.argmax(outputs, axis=-1))
@@ -122,6 +137,10 @@ class Classification:
     def values(self, outputs: Tensor) -> Tensor:
         """Probabilities: logits are defined up to a constant, and drift on where nothing depends on them any more."""
         return tf.nn.softmax(outputs)
+
+    def scale(self, values: Tensor, mask: Tensor) -> Tensor:
+        """The largest probability."""
+        return largest_magnitude(values, mask)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,6 +190,15 @@ class QLearning:
     def values(self, outputs: Tensor) -> Tensor:
         """The Q-values."""
         return outputs
+
+    def scale(self, values: Tensor, mask: Tensor) -> Tensor:
+        """The absolute value of the largest Q-value, as R2D2 defines it (section 3)."""
+        return q_learning.largest_value(values, mask)
+
+
+def largest_magnitude(values: Tensor, mask: Tensor) -> Tensor:
+    """The largest absolute value `[B]` of `values` `[B, T, A]` over the steps in `mask` `[B, T]`."""
+    return tf.reduce_max(tf.where(mask[..., None], tf.abs(values), 0.0), axis=[1, 2])
 
 
 class EpsilonGreedy:

@@ -87,6 +87,16 @@ def fragment_priorities(errors: Tensor, mask: Tensor, *, eta: float) -> Tensor:
     return eta * tf.reduce_max(size, 1) + (1 - eta) * mean
 
 
+def largest_value(values: Tensor, mask: Tensor) -> Tensor:
+    """Absolute value `[B]` of the largest Q-value over steps and actions: |max q| (R2D2, section 3, equation of ΔQ).
+
+    Args:
+        values: Q-values `[B, T, A]`.
+        mask: `[B, T]` bool; steps where it is False do not count.
+    """
+    return tf.abs(tf.reduce_max(tf.where(mask[..., None], values, values.dtype.min), axis=[1, 2]))
+
+
 def epsilon_ladder(environments: int, *, epsilon: float, alpha: float) -> np.ndarray:
     """Exploration `[N]` of N actors: epsilon^(1 + alpha i / (N - 1)) (Horgan et al., 2018, section 4.1)."""
     ladder = np.arange(environments) / max(environments - 1, 1)

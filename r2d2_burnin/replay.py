@@ -2,8 +2,8 @@
 
 The steps of an episode are kept once, however many fragments share them, and whole, so that `full` can start from the
 episode's first step. Of the states only those are kept that something asks for: before a fragment's first processed
-step (the stored state, where fragments start from it), and, for some of the fragments, before the first and the last
-trained step (the references of ΔQ).
+step (the stored state, where fragments start from it), and, for a random sample of the fragments, before the first and
+the last trained step (the references of ΔQ).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from r2d2_burnin.initialization import Initialization
 from r2d2_burnin.inputs import InputSpace
 from r2d2_burnin.objectives import Objective
 from r2d2_burnin.priorities import SumTree, importance_weights
+from r2d2_burnin.references import ReferenceSample
 from r2d2_burnin.ring import Ring
 from r2d2_burnin.settings import ReplaySettings
 
@@ -64,7 +65,7 @@ class Replay:
         initialization: decides which states are kept, and what batches start from.
         objective: decides which labels are kept, and how many steps batches look ahead.
         inputs: what the network sees of a step; by default the observation alone.
-        reference_every: the references of ΔQ are kept for one in so many fragments.
+        references: chooses the fragments whose references of ΔQ are kept; by default all of them.
     """
 
     def __init__(
@@ -74,10 +75,9 @@ class Replay:
         objective: Objective,
         inputs: InputSpace | None = None,
         *,
-        reference_every: int = 1,
+        references: ReferenceSample | None = None,
     ) -> None:
         self.settings = settings
-        self.reference_every = reference_every
         self.initialization = initialization
         self._objective = objective
         self._inputs = inputs
@@ -86,7 +86,7 @@ class Replay:
         self._steps = Ring((initialization.burn_in or 0) + settings.sequence_length + objective.lookahead)
         self._episodes = Ring()  # where an episode's steps and fragments begin, and its steps, as [3]
         self._fragments = Ring()
-        self._references = Ring()  # row r belongs to fragment r * reference_every
+        self._references = ReferenceSample(every=True) if references is None else references
         self._priorities = SumTree() if settings.priority_exponent > 0 else None
         self._state_structure: Any = None
         self._state_leaves: list[np.ndarray] = []  # [1, ...] each, for their shapes
@@ -105,14 +105,19 @@ class Replay:
     @property
     def nbytes(self) -> int:
         """Memory in use, in bytes."""
-        rings = (self._steps, self._episodes, self._fragments, self._references)
+        rings = (self._steps, self._episodes, self._fragments)
         priorities = 0 if self._priorities is None else self._priorities.nbytes
-        return sum(sum(ring.nbytes.values()) for ring in rings) + priorities
+        return sum(sum(ring.nbytes.values()) for ring in rings) + priorities + self._references.nbytes
 
     @property
     def reference_bytes(self) -> int:
         """Memory of the references of ΔQ, in bytes: what training could do without."""
-        return sum(self._references.nbytes.values())
+        return self._references.nbytes
+
+    @property
+    def longest_start(self) -> int:
+        """Largest first trained step of a fragment so far, counted from its episode's first step."""
+        return self._longest_prefix
 
     def add(self, *episodes: Episode) -> np.ndarray:
         """Keep whole episodes and cut them into fragments, making room for them; returns their row numbers `[n]`.
@@ -151,8 +156,8 @@ class Replay:
         first_fragments = self._fragments.end + np.cumsum(counts) - counts
         first_steps = self._steps.end + np.cumsum(lengths) - lengths + np.arange(len(lengths))
         places = np.stack([first_steps, first_fragments, lengths], axis=1)
-        for episode, (starts, last, _), fragment in zip(episodes, positions, first_fragments.tolist(), strict=True):
-            self._add_references(episode, starts, last, fragment)
+        steps = self._step_rows(episodes)
+        self._add_references(episodes, positions, steps)
         processed = [first for _, _, first in positions]
         rows = {
             "episode": np.repeat(np.arange(len(episodes)) + self._episodes.end, counts).astype(np.int32),
@@ -163,20 +168,31 @@ class Replay:
             rows |= {f"stored/{i}": _at(of_episodes, processed) for i, of_episodes in enumerate(leaves)}
         self._episodes.append({"place": places})
         self._fragments.append(rows)
-        self._steps.append(self._step_rows(episodes))
+        self._steps.append(steps)
         if self._priorities is not None:
             self._priorities.append(np.ones(counts.sum()))
         self._longest_prefix = max(self._longest_prefix, *(int(starts[-1]) for starts, _, _ in positions))
 
-    def _add_references(self, episode: Episode, starts: np.ndarray, last: np.ndarray, first_fragment: int) -> None:
-        """Keep the references of those of an episode's fragments whose turn it is."""
-        referred = slice(-first_fragment % self.reference_every, None, self.reference_every)
-        if len(starts[referred]):
-            leaves = nests.flatten(episode.states)
-            self._references.append(
-                {f"first/{i}": leaf[starts[referred]] for i, leaf in enumerate(leaves)}
-                | {f"last/{i}": leaf[last[referred]] for i, leaf in enumerate(leaves)}
-            )
+    def _add_references(
+        self,
+        episodes: Sequence[Episode],
+        positions: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+        steps: dict[str, np.ndarray],
+    ) -> None:
+        """Offer the fragments of new episodes, whose `steps` are given, to the sample of references."""
+        starts, last = (np.concatenate([one[i] for one in positions]) for i in range(2))
+        owners = np.repeat(np.arange(len(episodes)), [len(one[0]) for one in positions])
+
+        def states_of(chosen: np.ndarray) -> list[np.ndarray]:
+            numbers, begins = np.unique(owners[chosen], return_index=True)
+            leaves = list(zip(*(nests.flatten(episodes[i].states) for i in numbers.tolist()), strict=True))
+            steps_of = [np.split(rows[chosen], begins[1:]) for rows in (starts, last)]
+            return [_at(of_episodes, steps) for steps in steps_of for of_episodes in leaves]
+
+        a_step = sum(values[:1].nbytes for values in steps.values())
+        reference = 2 * sum(leaf.nbytes for leaf in self._state_leaves)
+        self._references.limit_memory(self.settings.replay_capacity * a_step, reference)
+        self._references.add(self._fragments.end + np.arange(len(starts)), states_of)
 
     def _positions(self, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """First and last trained steps, and first processed steps, of the fragments of an episode of `length` steps."""
@@ -202,7 +218,7 @@ class Replay:
             self._priorities.drop(fragment - self._fragments.first)
         self._steps.drop(step - self._steps.first)
         self._fragments.drop(fragment - self._fragments.first)
-        self._references.drop(-(-fragment // self.reference_every) - self._references.first)
+        self._references.drop(fragment)
 
     def _expect(self, steps: int, fragments: int) -> None:
         """Expect a whole replay of episodes like the first one."""
@@ -211,7 +227,6 @@ class Replay:
             self._steps.expect(episodes * (steps + 1))
             self._episodes.expect(episodes)
             self._fragments.expect(episodes * fragments)
-            self._references.expect(episodes * fragments // self.reference_every + 1)
 
     def _step_rows(self, episodes: Sequence[Episode]) -> dict[str, np.ndarray]:
         labels = [self._objective.labels(episode) for episode in episodes]
@@ -270,24 +285,28 @@ class Replay:
         return self._batch(rows, self.initialization)
 
     def references(self, rows: np.ndarray) -> References:
-        """What ΔQ compares the same fragments with, for fragments that `rows_with_references` names."""
+        """What ΔQ compares the same fragments with, for fragments whose references are kept.
+
+        Raises:
+            ValueError: for other fragments.
+        """
+        leaves = self._references.take(rows)
+        half = len(leaves) // 2
         return References(
             exact=self._batch(rows, Initialization("zero", None)),
-            state_first=self._states(self._references, "first", rows // self.reference_every),
-            state_last=self._states(self._references, "last", rows // self.reference_every),
+            state_first=nests.pack(self._state_structure, leaves[:half]),
+            state_last=nests.pack(self._state_structure, leaves[half:]),
         )
 
-    def rows_with_references(self, count: int, draw: int) -> np.ndarray:
-        """`count` fragments `[n]` whose references are kept, spread over replay from the one that `draw` picks on."""
-        kept = len(self._references)
-        numbers = draw + np.arange(count) * max(kept // count, 1)
-        return np.asarray((self._references.first + numbers % kept) * self.reference_every)
+    def draw_measured(self, count: int) -> np.ndarray:
+        """Rows `[count]` of fragments whose references are kept, at random over all positions of all episodes."""
+        return self._references.draw(count)
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Everything kept, as arrays that need no pickle."""
         rings = {"steps": self._steps, "episodes": self._episodes, "fragments": self._fragments}
-        state: dict[str, np.ndarray] = {}
-        for name, ring in {**rings, "references": self._references}.items():
+        state = archive.with_prefix("references", self._references.get_state())
+        for name, ring in rings.items():
             state |= archive.with_prefix(name, ring.get_state())
         if self._priorities is not None:
             state |= archive.with_prefix("priorities", self._priorities.get_state())
@@ -297,7 +316,8 @@ class Replay:
     def set_state(self, state: dict[str, np.ndarray], state_structure: Any) -> None:
         """Go on from what `get_state` returned; `state_structure` is a nest like the network's states."""
         rings = {"steps": self._steps, "episodes": self._episodes, "fragments": self._fragments}
-        for name, ring in {**rings, "references": self._references}.items():
+        self._references.set_state(archive.part("references", state))
+        for name, ring in rings.items():
             ring.set_state(archive.part(name, state))
         if self._priorities is not None:
             self._priorities.set_state(archive.part("priorities", state))
@@ -375,13 +395,10 @@ class Replay:
     def _stored_states(self, rows: np.ndarray) -> Any:
         """The stored states `[..., *]`; zeros where fragments never start from them."""
         if self.initialization.start in ("stored", "refreshed"):
-            return self._states(self._fragments, "stored", rows)
+            leaves = [self._fragments.take(f"stored/{i}", rows) for i in range(len(self._state_leaves))]
+            return nests.pack(self._state_structure, leaves)
         zeros = [np.zeros((*rows.shape, *leaf.shape[1:]), leaf.dtype) for leaf in self._state_leaves]
         return nests.pack(self._state_structure, zeros)
-
-    def _states(self, ring: Ring, name: str, rows: np.ndarray) -> Any:
-        leaves = [ring.take(f"{name}/{i}", rows) for i in range(len(self._state_leaves))]
-        return nests.pack(self._state_structure, leaves)
 
 
 def _at(arrays: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> np.ndarray:

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium.vector import VectorEnv
@@ -16,15 +16,20 @@ from r2d2_burnin.acting import Acting, LocalActing
 from r2d2_burnin.actor import Act, Actor, ActorStep
 from r2d2_burnin.checkpoint import CannotResume, Checkpoints
 from r2d2_burnin.discrepancy import DiscrepancyMeasure
+from r2d2_burnin.evaluation import evaluate
 from r2d2_burnin.initialization import Initialization
 from r2d2_burnin.learner import Learner
 from r2d2_burnin.measurements import Measurement, TrainingResult
 from r2d2_burnin.network_factory import make_network
 from r2d2_burnin.objectives import EpsilonGreedy, QLearning, make_objective
 from r2d2_burnin.q_learning import epsilon_ladder
+from r2d2_burnin.references import ReferenceSample
 from r2d2_burnin.replay import Replay
 from r2d2_burnin.settings import TrainingSettings
 from r2d2_burnin.training_run import TrainingRun
+
+MOST_CONSTANT_ACTIONS = 64
+"""Constant actions that are tried as a baseline: each takes an evaluation."""
 
 Progress = Callable[[int, str], None]
 """Told the number of updates made so far, and a few words on how it goes."""
@@ -121,6 +126,35 @@ class Trainer:
                     environments.close(env, at_once=failed)
         return dataclasses.replace(run.result(), seconds=spent + time.perf_counter() - began)
 
+    def constant_return(self, seed: int) -> float:
+        """Return of the best constant action on the evaluation episodes of the run with this seed.
+
+        Of more than `MOST_CONSTANT_ACTIONS` actions, as many at even distances are tried.
+
+        Raises:
+            EnvironmentFault: when the environment raises, hangs, or returns what no training can use.
+        """
+        settings = self.settings
+        env = environments.make_vector(settings.environment, settings.evaluation_episodes)
+        count = min(self.actions, MOST_CONSTANT_ACTIONS)
+        returns = []
+        try:
+            for action in np.linspace(0, self.actions - 1, count).round().astype(int).tolist():
+                actor = Actor(
+                    env,
+                    self.actor_step,
+                    functools.partial(_always, action),
+                    seed=_seeds(seed).evaluation,
+                    inputs=self.inputs,
+                    longest=settings.replay.replay_capacity,
+                    step_timeout=settings.environment.env_timeout,
+                    keeps_states=False,
+                )
+                returns.append(evaluate(actor, None).episode_return)
+        finally:
+            environments.close(env)
+        return max(returns)
+
     def actor(
         self, acting_seed: int, exploration_seed: int, *, environments_of: np.ndarray
     ) -> tuple[Actor, VectorEnv[Any, Any, Any]]:
@@ -159,18 +193,17 @@ class Trainer:
         resumable: bool,
     ) -> TrainingRun:
         settings = self.settings
-        seeds = np.random.SeedSequence(seed).generate_state(5) >> 1  # environments take seeds of 31 bits
-        parameter_seed, acting_seed, sampling_seed, evaluation_seed, exploration_seed = (int(one) for one in seeds)
-        self._start_anew(parameter_seed)
+        seeds = _seeds(seed)
+        self._start_anew(seeds.parameters)
         acting: Acting
         if acting_env is None:
             from r2d2_burnin.distributed_acting import RayActing
 
-            acting = RayActing(settings, self.network, seed=acting_seed)
+            acting = RayActing(settings, self.network, seed=seeds.acting)
         else:
             acting = LocalActing(
                 self._actor(
-                    acting_env, acting_seed, exploration_seed, np.arange(settings.num_envs), resumable=resumable
+                    acting_env, seeds.acting, seeds.exploration, np.arange(settings.num_envs), resumable=resumable
                 ),
                 self.network,
                 self.acting_step.network,
@@ -180,11 +213,11 @@ class Trainer:
         return TrainingRun(
             self,
             initialization,
-            sampling_seed=sampling_seed,
+            sampling_seed=seeds.sampling,
             acting=acting,
             evaluation_env=evaluation_env,
-            evaluation_seed=evaluation_seed,
-            every_reference=observed,
+            evaluation_seed=seeds.evaluation,
+            references=ReferenceSample(np.random.default_rng(seeds.measuring), every=observed),
         )
 
     def _build(self, *, seed: int) -> None:
@@ -197,7 +230,7 @@ class Trainer:
         self.actor_step = self.acting_step = ActorStep(self.network)
         if settings.parameter_lag:
             self.acting_step = ActorStep(make_network(settings.network, self.inputs, self.objective, seed=seed))
-        self.measure = DiscrepancyMeasure(self.network, self.objective.values)
+        self.measure = DiscrepancyMeasure(self.network, self.objective.values, self.objective.scale)
 
     def _start_anew(self, seed: int) -> None:
         """Draw the parameters of `seed`; a network of the user's is made anew, as only its factory can draw them."""
@@ -233,3 +266,26 @@ class Trainer:
         agent = self.settings.q_learning
         epsilons = epsilon_ladder(self.settings.num_envs, epsilon=agent.epsilon, alpha=agent.alpha)
         return EpsilonGreedy(self.objective, self.actions, epsilons[environments_of], seed=seed)
+
+
+class _Seeds(NamedTuple):
+    """Seeds of everything in a run that is random, from one SeedSequence."""
+
+    parameters: int
+    acting: int
+    sampling: int
+    evaluation: int
+    exploration: int
+    measuring: np.random.SeedSequence
+
+
+def _seeds(seed: int) -> _Seeds:
+    sequence = np.random.SeedSequence(seed)
+    # Environments take seeds of 31 bits.
+    parameters, acting, sampling, evaluation, exploration = (sequence.generate_state(5) >> 1).tolist()
+    return _Seeds(parameters, acting, sampling, evaluation, exploration, sequence.spawn(1)[0])
+
+
+def _always(action: int, outputs: np.ndarray) -> np.ndarray:
+    """The same action `[S, N]` whatever the outputs `[S, N, A]`."""
+    return np.full(outputs.shape[:2], action)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+import zlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +19,8 @@ from r2d2_burnin.learner import Updates
 from r2d2_burnin.measurements import Measurement, TrainingResult
 from r2d2_burnin.objectives import EpsilonGreedy, QLearning
 from r2d2_burnin.quiet_tensorflow import tf
+from r2d2_burnin.references import ReferenceSample
 from r2d2_burnin.replay import Replay
-from r2d2_burnin.settings import ReplaySettings
 
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
@@ -43,7 +45,7 @@ class TrainingRun:
         acting: where episodes come from.
         evaluation_env: for evaluations.
         evaluation_seed: of all evaluations: they are over the same episodes.
-        every_reference: keep the references of ΔQ for every fragment, for observers that want to choose.
+        references: chooses the fragments that ΔQ is measured on, with a generator of its own.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class TrainingRun:
         acting: Acting,
         evaluation_env: VectorEnv[Any, Any, Any],
         evaluation_seed: int,
-        every_reference: bool = False,
+        references: ReferenceSample,
     ) -> None:
         self.update = 0
         self.measurements: list[Measurement] = []
@@ -65,7 +67,7 @@ class TrainingRun:
             initialization,
             trainer.objective,
             trainer.inputs,
-            reference_every=1 if every_reference else reference_every(trainer.settings.replay),
+            references=references,
         )
         self._trainer = trainer
         self._initialization = initialization
@@ -78,6 +80,8 @@ class TrainingRun:
         self._evaluation: Evaluation | None = None
         self._seconds: list[float] = []
         self._batch_bytes = 0
+        self._processed_steps = 0
+        self._streams = 0
         self._loss = float("nan")
 
     @property
@@ -125,8 +129,21 @@ class TrainingRun:
     def result(self) -> TrainingResult:
         """What was measured; `seconds` is left to the caller."""
         update_seconds = float(np.median(self._seconds[1:] or self._seconds))  # the first call may compile
-        replay_bytes = self.replay.nbytes - self.replay.reference_bytes
-        return TrainingResult(self.measurements, 0.0, update_seconds, replay_bytes, self._batch_bytes)
+        constant_error = None
+        if self._evaluation is not None and not isinstance(self._objective, QLearning):
+            targets = [episode.targets for episode in self._evaluation.episodes if episode.targets is not None]
+            constant_error = self._objective.constant_error(np.concatenate(targets))
+        return TrainingResult(
+            self.measurements,
+            seconds=0.0,
+            update_seconds=update_seconds,
+            replay_bytes=self.replay.nbytes - self.replay.reference_bytes,
+            batch_bytes=self._batch_bytes,
+            processed_steps=self._processed_steps,
+            longest_start=self.replay.longest_start,
+            streams=f"{self._streams:08x}",
+            constant_error=constant_error,
+        )
 
     def get_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Everything that decides how the run goes on, as arrays and as what JSON has."""
@@ -141,6 +158,8 @@ class TrainingRun:
             "generator": self._generator.bit_generator.state,
             "measurements": [[m.update, m.metric, m.value] for m in self.measurements],
             "batch_bytes": self._batch_bytes,
+            "processed_steps": self._processed_steps,
+            "streams": self._streams,
         }
         return arrays, header
 
@@ -154,6 +173,7 @@ class TrainingRun:
         self._generator.bit_generator.state = header["generator"]
         self.measurements = [Measurement(*row) for row in header["measurements"]]
         self._batch_bytes = header["batch_bytes"]
+        self._processed_steps, self._streams = header["processed_steps"], header["streams"]
 
     def _note(self, metric: str, value: float) -> None:
         self.measurements.append(Measurement(self.update, metric, value))
@@ -161,9 +181,9 @@ class TrainingRun:
     def _collect(self, steps: int) -> None:
         """Act for `steps` steps, and on until replay holds an episode; rate new fragments where priorities count."""
         self.acting.prepare(self.update)
-        added = [self.replay.add(*episodes) for episodes in self.acting.collect(steps)]
+        added = [self._add(episodes) for episodes in self.acting.collect(steps)]
         while not len(self.replay):
-            added += [self.replay.add(*episodes) for episodes in self.acting.collect(1)]
+            added += [self._add(episodes) for episodes in self.acting.collect(1)]
         if self._settings.replay.priority_exponent == 0 or not added:
             return
         rows = np.intersect1d(np.concatenate(added), self.replay.all_rows())
@@ -171,9 +191,18 @@ class TrainingRun:
         for chunk in np.resize(rows, (-(-len(rows) // size), size)):  # whole chunks: one program to compile
             self.replay.set_priorities(chunk, self.learner.priorities(self.replay.batch(chunk)))
 
+    def _add(self, episodes: Sequence[Episode]) -> np.ndarray:
+        for episode in episodes:
+            length = len(episode).to_bytes(8, "little")
+            self._streams = zlib.crc32(
+                np.ascontiguousarray(episode.observations).data, zlib.crc32(length, self._streams)
+            )
+        return self.replay.add(*episodes)
+
     def _make_updates(self, rows: np.ndarray) -> Updates:
         """An update for each row of fragments `[U, B]`, in one compiled call, or in two where acting asks for it."""
         batches = self.replay.batch(rows)
+        self._processed_steps += int(np.count_nonzero(batches.burn_in_mask) + np.count_nonzero(batches.mask))
         began = time.perf_counter()
         made: list[Updates] = []
         stops = [stop for stop in self.acting.stops(self.update, len(rows)) if 0 < stop < len(rows)]
@@ -197,10 +226,11 @@ class TrainingRun:
         return whole
 
     def _measure(self) -> None:
-        # Uniformly, whatever training draws by: the fragments measured are those of every initialization.
         count = self._settings.measured_fragments
-        draws = self._generator.choice(self.replay.all_rows(), count)
-        rows = self.replay.rows_with_references(count, int(draws[0]))
+        # Not used: measured fragments were drawn by this generator once, and training's draws are to stay the same.
+        self._generator.choice(self.replay.all_rows(), count)
+        # At random, whatever training draws by: the fragments measured are those of every initialization.
+        rows = self.replay.draw_measured(count)
         discrepancies, _ = self._trainer.measure(
             self.replay.batch(rows), self.replay.references(rows), self.learner.learned_state
         )
@@ -267,8 +297,3 @@ class TrainingRun:
         mean = float(sums.sum() / counts.sum())
         deviations = (sums - mean * counts) / counts.mean()
         return mean, float(deviations.std() / np.sqrt(len(counts)))
-
-
-def reference_every(settings: ReplaySettings) -> int:
-    """One in so many fragments keeps the references of ΔQ: enough to measure, few beside the states of training."""
-    return max(1, min(64, settings.replay_capacity // settings.period // 256))

@@ -12,6 +12,7 @@ from experiments.common.timing import Candidates, Row, measure, peer, rows
 from r2d2_burnin.episodes import Episode
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.objectives import Regression
+from r2d2_burnin.references import ReferenceSample
 from r2d2_burnin.replay import Replay
 from r2d2_burnin.settings import ReplaySettings
 
@@ -101,7 +102,7 @@ def filled_replay() -> Replay:
     generator = np.random.default_rng(0)
     length = 400
     settings = ReplaySettings(TRAINED, 40, FRAGMENTS * 40)
-    replay = Replay(settings, parse(f"stored+{BURN_IN}"), Regression(2), reference_every=64)
+    replay = Replay(settings, parse(f"stored+{BURN_IN}"), Regression(2), references=ReferenceSample())
     for _ in range(settings.replay_capacity // length + 20):
         state = generator.random((length, UNITS), np.float32)
         replay.add(idle_episode(generator.random((length, FEATURES), np.float32), state))

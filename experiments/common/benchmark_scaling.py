@@ -15,6 +15,7 @@ from r2d2_burnin.learner import Learner
 from r2d2_burnin.networks import DenseRecurrentNetwork
 from r2d2_burnin.objectives import Regression
 from r2d2_burnin.quiet_tensorflow import use_one_thread
+from r2d2_burnin.references import ReferenceSample
 from r2d2_burnin.replay import Replay
 from r2d2_burnin.settings import LearnerSettings, NetworkSettings, ReplaySettings
 
@@ -56,7 +57,9 @@ def update(**sizes: int) -> Callable[[], Any]:
     objective = Regression(2)
     learner = Learner(network, objective, LearnerSettings(), updates=100_000)
     settings = ReplaySettings(steps, steps // 2, capacity, priority_exponent=0.9)
-    replay = Replay(settings, parse("zero"), objective, reference_every=1 << 30)  # no states: a large capacity fits
+    replay = Replay(
+        settings, parse("zero"), objective, references=ReferenceSample()
+    )  # few states: a large capacity fits
     generator = np.random.default_rng(0)
     length = 1000
     state = np.broadcast_to(np.zeros(units, np.float32), (length, units))

@@ -8,10 +8,10 @@ import pytest
 from r2d2_burnin.discrepancy import DiscrepancyMeasure, delta_q
 from r2d2_burnin.learner import Learner
 from r2d2_burnin.networks import DenseRecurrentNetwork
-from r2d2_burnin.objectives import Regression
+from r2d2_burnin.objectives import Classification, QLearning, Regression
 from r2d2_burnin.quiet_tensorflow import keras, tf
 from r2d2_burnin.replay import Replay
-from r2d2_burnin.settings import LearnerSettings, NetworkSettings
+from r2d2_burnin.settings import LearnerSettings, NetworkSettings, QLearningSettings
 from tests.r2d2_burnin import reference
 from tests.r2d2_burnin.common import act_episodes, make_network, make_replay
 
@@ -87,6 +87,41 @@ def test_delta_q_by_hand() -> None:
     outputs = tf.constant([[3.0, 4.0], [1.0, 1.0], [0.0, 0.0]])
     found = delta_q(outputs, tf.constant([[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]]), tf.constant([10.0, 2.0, 0.0]))
     assert found.numpy().tolist() == [0.5, 0.0, 0.0]
+
+
+def test_the_scale_of_delta_q_by_hand() -> None:
+    """|max q| over trained steps and actions for Q-values; the largest |output| for what is no Q-value."""
+    values = tf.constant([[[-3.0, -2.0], [-5.0, -1.0], [-9.0, 7.0]], [[1.0, 4.0], [-6.0, 2.0], [0.0, 0.0]]])
+    mask = tf.constant([[True, True, False], [True, True, True]])
+    q_learning, regression = QLearning(2, QLearningSettings()), Regression(2)
+    assert q_learning.scale(values, mask).numpy().tolist() == [1.0, 4.0]
+    assert regression.scale(values, mask).numpy().tolist() == [5.0, 6.0]
+    assert Classification(2).scale(values, mask).numpy().tolist() == [5.0, 6.0]
+    # ΔQ of Q-values that are shifted by a constant changes with the scale alone (R2D2, section 3).
+    outputs, reference_outputs = values[:, 0], values[:, 1]
+    shifted = q_learning.scale(values - 10.0, mask)
+    assert shifted.numpy().tolist() == [11.0, 6.0]
+    found = delta_q(outputs - 10.0, reference_outputs - 10.0, shifted)
+    np.testing.assert_allclose(found, [np.sqrt(5.0) / 11.0, np.sqrt(53.0) / 6.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("shift", [0.0, -2.0, 3.0])
+def test_discrepancies_of_q_values_are_relative_to_the_largest(shift: float) -> None:
+    network = make_network("lstm", 1, outputs=3)
+    objective = QLearning(3, QLearningSettings())
+    replay = filled_replay("zero", network, length=12)
+    rows = replay.all_rows()
+    measure = DiscrepancyMeasure(network, lambda outputs: outputs + shift, objective.scale)
+    found, outputs = measure(replay.batch(rows), replay.references(rows))
+    mask = replay.batch(rows).mask
+    row = 0
+    for episode in act_episodes(network, 6, length=12):
+        exact, _ = reference.unroll(network, episode.observations)
+        for start in (0, 3, 6, 9):
+            values = outputs[row][mask[row]] + shift
+            delta = np.linalg.norm(values[-1] - (exact[start + len(values) - 1] + shift)) / abs(values.max())
+            assert found.delta_q_last_exact[row] == pytest.approx(delta, rel=1e-3, abs=1e-5)
+            row += 1
 
 
 def test_discrepancies_equal_the_formula_on_the_reference_network() -> None:

@@ -13,6 +13,7 @@ from experiments.common.benchmark_replay import idle_episode
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.objectives import Regression
 from r2d2_burnin.quiet_tensorflow import tf
+from r2d2_burnin.references import ReferenceSample
 from r2d2_burnin.replay import Replay
 from r2d2_burnin.ring import Ring
 from r2d2_burnin.settings import ReplaySettings
@@ -110,7 +111,7 @@ def test_stored_states_cost_memory_where_they_are_used() -> None:
 @pytest.mark.parametrize(("name", "inputs", "units"), [("stored", 1, 32), ("zero", 1, 32), ("stored+3", 144, 512)])
 def test_a_full_replay_holds_little_more_than_its_steps_and_stored_states(name: str, inputs: int, units: int) -> None:
     settings = ReplaySettings(20, 10, 20_000)
-    replay = Replay(settings, parse(name), Regression(2), reference_every=64)
+    replay = Replay(settings, parse(name), Regression(2), references=ReferenceSample())
     generator = np.random.default_rng(0)
     for _ in range(300):
         length = int(generator.integers(60, 140))

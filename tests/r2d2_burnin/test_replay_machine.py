@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from r2d2_burnin import archive
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.objectives import Regression
+from r2d2_burnin.references import ReferenceSample
 from r2d2_burnin.replay import SMALLEST_PRIORITY, Replay
 from r2d2_burnin.settings import ReplaySettings
 from tests.r2d2_burnin.test_state_equivalence import naive_fragments, numbered_episode
@@ -50,10 +51,10 @@ class ReplayMachine(RuleBasedStateMachine):
         capacity=st.integers(20, 90),
         strategy=st.sampled_from(["zero", "stored", "stored+2", "zero+9", "full", "refreshed+1"]),
         prioritized=st.booleans(),
-        every=st.sampled_from([1, 3, 50]),
+        every=st.booleans(),
     )
     def begin(
-        self, sequence_length: int, period: int, capacity: int, strategy: str, prioritized: bool, every: int
+        self, sequence_length: int, period: int, capacity: int, strategy: str, prioritized: bool, every: bool
     ) -> None:
         chosen = ReplaySettings(
             sequence_length, min(period, sequence_length), capacity, priority_exponent=0.5 if prioritized else 0.0
@@ -64,7 +65,8 @@ class ReplayMachine(RuleBasedStateMachine):
         self.naive = NaiveReplay(chosen)
 
     def fresh(self, chosen: ReplaySettings) -> Replay:
-        return Replay(chosen, parse(self.strategy), Regression(2), reference_every=self.every)
+        sample = ReferenceSample(np.random.default_rng(0), every=self.every)
+        return Replay(chosen, parse(self.strategy), Regression(2), references=sample)
 
     @rule(length=st.integers(1, 20))
     def add(self, length: int) -> None:
@@ -138,13 +140,12 @@ class ReplayMachine(RuleBasedStateMachine):
             tree = self.replay.get_state()
             priorities = [fragment["priority"] for fragment in self.naive.fragments]
             np.testing.assert_allclose(tree["priorities/priorities"], priorities)
-        referred = [row for row in rows.tolist() if row % self.every == 0]
-        if referred:
-            found = self.replay.rows_with_references(len(referred), 0)
-            assert set(found.tolist()) <= set(referred)
-            first = self.replay.references(np.array(referred)).state_first[0][0][:, 0]
-            at = {f["row"]: 100 * f["episode"] + f["steps"][0] + 1 for f in self.naive.fragments}
-            assert first.tolist() == [at[row] for row in referred]
+        referred = rows if self.every else np.unique(self.replay.draw_measured(2 * len(rows)))
+        assert set(referred.tolist()) <= set(rows.tolist())
+        references = self.replay.references(referred)
+        for which, states in ((0, references.state_first), (-1, references.state_last)):
+            at = {f["row"]: 100 * f["episode"] + f["steps"][which] + 1 for f in self.naive.fragments}
+            assert states[0][0][:, 0].tolist() == [at[row] for row in referred.tolist()]
 
 
 TestReplay = ReplayMachine.TestCase

@@ -1,0 +1,181 @@
+"""The sample that ΔQ is measured on: random over all positions of all episodes, small, and the same for everyone."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from experiments.common.benchmark_replay import idle_episode
+from r2d2_burnin.initialization import parse
+from r2d2_burnin.objectives import Regression
+from r2d2_burnin.references import FEWEST, SHARE, ReferenceSample
+from r2d2_burnin.replay import Replay
+from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, ReplaySettings, TrainingSettings
+from r2d2_burnin.training import Trainer
+from tests.r2d2_burnin.test_state_equivalence import numbered_episode
+
+
+def filled(lengths: list[int], period: int, seed: int, *, name: str = "zero", every: bool = False) -> Replay:
+    """A replay through which episodes of these lengths have gone, three times its capacity."""
+    capacity = max(200 * period, 2 * max(lengths))
+    sample = ReferenceSample(np.random.default_rng(seed), every=every)
+    replay = Replay(ReplaySettings(max(period, 5), period, capacity), parse(name), Regression(2), references=sample)
+    order = np.random.default_rng(1000 + seed)
+    added = 0
+    while added < 3 * capacity:
+        length = int(order.choice(lengths))
+        replay.add(numbered_episode(0, length))
+        added += length
+    return replay
+
+
+@pytest.mark.parametrize(
+    ("lengths", "period"),
+    [
+        *(([length], 10) for length in (25, 30, 50, 80, 90, 130, 170, 200, 360, 1000)),
+        *(([200], period) for period in (1, 7, 40)),
+        ([1000], 40),
+        ([3, 25, 90, 200], 10),
+        ([1, 1, 1, 500], 20),
+    ],
+)
+def test_measured_positions_are_uniform(lengths: list[int], period: int) -> None:
+    """Chi-square of the positions measured, against those of all fragments that replay holds."""
+    measured: dict[int, int] = {}
+    held: dict[int, float] = {}
+    for seed in range(60):
+        replay = filled(lengths, period, seed)
+        drawn = replay.starts(replay.draw_measured(30))
+        everything = replay.starts(replay.all_rows())
+        for start in drawn.tolist():
+            measured[start] = measured.get(start, 0) + 1
+        for start in everything.tolist():
+            held[start] = held.get(start, 0.0) + len(drawn) / len(everything)
+    assert set(measured) <= set(held)
+    # Neighbouring positions together, until at least five measurements are expected of each group.
+    groups: list[list[float]] = [[0.0, 0.0]]
+    for start in sorted(held):
+        groups[-1][0] += measured.get(start, 0)
+        groups[-1][1] += held[start]
+        if groups[-1][1] >= 5:
+            groups.append([0.0, 0.0])
+    last = groups.pop()
+    groups[-1] = [a + b for a, b in zip(groups[-1], last, strict=True)]
+    observed, expected = np.array(groups).T
+    if len(groups) > 1:
+        assert stats.chisquare(observed, expected).pvalue > 1e-3
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 60), min_size=1, max_size=8), min_size=1, max_size=25),
+    st.integers(0, 100),
+    st.integers(1, 12),
+)
+def test_the_sample_is_the_same_for_every_initialization_and_with_all_references(
+    rounds: list[list[int]], seed: int, period: int
+) -> None:
+    settings = ReplaySettings(12, period, 400)
+    kinds = [("zero", False), ("stored+3", False), ("full", False), ("stored", True)]
+    replays = [
+        Replay(
+            settings,
+            parse(name),
+            Regression(2),
+            references=ReferenceSample(np.random.default_rng(seed), every=every),
+        )
+        for name, every in kinds
+    ]
+    for lengths in rounds:
+        for replay in replays:
+            replay.add(*map(numbered_episode, range(len(lengths)), lengths))
+        drawn = [replay.draw_measured(20) for replay in replays]
+        for replay, rows in zip(replays, drawn, strict=True):
+            assert rows.tolist() == drawn[0].tolist()
+            assert set(rows.tolist()) <= set(replay.all_rows().tolist())
+        sampled, every = replays[0].references(drawn[0]), replays[-1].references(drawn[0])
+        np.testing.assert_array_equal(sampled.state_first[0][0], every.state_first[0][0])
+        np.testing.assert_array_equal(sampled.state_last[0][1], every.state_last[0][1])
+
+
+@pytest.mark.parametrize(("features", "units"), [(1, 32), (8, 4), (144, 512)])
+def test_references_take_a_twentieth_of_the_steps_memory(features: int, units: int) -> None:
+    settings = ReplaySettings(20, 10, 20_000)
+    sample = ReferenceSample(np.random.default_rng(0))
+    replay = Replay(settings, parse("zero"), Regression(2), references=sample)
+    for _ in range(300):
+        replay.add(idle_episode(np.zeros((90, features), np.float32), np.zeros((90, units), np.float32)))
+    steps = replay.steps * (4 * features + 3 * 4)  # observation, action, reward, target
+    one = 2 * 2 * units * 4 + 16
+    assert replay.reference_bytes <= max(SHARE * steps * 1.02, FEWEST * one)
+    assert len(sample) >= min(0.8 * FEWEST, 0.7 * SHARE * steps / one)
+
+
+def test_there_is_always_something_to_measure_and_short_episodes_do_not_starve_long_ones() -> None:
+    sample = ReferenceSample(np.random.default_rng(0))
+    replay = Replay(ReplaySettings(20, 20, 40_000), parse("zero"), Regression(2), references=sample)
+    for _ in range(200):  # a fragment a step: many fragments, so a small share of them is sampled
+        replay.add(*(numbered_episode(0, 1) for _ in range(200)))
+    sizes = []
+    for _ in range(120):  # a fragment each 20 steps
+        replay.add(numbered_episode(0, 1000))
+        sizes.append(len(np.unique(replay.draw_measured(500))))
+    assert min(sizes) >= 1
+    assert min(sizes[-20:]) > 0.5 * FEWEST  # not 64 / 20, which the share of short episodes would give
+
+
+def test_what_is_not_kept_is_refused() -> None:
+    replay = filled([90], 10, 0)
+    others = np.setdiff1d(replay.all_rows(), replay.draw_measured(5000))
+    with pytest.raises(ValueError, match=f"references: got fragment {others[0]}, expected one of the"):
+        replay.references(others[:3])
+    with pytest.raises(ValueError, match="references: got a request for fragments while empty"):
+        ReferenceSample().draw(3)
+    with pytest.raises(ValueError, match="expected limit_memory to be called"):
+        ReferenceSample().add(np.arange(3), lambda chosen: [])
+
+
+def settings_for(env: str, **more: Any) -> TrainingSettings:
+    return TrainingSettings(
+        environment=EnvironmentSettings(env, more),
+        network=NetworkSettings(units=6),
+        replay=ReplaySettings(20, 10, 20_000),
+        updates=40,
+        batch_size=16,
+        num_envs=16,
+        initial_steps=10_000,
+        new_steps=2000,
+        updates_between=10,
+        measure_every=10,
+        evaluation_episodes=4,
+    )
+
+
+@pytest.mark.parametrize("length", [90, 50])
+def test_means_agree_with_those_of_all_fragments(length: int) -> None:
+    """ΔQ of a run beside the mean over every fragment of replay: within four standard errors, and never 0."""
+    settings = dataclasses.replace(settings_for("BitStream/Count-v0", length=length), measured_fragments=64)
+    trainer = Trainer(settings)
+    found: dict[str, list[np.ndarray]] = {}
+
+    def observe(update: int, replay: Replay, learner: Any) -> None:
+        rows = replay.all_rows()
+        rows = np.resize(rows, (-(-len(rows) // 64), 64))
+        parts = [trainer.measure(replay.batch(chunk), replay.references(chunk))[0] for chunk in rows]
+        for metric in ("delta_q_first", "delta_q_last_exact", "state_error"):
+            found.setdefault(metric, []).append(np.concatenate([getattr(part, metric) for part in parts]))
+
+    result = trainer.run(parse("zero"), 0, None, observe)
+    plain = trainer.run(parse("zero"), 0)
+    for metric, by_update in found.items():
+        measured = [m.value for m in result.measurements if m.metric == metric]
+        assert measured == [m.value for m in plain.measurements if m.metric == metric]  # whoever looks on
+        for value, all_values in zip(measured, by_update, strict=True):
+            standard_error = all_values.std() / np.sqrt(settings.measured_fragments * 0.7)
+            assert abs(value - all_values.mean()) < 4 * standard_error
+            assert value > 0
