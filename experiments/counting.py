@@ -5,8 +5,12 @@ the running count at every bit. carried-state: its state is saved and fed back, 
 5; then a sequence is split everywhere and carried on from the right state, from zeros, and from states that older
 parameters computed, which is what replay has to live with (python -m experiments.burnin_compare goes on from there).
 
-The defaults are those of the article that this project grew from: Dense(32), LSTM(32), Dense(1); 1000 sequences of 20
-bits, 100 of them for validation; batch 32, 100 epochs, Adam, mean squared error. Results are kept seed by seed.
+The defaults are those of the article that this project grew from: Dense(32), LSTM(32), Dense(1); 1000 training
+sequences of 20 bits and 100 others for validation; batch 32, 100 epochs, Adam, mean squared error. Results are kept
+seed by seed.
+
+Errors at a sequence length are measured on fresh sequences as in the article: at the last step for last-step, and as
+the mean over all steps for every-step, whose error at the last step alone is reported beside it.
 """
 
 from __future__ import annotations
@@ -20,8 +24,9 @@ from typing import Any, Literal
 import numpy as np
 
 from experiments.common import report
+from experiments.common.article_errors import agreement, compare, known_errors
 from experiments.common.command import run_experiment
-from experiments.common.counting_studies import FEEDS, KNOWN_ERRORS, STUDIES, StudySettings, run
+from experiments.common.counting_studies import FEEDS, MEASURES, STUDIES, StudySettings, best_constant_error, run
 from experiments.common.jobs import Job, Report
 from experiments.common.results import versions, write_json, write_sealed
 from experiments.common.runs import RunSettings, default_directory, finish, open_directory
@@ -42,9 +47,9 @@ class Settings:
     length: int = 20
     """Bits of a training sequence."""
     sequences: int = 1000
-    """Sequences, those for validation included."""
+    """Training sequences; those for validation are drawn beside them."""
     validation: int = 100
-    """Sequences kept for validation."""
+    """Other sequences, for validation only."""
     batch_size: int = 32
     """Sequences in an update."""
     epochs: int = 100
@@ -75,10 +80,17 @@ def make_studies(settings: Settings) -> tuple[dict[int, dict[str, Any]], list[st
     """Make what is not finished yet; returns the studies by seed, the errors, and the directory."""
     studied = study_settings(settings)
     studies = STUDIES if settings.study == "all" else (settings.study,)
-    out = settings.runs.out or default_directory("counting", f"{settings.study}-length{settings.length}", studied)
+    name = f"{settings.study}-length{settings.length}-train{settings.sequences}"
+    out = settings.runs.out or default_directory("counting", name, studied)
     config = {
         "experiment": "counting",
-        "settings": {**json.loads(json.dumps(dataclasses.asdict(studied))), "studies": list(studies)},
+        "settings": {
+            **json.loads(json.dumps(dataclasses.asdict(studied))),
+            "studies": list(studies),
+            # Both say what is meant; a directory without them holds results of another meaning and is refused.
+            "training_sequences": settings.sequences,
+            "error_at_length": {one: MEASURES[one] for one in STUDIES[:2] if one in studies},
+        },
         "seeds": list(range(settings.runs.seeds)),
         "versions": versions(),
     }
@@ -102,23 +114,23 @@ def study(payload: tuple[StudySettings, tuple[str, ...], int, Path], progress: R
     write_sealed(path, run(settings, studies, seed, progress))
 
 
-def known_rows(by_seed: list[dict[str, Any]], length: int) -> list[list[str]]:
-    """Known beside measured errors of the first two studies."""
+def error_rows(by_seed: list[dict[str, Any]], settings: StudySettings) -> list[list[str]]:
+    """The article's errors of the first two studies beside ours, and how many of our seeds are in its range."""
+    length = settings.length
+    known = {(one.study, one.length): one for one in compare(by_seed, settings)}
     rows = []
-    for name in STUDIES[:2]:
-        if name not in by_seed[0]:
-            continue
-        known = KNOWN_ERRORS[name] if length == 20 else {}
+    for name in (name for name in STUDIES[:2] if name in by_seed[0]):
         validation = [one[name]["curves"]["validation"][-1] for one in by_seed]
-        rows.append([name, "validation error", _text(known.get(length)), _band(validation)])
-        errors = np.array([one[name]["error_at_length"] for one in by_seed])
-        if name == "every-step":
-            bound = "below 0.006" if known else "-"
-            rows.append([name, f"largest error, length 1 to {length}", bound, _band(errors[:, :length].max(1))])
-        for n in sorted({7, length, 3 * length // 2, 2 * length}):
-            if n <= errors.shape[1]:
-                value = None if n == length else known.get(n)
-                rows.append([name, f"error at length {n}, fresh sequences", _text(value), _band(errors[:, n - 1])])
+        rows.append([f"{name}, validation", MEASURES[name], str(length), "-", _range(validation), "-"])
+        for n in sorted({min(7, 2 * length), length, 3 * length // 2, 2 * length}):
+            errors = [one[name]["error_at_length"][n - 1] for one in by_seed]
+            article, within = "-", "-"
+            if beside := known.get((name, n)):
+                article, within = str(beside.article), f"{beside.within} of {len(errors)}"
+            rows.append([name, MEASURES[name], str(n), article, _range(errors), within])
+            last = [one[name]["error_at_last_step"][n - 1] for one in by_seed]
+            if last != errors:
+                rows.append([name, MEASURES["last-step"], str(n), "-", _range(last), "-"])
     return rows
 
 
@@ -154,25 +166,46 @@ def split_rows(by_seed: list[dict[str, Any]]) -> list[list[str]]:
     ]
 
 
-def verdict(by_seed: list[dict[str, Any]]) -> list[str]:
-    """What the studies found, in words."""
+def not_learned(by_seed: list[dict[str, Any]], length: int) -> list[str]:
+    """One sentence for each of the first two studies whose target some seed has not learned."""
+    sentences = []
+    for name in (name for name in STUDIES[:2] if name in by_seed[0]):
+        constant = best_constant_error(name, length)
+        failed = sum(not one[name]["curves"]["validation"][-1] < constant for one in by_seed)
+        if failed:
+            sentences.append(
+                f"{name}: NOT LEARNED by {failed} of {len(by_seed)} seeds, whose validation error is not below that of"
+                f" the best constant answer, {constant:.3g}."
+            )
+    return sentences
+
+
+def trained_errors(by_seed: list[dict[str, Any]], length: int) -> list[str]:
+    """The errors of the first two studies by sequence length, in words."""
     sentences = []
     if "last-step" in by_seed[0]:
         errors = np.array([one["last-step"]["error_at_length"] for one in by_seed])
-        length = errors.shape[1] // 2
         worst = int(np.median(errors[:, :length], 0).argmax())
         sentences.append(
-            f"last-step: trained on the last step alone, the network has learned the end: error"
-            f" {_band(errors[:, length - 1])} at length {length}, but {_band(errors[:, worst])} at length {worst + 1}."
+            f"last-step, where the last of {length} steps alone is trained: squared error at the last step"
+            f" {_band(errors[:, length - 1])} at length {length}, and {_band(errors[:, worst])} at length {worst + 1},"
+            " the worst up to there."
         )
     if "every-step" in by_seed[0]:
         errors = np.array([one["every-step"]["error_at_length"] for one in by_seed])
-        length = errors.shape[1] // 2
-        sentences.append(
-            f"every-step: trained on every step, it counts on the way (error at most"
-            f" {_band(errors[:, :length].max(1))} up to length {length}) and loses the count slowly beyond"
-            f" ({_band(errors[:, -1])} at {2 * length})."
-        )
+        last = np.array([one["every-step"]["error_at_last_step"] for one in by_seed])
+        told = [
+            ", ".join(f"{_band(values[:, n - 1])} at length {n}" for n in (length, 3 * length // 2, 2 * length))
+            for values in (errors, last)
+        ]
+        sentences.append(f"every-step: squared error, mean over all steps {told[0]}; at the last step alone {told[1]}.")
+    return sentences
+
+
+def verdict(by_seed: list[dict[str, Any]], settings: StudySettings) -> list[str]:
+    """What the studies found, in words."""
+    sentences = not_learned(by_seed, settings.length) + trained_errors(by_seed, settings.length)
+    sentences += agreement(compare(by_seed, settings))
     if "carried-state" in by_seed[0]:
         good = sum(accepted(one) for one in by_seed)
         word = "ACCEPTED" if good == len(by_seed) else "NOT ACCEPTED"
@@ -191,8 +224,13 @@ def verdict(by_seed: list[dict[str, Any]]) -> list[str]:
 
 
 def summary(by_seed: dict[int, dict[str, Any]], settings: Settings) -> dict[str, Any]:
-    """The content of `summary.json`."""
-    ones = list(by_seed.values())
+    """The content of `summary.json`.
+
+    `error_at_length` `[seed][length - 1]` is the article's quantity, on fresh sequences of every length: for last-step
+    the squared error at the last step, for every-step its mean over all steps. `error_at_last_step` is the error at the
+    last step for both. A known error is the range of the article's seeds.
+    """
+    ones, studied = list(by_seed.values()), study_settings(settings)
     content: dict[str, Any] = {
         "length": settings.length,
         "epochs": settings.epochs,
@@ -220,13 +258,52 @@ def summary(by_seed: dict[int, dict[str, Any]], settings: Settings) -> dict[str,
             }
         else:
             found = estimate([one[name]["curves"]["validation"][-1] for one in ones])
+            known = {n: dataclasses.asdict(article) for n, article in known_errors(name, studied).items()}
             content["studies"][name] = {
                 "validation_error": None if found is None else found.as_json(),
-                "known_validation_error": KNOWN_ERRORS[name][20] if settings.length == 20 else None,
+                "known_validation_error": known.get(settings.length),
                 "error_at_length": [one[name]["error_at_length"] for one in ones],
-                "known_error_at_length": KNOWN_ERRORS[name] if settings.length == 20 else {},
+                "error_at_last_step": [one[name]["error_at_last_step"] for one in ones],
+                "error_at_length_measure": MEASURES[name],
+                "known_error_at_length": known,
+                "against_known": {one.length: one.as_json() for one in compare(ones, studied) if one.study == name},
             }
     return content
+
+
+def result_tables(
+    by_seed: list[dict[str, Any]], settings: StudySettings
+) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Title, headers and rows of every table of the report."""
+    tables: list[tuple[str, list[str], list[list[str]]]] = []
+    measured = "measured" if len(by_seed) == 1 else "measured: median [10 %, 90 %]"
+    if rows := error_rows(by_seed, settings):
+        ours = "ours" if len(by_seed) == 1 else f"ours: median, lowest to highest of {len(by_seed)} seeds"
+        headers = ["study", "squared error", "length", "the article's code", ours, "seeds in its range"]
+        tables.append(("Errors on fresh sequences, and those of the article's own code", headers, rows))
+    for name in (name for name in STUDIES[:2] if name in by_seed[0]):
+        headers = ["bits", "ones halfway", "predicted halfway", "ones", "predicted"]
+        tables.append((f"Examples, {name} (seed 0)", headers, example_rows(by_seed[0][name]["examples"])))
+    if "carried-state" in by_seed[0]:
+        headers = ["bits", "from", "bit", "count", "published", measured, "rounds right"]
+        tables.append(("The article's table", headers, carried_rows(by_seed, settings.length)))
+        headers = ["the second part starts from", f"error, {measured}"]
+        tables.append(("Error after a split, mean over all places to split", headers, split_rows(by_seed)))
+    return tables
+
+
+def example_rows(examples: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """True and predicted counts of a few sequences, halfway and at the end."""
+    return [
+        [
+            one["bits"],
+            str(one["count_halfway"]),
+            f"{one['predicted_halfway']:.2f}",
+            str(one["count"]),
+            f"{one['predicted']:.2f}",
+        ]
+        for one in examples
+    ]
 
 
 def write_results(by_seed: dict[int, dict[str, Any]], errors: Sequence[str], settings: Settings, out: Path) -> Path:
@@ -235,35 +312,14 @@ def write_results(by_seed: dict[int, dict[str, Any]], errors: Sequence[str], set
 
     write_json(out / "summary.json", summary(by_seed, settings))
     parts = [report.paragraph(text, alarm=True) for text in errors]
-    ones = list(by_seed.values())
+    ones, studied = list(by_seed.values()), study_settings(settings)
     tables: list[tuple[str, list[str], list[list[str]]]] = []
     sentences: list[str] = []
     if ones:
-        sentences = verdict(ones)
-        measured = "measured" if len(ones) == 1 else "measured: median [10 %, 90 %]"
-        if known := known_rows(ones, settings.length):
-            tables.append(("Known and measured errors", ["study", "", "known", measured], known))
-        for name in STUDIES[:2]:
-            if name in ones[0]:
-                examples = [
-                    [
-                        e["bits"],
-                        e["count_halfway"],
-                        f"{e['predicted_halfway']:.2f}",
-                        e["count"],
-                        f"{e['predicted']:.2f}",
-                    ]
-                    for e in ones[0][name]["examples"]
-                ]
-                headers = ["bits", "ones halfway", "predicted halfway", "ones", "predicted"]
-                tables.append((f"Examples, {name} (seed 0)", headers, examples))
-        if "carried-state" in ones[0]:
-            headers = ["bits", "from", "bit", "count", "published", measured, "rounds right"]
-            tables.append(("The article's table", headers, carried_rows(ones, settings.length)))
-            headers = ["the second part starts from", f"error, {measured}"]
-            tables.append(("Error after a split, mean over all places to split", headers, split_rows(ones)))
+        sentences = verdict(ones, studied)
+        tables = result_tables(ones, studied)
     parts += [report.bullets(sentences)]
-    captions = counting_plots.draw(ones, settings.length, settings.epochs, out) if ones else {}
+    captions = counting_plots.draw(ones, studied, out) if ones else {}
     parts += [report.picture(out / name, caption) for name, caption in captions.items()]
     for title, headers, rows in tables:
         print(f"\n{title}\n{report.table(rows, headers)}")
@@ -298,8 +354,10 @@ def _band(values: Any, form: str = ".3g") -> str:
     return f"{middle:{form}}" if len(values) == 1 else f"{middle:{form}} [{low:{form}}, {high:{form}}]"
 
 
-def _text(value: float | None) -> str:
-    return "-" if value is None else f"{value:g}"
+def _range(values: Sequence[float]) -> str:
+    """Median of values over seeds, with the lowest and the highest where there are several."""
+    middle = f"{np.median(values):.3g}"
+    return middle if len(values) == 1 else f"{middle}, {min(values):.3g} to {max(values):.3g}"
 
 
 if __name__ == "__main__":

@@ -7,24 +7,30 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from experiments.common import plots
-from experiments.common.counting_studies import KNOWN_ERRORS
+from experiments.common.article_errors import SeedRange, known_errors
+from experiments.common.counting_studies import MEASURES, StudySettings, best_constant_error
 
 
-def draw(by_seed: list[dict[str, Any]], length: int, epochs: int, out: Path) -> dict[str, str]:
+def draw(by_seed: list[dict[str, Any]], settings: StudySettings, out: Path) -> dict[str, str]:
     """Write the pictures of the studies that were made to `out`; returns their captions by file name."""
     trained: list[str] = [study for study in ("last-step", "every-step") if study in by_seed[0]]
-    seeds = len(by_seed)
+    length, seeds = settings.length, len(by_seed)
     band = f"Lines: median of {seeds} seeds; bands: 10th to 90th percentile." if seeds > 1 else "One seed."
     captions = {}
     if trained:
-        _learning_curves(by_seed, trained, epochs, out / "learning_curves.png")
-        _error_at_length(by_seed, trained, length, out / "error_at_length.png")
-        captions["learning_curves.png"] = f"Mean squared error while training. {band}"
+        _learning_curves(by_seed, trained, settings, out / "learning_curves.png")
+        _error_at_length(by_seed, trained, settings, out / "error_at_length.png")
+        captions["learning_curves.png"] = (
+            f"Mean squared error while training, last-step at the last step, every-step over all steps; validation on"
+            f" {settings.validation} sequences beside the {settings.sequences} training sequences. {band}"
+        )
         captions["error_at_length.png"] = (
-            f"Mean squared error of the count after sequences of every length; training length {length} (dotted)."
-            f" Crosses: the original code. {band}"
+            f"Mean squared error of the count on fresh sequences of every length; training length {length} (dotted)."
+            f" Vertical bars: lowest to highest seed of the article's own code, by the measure of the line of that"
+            f" colour. {band}"
         )
     if "carried-state" in by_seed[0]:
         _split(by_seed, length, out / "carried_state.png")
@@ -45,44 +51,70 @@ def _band(axes: Axes, x: np.ndarray, values: np.ndarray, label: str, index: int)
         axes.fill_between(x, low, high, color=look["color"], alpha=0.2, linewidth=0)
 
 
-def _learning_curves(by_seed: list[dict[str, Any]], trained: list[str], epochs: int, path: Path) -> None:
+def _learning_curves(by_seed: list[dict[str, Any]], trained: list[str], settings: StudySettings, path: Path) -> None:
     figure, grid = plots.figure(len(trained), sharey=True)
     finals = []
     for axes, study in zip(grid[0], trained, strict=True):
         for index, kind in ((1, "train"), (0, "validation")):
             values = np.array([one[study]["curves"][kind] for one in by_seed])
-            _band(axes, np.arange(1, epochs + 1), values, kind, index)
-        finals.append(f"{study} {np.median(values[:, -1]):.2g}")
+            _band(axes, np.arange(1, settings.epochs + 1), values, kind, index)
+        constant = best_constant_error(study, settings.length)
+        axes.axhline(constant, color="#444444", linestyle=(0, (1, 2)), linewidth=1, label="best constant answer")
+        finals.append(f"{study} {np.median(values[:, -1]):.2g} (best constant {constant:.2g})")
         axes.set(xlabel="epoch", title=study, yscale="log")
         axes.grid(alpha=0.25)
     grid[0, 0].set_ylabel("mean squared error")
     plots.legend_below(figure, grid[0, 0])
-    plots.save(figure, path, f"Both targets are learned: validation error {', '.join(finals)}")
+    plots.save(figure, path, f"Validation error after {settings.epochs} epochs: {', '.join(finals)}")
 
 
-def _error_at_length(by_seed: list[dict[str, Any]], trained: list[str], length: int, path: Path) -> None:
+def _error_at_length(by_seed: list[dict[str, Any]], trained: list[str], settings: StudySettings, path: Path) -> None:
     figure, grid = plots.figure(1)
-    axes = grid[0, 0]
+    figure.set_size_inches(6.2, 5.2)  # a legend of five lines below, and ranges that are short on a logarithmic axis
+    axes, length = grid[0, 0], settings.length
+    worst = []
     for index, study in enumerate(trained):
         errors = np.array([one[study]["error_at_length"] for one in by_seed])
-        _band(axes, np.arange(1, errors.shape[1] + 1), errors, study, index)
-        if length == 20:
-            known = KNOWN_ERRORS[study]
-            axes.plot(list(known), list(known.values()), "x", color=plots.COLOURS[index], markersize=8)
+        last = np.array([one[study]["error_at_last_step"] for one in by_seed])
+        lengths = np.arange(1, errors.shape[1] + 1)
+        _band(axes, lengths, errors, f"{study}, {MEASURES[study]}", index)
+        if not np.array_equal(errors, last):
+            _band(axes, lengths, last, f"{study}, {MEASURES['last-step']} alone", 4)
+        _ranges(axes, known_errors(study, settings), study, plots.COLOURS[index])
+        worst.append(f"{study} {np.median(last[:, :length].max(1)):.2g}")
     axes.axvline(length, color="#444444", linestyle=(0, (1, 2)), linewidth=1)
     axes.set(xlabel="sequence length", ylabel="mean squared error", yscale="log")
     axes.grid(alpha=0.25)
-    plots.legend_below(figure, axes)
-    title = "Trained on the last step alone, it cannot count on the way"
-    plots.save(figure, path, title if "last-step" in trained else "Error at every sequence length")
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=1, frameon=False)
+    plots.save(figure, path, f"Error at the last step, worst of lengths 1 to {length}: {', '.join(worst)}")
+
+
+def _ranges(axes: Axes, known: dict[int, SeedRange], study: str, colour: str) -> None:
+    """Vertical bars from the lowest to the highest of the article's seeds, at each known length."""
+    if not known:
+        return
+    low, high = (np.array([getattr(one, end) for one in known.values()]) for end in ("low", "high"))
+    label = f"{study}, the article's code ({next(iter(known.values())).seeds} seeds)"
+    middle = np.sqrt(low * high)
+    axes.errorbar(
+        list(known),
+        middle,
+        [middle - low, high - middle],
+        fmt="none",
+        color=colour,
+        capsize=5,
+        elinewidth=3,
+        label=label,
+    )
 
 
 def _cost(by_seed: list[dict[str, Any]]) -> str:
-    """Mean error over all places to split, from zero and from the oldest stored state."""
+    """Mean error over all places to split, from zero, the oldest stored and the carried state."""
     errors = by_seed[0]["carried-state"]["split_errors"]
-    names = ["zero", *[name for name in errors if name.startswith("stored")][:1]]
+    names = ["zero", *[name for name in errors if name.startswith("stored")][:1], "carried"]
     means = [np.median([np.mean(one["carried-state"]["split_errors"][name]) for one in by_seed]) for name in names]
-    return "; ".join(f"{name}: error {mean:.2g}" for name, mean in zip(names, means, strict=True))
+    return "; ".join(f"{name} {mean:.2g}" for name, mean in zip(names, means, strict=True))
 
 
 def _split(by_seed: list[dict[str, Any]], length: int, path: Path) -> None:
@@ -95,7 +127,8 @@ def _split(by_seed: list[dict[str, Any]], length: int, path: Path) -> None:
         values = np.array([one["carried-state"]["split_errors"][name] for one in by_seed])
         _band(axes, splits, values, name, index)
     axes.set(xlabel="the sequence is split after this bit", ylabel="mean squared error after the split", yscale="log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
-    plots.save(figure, path, f"A zero state loses the count, a stored one ages ({_cost(by_seed)})")
+    plots.save(figure, path, f"Error after a split, by the state it goes on from: {_cost(by_seed)}")

@@ -1,7 +1,7 @@
 """The three counting studies of one seed: train on bit sequences, then ask what the network has learned.
 
-1. last-step: the target is the number of ones after the last step only.
-2. every-step: the running count is the target at every step.
+1. last-step: the target is the number of ones after the last step only, and so is what the error is measured on.
+2. every-step: the running count is the target at every step, and the error is the mean over the steps.
 3. carried-state: the network of study 2, with its recurrent state saved and fed back.
 """
 
@@ -21,11 +21,8 @@ STUDIES = ("last-step", "every-step", "carried-state")
 AGES = (1, 10, 100, 1000)
 """Ages of stored states, in learner updates."""
 
-KNOWN_ERRORS: dict[str, dict[int, float]] = {
-    "last-step": {7: 104.0, 20: 0.0035, 40: 184.0},
-    "every-step": {20: 0.006, 30: 0.4, 40: 4.8},
-}
-"""Mean squared error of the original code by sequence length, for training length 20."""
+MEASURES = {"last-step": "at the last step", "every-step": "mean over all steps"}
+"""Where `error_at_length` of a study measures the squared error: the steps that the study trains, as in the article."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +52,9 @@ class StudySettings:
     length: int = 20
     """Bits of a training sequence."""
     sequences: int = 1000
-    """Sequences, those for validation included."""
+    """Training sequences."""
     validation: int = 100
-    """Sequences kept for validation."""
+    """Validation sequences, drawn beside the training sequences."""
     batch_size: int = 32
     """Sequences in an update."""
     epochs: int = 100
@@ -73,17 +70,12 @@ class StudySettings:
                 raise ValueError(f"{name}: got {getattr(self, name)}, expected at least 1")
         if self.length < 2:
             raise ValueError("length: got 1, expected at least 2, so that a sequence can be split")
-        if self.validation >= self.sequences:
-            raise ValueError(
-                f"validation: got {self.validation}, expected fewer than sequences ({self.sequences});"
-                f" the nearest is {self.sequences - 1}"
-            )
         LearnerSettings(learning_rate=self.learning_rate)
 
     @property
     def updates_an_epoch(self) -> int:
         """Updates in a pass over the training sequences; the last one may have fewer of them."""
-        return math.ceil((self.sequences - self.validation) / self.batch_size)
+        return math.ceil(self.sequences / self.batch_size)
 
 
 def run(
@@ -100,11 +92,11 @@ def run(
         progress(made + done, words)
 
     if "last-step" in studies:
-        trained = _Trained(settings, seed, every_step=False, report=report)
+        trained = Trained(settings, seed, every_step=False, report=report)
         result["last-step"] = trained.outcome()
         made += settings.epochs * settings.updates_an_epoch
     if "every-step" in studies or "carried-state" in studies:
-        trained = _Trained(settings, seed, every_step=True, report=report)
+        trained = Trained(settings, seed, every_step=True, report=report)
         if "every-step" in studies:
             result["every-step"] = trained.outcome()
         if "carried-state" in studies:
@@ -112,7 +104,7 @@ def run(
     return result
 
 
-class _Trained:
+class Trained:
     """A network trained on running or last counts, with what its training left behind."""
 
     def __init__(
@@ -123,10 +115,11 @@ class _Trained:
         from r2d2_burnin.networks import DenseRecurrentNetwork
         from r2d2_burnin.objectives import Regression
 
-        seeds = np.random.SeedSequence(seed).generate_state(4) >> 1
+        seeds = np.random.SeedSequence(seed).generate_state(5) >> 1
         self._settings = settings
         self._every_step = every_step
         self._bits, self._counts = draw_sequences(settings.sequences, settings.length, int(seeds[0]))
+        self._held_out = draw_sequences(settings.validation, settings.length, int(seeds[4]))
         self._test_bits, self._test_counts = draw_sequences(1000, 2 * settings.length, int(seeds[1]))
         self._generator = np.random.default_rng(seeds[2])
         self.network = DenseRecurrentNetwork(1, 1, settings.network, seed=int(seeds[3]))
@@ -163,6 +156,11 @@ class _Trained:
             made += count
             train.append(float(np.mean(losses)))
             validation.append(self._validation_error())
+            if not np.isfinite([train[-1], validation[-1]]).all():
+                raise ValueError(
+                    f"learning_rate: got {settings.learning_rate:g}, with which the error is no longer finite after"
+                    f" {made} updates, expected a smaller one; the article's is 0.001"
+                )
             report(made, f"validation error {validation[-1]:.3g}")
         return {"train": train, "validation": validation}
 
@@ -173,9 +171,8 @@ class _Trained:
 
         settings = self._settings
         shape = (settings.updates_an_epoch, settings.batch_size)
-        training = settings.sequences - settings.validation
-        order = np.resize(self._generator.permutation(training), shape)
-        real = (np.arange(order.size) < training).reshape(shape)
+        order = np.resize(self._generator.permutation(settings.sequences), shape)
+        real = (np.arange(order.size) < settings.sequences).reshape(shape)
         mask = np.repeat(real[..., None], settings.length, -1)
         if not self._every_step:
             mask[..., :-1] = False
@@ -193,8 +190,8 @@ class _Trained:
         )
 
     def _validation_error(self) -> float:
-        held_out = slice(self._settings.sequences - self._settings.validation, None)
-        errors = (self.predict(self._bits[held_out]) - self._counts[held_out]) ** 2
+        bits, counts = self._held_out
+        errors = (self.predict(bits) - counts) ** 2
         return float(errors.mean() if self._every_step else errors[:, -1].mean())
 
     def predict(self, bits: np.ndarray, state: Any = None) -> np.ndarray:
@@ -214,9 +211,9 @@ class _Trained:
         return np.asarray(outputs)[:, begin:end, 0], last
 
     def outcome(self) -> dict[str, Any]:
-        """Curves, error at every sequence length, and a few predictions."""
+        """Curves, errors at every sequence length (see `MEASURES`), and a few predictions."""
         predictions = self.predict(self._test_bits)
-        errors = ((predictions - self._test_counts) ** 2).mean(0)
+        last_step = ((predictions - self._test_counts) ** 2).mean(0, dtype=np.float64)
         examples = []
         for row in range(6):
             length = self._settings.length
@@ -230,7 +227,12 @@ class _Trained:
                     "predicted_halfway": float(predictions[row, length // 2 - 1]),
                 }
             )
-        return {"curves": self.curves, "error_at_length": errors.tolist(), "examples": examples}
+        return {
+            "curves": self.curves,
+            "error_at_length": (mean_over_steps(last_step) if self._every_step else last_step).tolist(),
+            "error_at_last_step": last_step.tolist(),
+            "examples": examples,
+        }
 
     def carried_state(self) -> dict[str, Any]:
         """The article's table, and what becomes of a sequence that is split and carried on from some state."""
@@ -276,6 +278,24 @@ class _Trained:
         _, state = self._unroll(bits, None, 0, split)
         assign_parameters(self.network, after)
         return np.asarray(self._unroll(bits, state, split)[0])
+
+
+def best_constant_error(study: str, length: int) -> float:
+    """Expected error, by the measure of `study`, of the best constant answer on sequences of `length` fair bits.
+
+    It is the variance of the counts: that of a binomial count after the last bit, or over all steps together the mean
+    of the binomial variances plus the variance of the binomial means.
+    """
+    return length / 4 if study == "last-step" else (length + 1) / 8 + (length**2 - 1) / 48
+
+
+def mean_over_steps(error_at_step: np.ndarray) -> np.ndarray:
+    """Mean error over all steps of sequences of every length 1 to L, `[L]`, from the errors at each step, `[L]`.
+
+    Neither a count nor its prediction depends on later bits, so the first n steps of longer sequences are sequences of
+    length n.
+    """
+    return error_at_step.cumsum() / np.arange(1, len(error_at_step) + 1)
 
 
 def draw_sequences(count: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

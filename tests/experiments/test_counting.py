@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from scipy.stats import t as student
 
 from experiments import counting
-from experiments.common.counting_studies import FEEDS, STUDIES, StudySettings, draw_sequences, run
+from experiments.common import counting_plots, plots
+from experiments.common.article_errors import (
+    KNOWN_ERRORS,
+    Comparison,
+    SeedRange,
+    agreement,
+    exceedance_probability,
+    holm,
+    known_errors,
+)
+from experiments.common.counting_studies import (
+    FEEDS,
+    STUDIES,
+    StudySettings,
+    Trained,
+    best_constant_error,
+    draw_sequences,
+    mean_over_steps,
+    run,
+)
+from r2d2_burnin.learner import Learner
+from r2d2_burnin.settings import NetworkSettings
 
 TINY = [
     "--length",
@@ -44,12 +73,17 @@ def test_sequences_are_bits_and_their_running_counts() -> None:
 
 
 def test_studies_of_one_seed() -> None:
-    settings = StudySettings(length=5, sequences=30, validation=6, batch_size=7, epochs=30)
-    assert settings.updates_an_epoch == 4  # 24 sequences: 7, 7, 7 and 3
+    settings = StudySettings(length=5, sequences=24, validation=6, batch_size=7, epochs=30)
+    assert settings.updates_an_epoch == 4  # 7, 7, 7 and 3 sequences
     told: list[int] = []
     found = run(settings, STUDIES, 0, lambda done, words: told.append(done))
     assert told == list(range(4, 241, 4))
     assert len(found["last-step"]["error_at_length"]) == 10
+    # The article's quantity is the error at the last step for the one, and the mean over the steps for the other.
+    assert found["last-step"]["error_at_length"] == found["last-step"]["error_at_last_step"]
+    at_step = np.array(found["every-step"]["error_at_last_step"])
+    expected = [at_step[:n].mean() for n in range(1, 11)]
+    np.testing.assert_allclose(found["every-step"]["error_at_length"], expected, rtol=1e-12)
     # Learning: the last step alone for the one, all steps for the other.
     last, every = (found[name]["curves"] for name in STUDIES[:2])
     assert last["train"][-1] < 0.5 * last["train"][0]
@@ -66,6 +100,143 @@ def test_studies_of_one_seed() -> None:
     assert alone == {"carried-state": carried}
 
 
+def _ignore(done: int, words: str) -> None:
+    """Progress that nobody watches."""
+
+
+def test_the_error_at_a_length_is_that_of_separate_sequences_of_this_length() -> None:
+    short = StudySettings(length=6, sequences=200, validation=10, batch_size=20, epochs=10)
+    trained = Trained(short, seed=1, every_step=True, report=_ignore)
+    found = trained.outcome()["error_at_length"]
+    assert max(found) > 3 * min(found)  # lengths differ by far more than what is allowed below
+    for length in (1, 5, 9):  # each needs a compiled program of its own
+        bits, counts = draw_sequences(4000, length, seed=100 + length)
+        errors = ((trained.predict(bits) - counts) ** 2).mean(1)  # of each sequence, over its steps
+        standard_error = errors.std() * np.sqrt(1 / 4000 + 1 / 1000)  # `found` is measured on 1000
+        assert abs(errors.mean() - found[length - 1]) < 4.5 * standard_error, length
+
+
+@settings(deadline=None)
+@given(st.integers(1, 8), st.integers(1, 30), st.integers(0, 2**32 - 1))
+def test_mean_over_steps_is_that_of_the_cut_sequences(count: int, length: int, seed: int) -> None:
+    squares = np.random.default_rng(seed).exponential(size=(count, length))
+    expected = [squares[:, :n].mean() for n in range(1, length + 1)]
+    np.testing.assert_allclose(mean_over_steps(squares.mean(0)), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("length", [2, 7])
+def test_the_best_constant_answer_on_all_sequences_there_are(length: int) -> None:
+    counts = np.array(list(itertools.product([0, 1], repeat=length))).cumsum(1)
+    assert best_constant_error("last-step", length) == pytest.approx(counts[:, -1].var())
+    assert best_constant_error("every-step", length) == pytest.approx(counts.var())
+
+
+def test_every_epoch_trains_all_training_sequences_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[bytes, ...]] = []
+    update = Learner.update
+
+    def recorded(self: Learner, batches: Any) -> Any:
+        rows = batches.processed[batches.mask[..., -1]]
+        seen.append(tuple(sorted(row.tobytes() for row in rows)))
+        return update(self, batches)
+
+    monkeypatch.setattr(Learner, "update", recorded)
+    run(StudySettings(length=12, sequences=30, validation=9, batch_size=8, epochs=3), ("last-step",), 0, _ignore)
+    assert [len(rows) for rows in seen] == [30, 30, 30]
+    assert len(set(seen)) == 1
+
+
+def test_validation_sequences_are_others() -> None:
+    small = StudySettings(length=10, sequences=4, validation=50, batch_size=4, epochs=400, learning_rate=3e-3)
+    curves = Trained(small, seed=0, every_step=False, report=_ignore).curves
+    assert curves["validation"][-1] > 10 * curves["train"][-1]  # four sequences are learned by heart
+    other = dataclasses.replace(small, validation=7, epochs=5)
+    # How many there are changes nothing in training.
+    assert Trained(other, seed=0, every_step=False, report=_ignore).curves["train"] == curves["train"][:5]
+
+
+def test_known_errors_are_those_of_the_articles_settings() -> None:
+    article = StudySettings()
+    assert known_errors("every-step", article) == KNOWN_ERRORS["every-step"]
+    assert known_errors("every-step", dataclasses.replace(article, validation=7)) == KNOWN_ERRORS["every-step"]
+    for change in (
+        {"length": 10},
+        {"sequences": 900},
+        {"epochs": 99},
+        {"learning_rate": 2e-3},
+        {"network": NetworkSettings(cell="gru")},
+    ):
+        assert known_errors("last-step", dataclasses.replace(article, **change)) == {}
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(1, 1), (1, 5), (5, 5), (4, 3)])
+def test_exceedances_against_all_orders(ours: int, theirs: int) -> None:
+    places = range(ours + theirs)
+    exceeding = np.array([sum(place > max(one) for place in places) for one in itertools.combinations(places, theirs)])
+    for outside in range(ours + 1):
+        assert exceedance_probability(outside, ours, theirs) == pytest.approx(np.mean(exceeding >= outside))
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(1, 5), (5, 5), (6, 3), (10, 3)])
+def test_the_p_value_holds_its_level_and_can_reach_the_smallest(ours: int, theirs: int) -> None:
+    everyone = set(range(ours + theirs))
+    values = []
+    for one in itertools.combinations(everyone, theirs):
+        article = SeedRange(min(one), max(one), theirs)
+        values.append(Comparison("every-step", 20, article, tuple(sorted(everyone - set(one)))).p_value)
+    for level in (0.01, 0.05, 0.2, 0.5):
+        assert np.mean(np.array(values) <= level) <= level
+    best = Comparison("every-step", 20, SeedRange(0, 1, theirs), (2.0,) * ours)
+    assert min(values) == best.p_value == best.smallest_p_value
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_holm_is_the_closed_test_with_bonferroni(p_values: list[float]) -> None:
+    indices = range(len(p_values))
+    subsets = [set(one) for size in indices for one in itertools.combinations(indices, size + 1)]
+    expected = [max(min(1.0, len(one) * min(p_values[j] for j in one)) for one in subsets if i in one) for i in indices]
+    np.testing.assert_allclose(holm(p_values), expected)
+
+
+def test_agreement_in_words() -> None:
+    article = SeedRange(1.0, 2.0, 5)
+    none = agreement([Comparison("every-step", 20, article, (1.5, 0.5, 2.5, 1.0, 2.0))])
+    assert (
+        "3 at length 20 (1 to 2; 1 below, 1 above). Seeds of one distribution would be with probability 0.67" in none[0]
+    )
+    assert "No higher or lower errors" in none[1]
+    higher = Comparison("every-step", 20, article, (3.0,) * 5)
+    assert "every-step at length 20 is higher (p 0.0079)" in agreement([higher])[1]
+    lower = dataclasses.replace(higher, length=30, errors=(0.5,) * 5)
+    assert "is higher (p 0.016); every-step at length 30 is lower (p 0.016)" in agreement([higher, lower])[1]
+    # Of one seed, or with too many comparisons, nothing could be shown.
+    assert "So few seeds cannot show a difference" in agreement([dataclasses.replace(higher, errors=(9.0,))])[1]
+    assert "So few seeds cannot show a difference" in agreement([higher] * 7)[1]
+    assert agreement([]) == []
+
+
+def test_the_picture_shows_the_articles_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    article = StudySettings()
+    curve = np.geomspace(1, 0.01, article.epochs).tolist()
+    one = {
+        "curves": {"train": curve, "validation": curve},
+        "error_at_length": np.geomspace(0.001, 10, 40).tolist(),
+        "error_at_last_step": np.geomspace(0.001, 50, 40).tolist(),
+    }
+    figures: dict[str, Figure] = {}
+    monkeypatch.setattr(plots, "save", lambda figure, path, title: figures.update({path.name: figure}))
+    counting_plots.draw([{"last-step": one, "every-step": one}], article, tmp_path)
+    axes = figures["error_at_length.png"].axes[0]
+    bars = [
+        (int(x), SeedRange(round(float(low), 9), round(float(high), 9), 0))
+        for lines in axes.collections
+        if isinstance(lines, LineCollection)
+        for (x, low), (_, high) in lines.get_segments()
+    ]
+    known = [(n, dataclasses.replace(seeds, seeds=0)) for study in KNOWN_ERRORS.values() for n, seeds in study.items()]
+    assert bars == known
+
+
 def test_all_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status = counting.main([*TINY, "--seeds", "3", "--workers", "2", "--out", str(tmp_path)])
     printed = capsys.readouterr().out
@@ -79,6 +250,11 @@ def test_all_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert list(content["studies"]) == list(STUDIES)
     assert content["studies"]["carried-state"]["accepted"] is False
     assert len(content["studies"]["last-step"]["validation_error"]["per_seed"]) == 3
+    assert content["studies"]["last-step"]["known_error_at_length"] == {}  # the article's settings are others
+    assert np.shape(content["studies"]["every-step"]["error_at_last_step"]) == (3, 12)
+    assert content["studies"]["every-step"]["error_at_length_measure"] == "mean over all steps"
+    assert json.loads((tmp_path / "config.json").read_text())["settings"]["training_sequences"] == 40
+    assert "every-step: NOT LEARNED by" in printed
     assert (tmp_path / "report.html").read_text().count("data:image/png;base64,") == 3
 
 
@@ -94,7 +270,9 @@ def test_a_study_alone_with_another_cell(study: str, tmp_path: Path, capsys: pyt
     [
         (["--epochs", "0"], "epochs: got 0, expected at least 1"),
         (["--length", "1"], "length: got 1, expected at least 2"),
-        (["--validation", "40"], "validation: got 40, expected fewer than sequences (40); the nearest is 39"),
+        (["--sequences", "0"], "sequences: got 0, expected at least 1"),
+        (["--validation", "0"], "validation: got 0, expected at least 1"),
+        (["--batch-size", "-1"], "batch_size: got -1, expected at least 1"),
         (["--cell", "rnn"], "cell: got 'rnn', expected one of lstm, gru"),
         (["--units", "0"], "units: got 0"),
         (["--seeds", "0"], "seeds: got 0"),
@@ -111,6 +289,27 @@ def test_bad_values_are_explained(
     assert not (tmp_path / "out").exists()
 
 
+def test_results_of_the_earlier_measure_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    earlier = {
+        "experiment": "counting",
+        "settings": {**json.loads(json.dumps(dataclasses.asdict(StudySettings()))), "studies": list(STUDIES)},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(earlier))
+    with pytest.raises(SystemExit) as ended:
+        counting.main(["--out", str(tmp_path)])
+    assert ended.value.code == 2
+    message = capsys.readouterr().err
+    assert "training_sequences is None there and 1000 here" in message
+    assert "every-step is None there and 'mean over all steps' here" in message
+
+
+def test_a_learning_rate_that_diverges_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert counting.main([*TINY, "--learning-rate", "1e30", "--out", str(tmp_path)]) == 1
+    message = capsys.readouterr().out
+    assert "learning_rate: got 1e+30, with which the error is no longer finite after" in message
+    assert "expected a smaller one" in message
+
+
 @pytest.mark.long
 def test_the_articles_table_is_reproduced(tmp_path: Path) -> None:
     assert counting.main(["--out", str(tmp_path), "--seeds", "2"]) == 0
@@ -121,5 +320,53 @@ def test_the_articles_table_is_reproduced(tmp_path: Path) -> None:
     for errors in studies["last-step"]["error_at_length"]:
         assert errors[19] < 0.1
         assert errors[6] > 10
-    for errors in studies["every-step"]["error_at_length"]:
+    for errors in studies["every-step"]["error_at_last_step"]:
         assert max(errors[:20]) < 0.1
+    every = studies["every-step"]
+    assert every["known_error_at_length"]["30"] == {"low": 0.35, "high": 0.49, "seeds": 5}
+    for n in (30, 40):
+        known = every["known_error_at_length"][str(n)]
+        for errors in every["error_at_length"]:
+            assert known["low"] / 1.5 < errors[n - 1] < known["high"] * 1.5
+        counts = every["against_known"][str(n)]
+        assert counts["below"] + counts["within"] + counts["above"] == 2
+
+
+def _errors_with_keras(seed: int, lengths: tuple[int, ...]) -> list[float]:
+    """The every-step study written in plain Keras: mean squared error over all steps at each length."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    generator = np.random.default_rng(seed)
+
+    def sequences(length: int) -> tuple[np.ndarray, np.ndarray]:
+        bits = generator.integers(0, 2, (1000, length, 1)).astype(np.float32)
+        return bits, bits.cumsum(1)
+
+    network = keras.Sequential(
+        [
+            keras.Input((None, 1)),
+            keras.layers.Dense(32, activation="relu"),
+            keras.layers.LSTM(32, return_sequences=True),
+            keras.layers.Dense(1),
+        ]
+    )
+    network.compile(keras.optimizers.Adam(1e-3), "mse")
+    network.fit(*sequences(20), batch_size=32, epochs=100, verbose=0)
+    return [float(network.evaluate(*sequences(length), batch_size=1000, verbose=0)) for length in lengths]
+
+
+@pytest.mark.long
+def test_every_step_forgets_as_a_plain_keras_network_does() -> None:
+    lengths, seeds = (30, 40), 3
+    theirs = np.log([_errors_with_keras(seed, lengths) for seed in range(seeds)])
+    outcomes = [Trained(StudySettings(), seed, every_step=True, report=_ignore).outcome() for seed in range(seeds)]
+    measured = [np.log(one["error_at_length"])[[n - 1 for n in lengths]] for one in outcomes]
+    at_last_step = [np.log(one["error_at_last_step"])[[n - 1 for n in lengths]] for one in outcomes]
+    spread = np.sqrt((theirs.var(0, ddof=1) + np.var(measured, 0, ddof=1)) / seeds)
+    allowed = student.ppf(0.995, 2 * seeds - 2) * spread
+    difference = np.mean(measured, 0) - theirs.mean(0)
+    assert (np.abs(difference) < allowed).all()
+    assert (np.abs(difference) < np.log(1.5)).all()
+    # The error at the last step is another quantity, and would not have passed.
+    assert (np.mean(at_last_step, 0) - theirs.mean(0) > np.log(5)).all()
