@@ -118,7 +118,7 @@ def agreement(comparisons: Sequence[Comparison]) -> list[str]:
         theirs = ours[0].article.seeds
         sentences.append(
             f"{study}, of {len(ours[0].errors)} seeds those within the range of {theirs} seeds of the article's code:"
-            f" {told}. Seeds of one distribution would be with probability {(theirs - 1) / (theirs + 1):.2g}."
+            f" {told}. A seed of the same distribution is within with probability {(theirs - 1) / (theirs + 1):.2g}."
         )
     adjusted = holm([one.p_value for one in comparisons])
     differing = [

@@ -24,7 +24,7 @@ def draw(by_seed: list[dict[str, Any]], settings: StudySettings, out: Path) -> d
         _learning_curves(by_seed, trained, settings, out / "learning_curves.png")
         _error_at_length(by_seed, trained, settings, out / "error_at_length.png")
         captions["learning_curves.png"] = (
-            f"Mean squared error while training, last-step at the last step, every-step over all steps; validation on"
+            f"Mean squared error while training: last-step at the last step, every-step over all steps; validation on"
             f" {settings.validation} sequences beside the {settings.sequences} training sequences. {band}"
         )
         captions["error_at_length.png"] = (
@@ -51,6 +51,11 @@ def _band(axes: Axes, x: np.ndarray, values: np.ndarray, label: str, index: int)
         axes.fill_between(x, low, high, color=look["color"], alpha=0.2, linewidth=0)
 
 
+def _words(study: str) -> str:
+    """A study's name without its hyphen, at which a title could be wrapped."""
+    return study.replace("-", " ")
+
+
 def _learning_curves(by_seed: list[dict[str, Any]], trained: list[str], settings: StudySettings, path: Path) -> None:
     figure, grid = plots.figure(len(trained), sharey=True)
     finals = []
@@ -60,7 +65,7 @@ def _learning_curves(by_seed: list[dict[str, Any]], trained: list[str], settings
             _band(axes, np.arange(1, settings.epochs + 1), values, kind, index)
         constant = best_constant_error(study, settings.length)
         axes.axhline(constant, color="#444444", linestyle=(0, (1, 2)), linewidth=1, label="best constant answer")
-        finals.append(f"{study} {np.median(values[:, -1]):.2g} (best constant {constant:.2g})")
+        finals.append(f"{np.median(values[:, -1]):.2g} ({_words(study)} trained; best constant {constant:.2g})")
         axes.set(xlabel="epoch", title=study, yscale="log")
         axes.grid(alpha=0.25)
     grid[0, 0].set_ylabel("mean squared error")
@@ -81,13 +86,13 @@ def _error_at_length(by_seed: list[dict[str, Any]], trained: list[str], settings
         if not np.array_equal(errors, last):
             _band(axes, lengths, last, f"{study}, {MEASURES['last-step']} alone", 4)
         _ranges(axes, known_errors(study, settings), study, plots.COLOURS[index])
-        worst.append(f"{study} {np.median(last[:, :length].max(1)):.2g}")
+        worst.append(f"{np.median(last[:, :length].max(1)):.2g} ({_words(study)} trained)")
     axes.axvline(length, color="#444444", linestyle=(0, (1, 2)), linewidth=1)
     axes.set(xlabel="sequence length", ylabel="mean squared error", yscale="log")
     axes.grid(alpha=0.25)
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=1, frameon=False)
-    plots.save(figure, path, f"Error at the last step, worst of lengths 1 to {length}: {', '.join(worst)}")
+    plots.save(figure, path, f"Largest error at the last step up to length {length}: {', '.join(worst)}")
 
 
 def _ranges(axes: Axes, known: dict[int, SeedRange], study: str, colour: str) -> None:
@@ -114,7 +119,7 @@ def _cost(by_seed: list[dict[str, Any]]) -> str:
     errors = by_seed[0]["carried-state"]["split_errors"]
     names = ["zero", *[name for name in errors if name.startswith("stored")][:1], "carried"]
     means = [np.median([np.mean(one["carried-state"]["split_errors"][name]) for one in by_seed]) for name in names]
-    return "; ".join(f"{name} {mean:.2g}" for name, mean in zip(names, means, strict=True))
+    return ", ".join(f"{mean:.2g} ({name})" for name, mean in zip(names, means, strict=True))
 
 
 def _split(by_seed: list[dict[str, Any]], length: int, path: Path) -> None:
@@ -131,4 +136,4 @@ def _split(by_seed: list[dict[str, Any]], length: int, path: Path) -> None:
     axes.grid(alpha=0.25)
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
-    plots.save(figure, path, f"Error after a split, by the state it goes on from: {_cost(by_seed)}")
+    plots.save(figure, path, f"Error after a split: {_cost(by_seed)}")

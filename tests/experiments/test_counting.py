@@ -202,7 +202,8 @@ def test_agreement_in_words() -> None:
     article = SeedRange(1.0, 2.0, 5)
     none = agreement([Comparison("every-step", 20, article, (1.5, 0.5, 2.5, 1.0, 2.0))])
     assert (
-        "3 at length 20 (1 to 2; 1 below, 1 above). Seeds of one distribution would be with probability 0.67" in none[0]
+        "3 at length 20 (1 to 2; 1 below, 1 above). A seed of the same distribution is within with probability 0.67"
+        in none[0]
     )
     assert "No higher or lower errors" in none[1]
     higher = Comparison("every-step", 20, article, (3.0,) * 5)
