@@ -47,7 +47,7 @@ class Settings:
     """Longest burn-in to try; by default the longest one that the episodes can judge (half their length)."""
     episodes: int = 64
     """Episodes to record."""
-    runs: RunSettings = dataclasses.field(default_factory=RunSettings)
+    runs: RunSettings = dataclasses.field(default_factory=lambda: RunSettings(seeds=3))
     preset: str = "small"
     """Values for all that is not set otherwise, as burnin_compare has them: small, guess or r2d2."""
 

@@ -27,7 +27,7 @@ OURS = ("config.json", "metrics.csv", "summary.json", "report.html", "runs", "ch
 class RunSettings:
     """Which runs are made, where, and what becomes of them."""
 
-    seeds: int = 3
+    seeds: int = 5
     """Number of seeds."""
     workers: int = dataclasses.field(default_factory=default_workers)
     """Worker processes; by default one a core."""
