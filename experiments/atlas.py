@@ -82,6 +82,10 @@ class Settings:
     flags: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
     """Further settings of burnin_compare for all tasks, for example updates=1000 units=64."""
     runs: RunSettings = dataclasses.field(default_factory=RunSettings)
+    checkpoint_every: int = 500
+    """Updates between two checkpoints of a run, from which it goes on after an interruption."""
+    tensorboard: Path | None = None
+    """Directory for the measures as TensorBoard scalars, while the job runs (pip install -e '.[tensorboard]')."""
     quick: bool = False
     """A rough answer: fewer updates, 1 seed."""
 
@@ -98,6 +102,7 @@ class Settings:
         for strategy in self.strategies:
             parse(strategy)
         burnin_compare.check_reference(self.reference, self.strategies)
+        burnin_compare.check_checkpoint_every(self.checkpoint_every)
         rates = self.learning_rates
         if len(set(rates)) < len(rates) or not all(0 < rate < math.inf for rate in rates):
             told = " ".join(f"{rate:g}" for rate in rates)
@@ -141,7 +146,7 @@ def settings_of(cell: Cell, settings: Settings) -> burnin_compare.Settings:
             *([] if settings.reference is None else ["--reference", settings.reference]),
             *(["--quick"] if settings.quick else []),
             *(["--fresh"] if settings.runs.fresh else []),
-            *("--checkpoint-every", str(settings.runs.checkpoint_every)),
+            *("--checkpoint-every", str(settings.checkpoint_every)),
             *seeds,
             *more,
             *([] if cell.learning_rate is None else ["--learning-rate", str(cell.learning_rate)]),
@@ -170,7 +175,7 @@ def chart(settings: Settings) -> tuple[Comparisons, list[str], Path]:
     comparisons = {cell: comparison for cell, (comparison, _, _) in prepared.items()}
     names = {name: columns for name, (columns, _) in named.items()}
     out = settings.directory
-    with LiveMetrics(out / "metrics.csv", HEADER, csv_rows(comparisons), names, settings.runs.tensorboard) as listen:
+    with LiveMetrics(out / "metrics.csv", HEADER, csv_rows(comparisons), names, settings.tensorboard) as listen:
         contents, errors = finish(jobs, burnin_compare.train, settings.runs, title="atlas", listen=listen)
     for cell, (comparison, runs, directory) in prepared.items():
         burnin_compare.fill(comparison, runs, contents)

@@ -16,6 +16,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -55,12 +56,18 @@ class Settings:
     """The initialization that the others are compared with, one of --strategies; by default full, else stored, else the
     first one given."""
     runs: RunSettings = dataclasses.field(default_factory=RunSettings)
+    checkpoint_every: int = 500
+    """Updates between two checkpoints of a run, from which it goes on after an interruption."""
+    tensorboard: Path | None = None
+    """Directory for the measures as TensorBoard scalars, while the job runs (pip install -e '.[tensorboard]')."""
     preset: str = "small"
     """Values for all that is not set otherwise. small: minutes on 2 cores; the defaults shown here are those for
     targets, q-learning has its own. guess: q-learning on bit streams, where a reward follows from the last guess alone.
     r2d2: the paper's agent (T 80, burn-in 40, period 40, 512 units, batch 64)."""
     quick: bool = False
     """A rough answer in half a minute, for what is not set otherwise: fewer updates, 1 seed."""
+    command: tyro.conf.Suppress[str] = ""
+    """The command line, for `summary.json`."""
 
     def __post_init__(self) -> None:
         if not self.strategies:
@@ -70,6 +77,7 @@ class Settings:
         if len(set(self.strategies)) < len(self.strategies):
             raise ValueError(f"strategies: got {' '.join(self.strategies)}, expected each once")
         check_reference(self.reference, self.strategies)
+        check_checkpoint_every(self.checkpoint_every)
 
 
 def compare(settings: Settings) -> tuple[Comparison, list[str], Path]:
@@ -77,7 +85,7 @@ def compare(settings: Settings) -> tuple[Comparison, list[str], Path]:
     comparison, jobs, out = prepare(settings)
     fill(comparison, jobs, finished(list(jobs.values())))
     names = {job.name: run for run, job in jobs.items()}
-    with LiveMetrics(out / "metrics.csv", HEADER, comparison.rows(), names, settings.runs.tensorboard) as listen:
+    with LiveMetrics(out / "metrics.csv", HEADER, comparison.rows(), names, settings.tensorboard) as listen:
         contents, errors = finish(list(jobs.values()), train, settings.runs, title="burn-in comparison", listen=listen)
     fill(comparison, jobs, contents)
     return comparison, errors, out
@@ -109,7 +117,7 @@ def prepare(settings: Settings) -> tuple[Comparison, Jobs, Path]:
     open_directory(out, config, fresh=settings.runs.fresh)
     seeds = tuple(range(settings.runs.seeds))
     comparison = Comparison(training, settings.strategies, seeds, reference=settings.reference)
-    every = settings.runs.checkpoint_every
+    every = settings.checkpoint_every
     jobs = {
         (name, seed): Job(
             name=f"{name} seed {seed}",
@@ -133,6 +141,12 @@ def check_reference(reference: str | None, strategies: Sequence[str]) -> None:
     """Raise a ValueError unless the reference is one of the strategies, or None."""
     if reference is not None and reference not in strategies:
         raise ValueError(f"reference: got {reference!r}, expected one of the strategies: {', '.join(strategies)}")
+
+
+def check_checkpoint_every(updates: int) -> None:
+    """Raise a ValueError unless checkpoints are at least one update apart."""
+    if updates < 1:
+        raise ValueError(f"checkpoint_every: got {updates}, expected at least 1")
 
 
 def cost_of(strategy: str) -> float:
@@ -204,7 +218,12 @@ def write_results(
     write_csv(out / "metrics.csv", HEADER, comparison.rows())
     sentences = verdict(comparison)
     missing = len(comparison.strategies) * len(comparison.seeds) - len(comparison.runs)
-    status = {"status": "incomplete" if missing or errors else "complete", "errors": list(errors), "verdict": sentences}
+    status = {
+        "status": "incomplete" if missing or errors else "complete",
+        "errors": list(errors),
+        "verdict": sentences,
+        "command": settings.command,
+    }
     write_json(out / "summary.json", summary(comparison) | status)
     headers, rows = result_table(comparison)
     cost_headers, costs = ["strategy", *COST_HEADERS], cost_rows(comparison)
@@ -237,7 +256,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     Raises:
         ValueError: for settings that cannot work.
     """
-    return read_with_preset(Settings, "experiments.burnin_compare", __doc__ or "", arguments)
+    read = read_with_preset(Settings, "experiments.burnin_compare", __doc__ or "", arguments)
+    return dataclasses.replace(read, command=shlex.join(["python", "-m", "experiments.burnin_compare", *arguments]))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
