@@ -61,9 +61,10 @@ class Settings:
     tensorboard: Path | None = None
     """Directory for the measures as TensorBoard scalars, while the job runs (pip install -e '.[tensorboard]')."""
     preset: str = "small"
-    """Values for all that is not set otherwise. small: minutes on 2 cores; the defaults shown here are those for
-    targets, q-learning has its own. guess: q-learning on bit streams, where a reward follows from the last guess alone.
-    r2d2: the paper's agent (T 80, burn-in 40, period 40, 512 units, batch 64)."""
+    """Values for all that is not set otherwise. small: minutes on 2 cores; the defaults shown are those that hold with
+    the flags beside --help, so add --objective q-learning to see its own. guess: q-learning on bit streams, where a
+    reward follows from the last guess alone. r2d2: the paper's agent (T 80, burn-in 40, period 40, 512 units,
+    batch 64)."""
     quick: bool = False
     """A rough answer in half a minute, for what is not set otherwise: fewer updates, 1 seed."""
     command: tyro.conf.Suppress[str] = ""

@@ -29,16 +29,24 @@ def _key_value_pairs(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[s
     )
 
 
-def from_command_line(settings: type[Settings], module: str, description: str, arguments: Sequence[str]) -> Settings:
+def from_command_line(
+    settings: type[Settings],
+    module: str,
+    description: str,
+    arguments: Sequence[str],
+    *,
+    default: Settings | None = None,
+) -> Settings:
     """Build a settings dataclass from the command-line flags of `python -m <module>`.
 
     A dataclass inside another is a group in `--help`; its flags have no prefix. Settings that refuse their values end
     the program with their message.
     """
     try:
-        return tyro.cli(
+        return tyro.cli(  # type: ignore[return-value]  # never None: there are settings, by default or by flags
             settings,
             args=arguments,
+            default=default,
             prog=f"python -m {module}",
             description=description,
             config=(tyro.conf.OmitArgPrefixes,),

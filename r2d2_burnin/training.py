@@ -46,12 +46,11 @@ class Trainer:
     """
 
     def __init__(self, settings: TrainingSettings) -> None:
-        self.settings = settings
         single = environments.make(settings.environment)
         self.actions = spaces.actions(single.action_space)
-        self.objective = make_objective(
-            spaces.choose_objective(settings.objective, single), self.actions, settings.q_learning
-        )
+        objective = spaces.choose_objective(settings.objective, single)
+        self.settings = settings = dataclasses.replace(settings, objective=objective)
+        self.objective = make_objective(objective, self.actions, settings.q_learning)
         agent = settings.q_learning if isinstance(self.objective, QLearning) else None
         self.inputs = spaces.input_space(single.observation_space, single.action_space, agent)
         single.close()
