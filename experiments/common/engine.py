@@ -155,7 +155,8 @@ class _Slot:
         self._bar.set_postfix_str(words, refresh=True)
         if self._bar.disable and time.monotonic() - self._shown >= LOG_EVERY:
             self._shown = time.monotonic()
-            print(f"{job.name}: {done} of {job.steps} updates, {words}", file=sys.stderr, flush=True)
+            tqdm.write(f"{job.name}: {done} of {job.steps} updates, {words}", file=sys.stderr)
+            sys.stderr.flush()
 
     def ask_to_stop(self) -> None:
         if self.connection is not None:
