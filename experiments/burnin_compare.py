@@ -27,7 +27,7 @@ from experiments.common.command import run_experiment
 from experiments.common.comparison import Comparison, content_of, error_floor, result_of, summary
 from experiments.common.jobs import Job, Report
 from experiments.common.metrics import LiveMetrics
-from experiments.common.presets import read_with_preset
+from experiments.common.presets import inputs_of, read_with_preset
 from experiments.common.results import versions, write_csv, write_json, write_sealed
 from experiments.common.runs import RunSettings, default_directory, fingerprint, finish, finished, open_directory
 from experiments.common.trainers import trainer_for
@@ -97,6 +97,7 @@ def prepare(settings: Settings) -> tuple[Comparison, Jobs, Path]:
         "settings": json.loads(json.dumps(dataclasses.asdict(training))),
         "strategies": list(settings.strategies),
         "seeds": list(range(settings.runs.seeds)),
+        "inputs": inputs_of(training),
         "versions": versions(),
     }
     open_directory(out, config, fresh=settings.runs.fresh)

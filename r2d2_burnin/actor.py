@@ -17,11 +17,13 @@ from r2d2_burnin.inputs import InputSpace
 from r2d2_burnin.networks import RecurrentNetwork, where
 from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.records import UnfinishedEpisodes
+from r2d2_burnin.targets import TargetRange, UnfitTarget
 from r2d2_burnin.time_limit import time_limit
 
 Act = Callable[[np.ndarray], np.ndarray]
 """Chooses actions `[S, N]` of S steps from outputs `[S, N, A]`."""
 
+ANY_NUMBER = TargetRange()
 
 LONGEST_BLOCK = 128
 """Most steps in one compiled call: multiples of 16, or powers of two below, so that few programs are compiled."""
@@ -112,6 +114,7 @@ class Actor:
         keeps_states: whether episodes hold the recurrent states; an empty tuple if not.
         keeps_actions: whether all actions are kept, so that `get_state` works for an environment without one: its state
             is then brought back by taking them again.
+        targets: what `info["target"]` may be; None where it is not read, so that it may be anything.
 
     Raises:
         ValueError: for spaces that the network cannot use, and for an environment without autoreset.
@@ -131,6 +134,7 @@ class Actor:
         step_timeout: float | None = None,
         keeps_states: bool = True,
         keeps_actions: bool = False,
+        targets: TargetRange | None = ANY_NUMBER,
     ) -> None:
         mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if mode not in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
@@ -150,13 +154,16 @@ class Actor:
         self._blocks = blocks and knows and not (self._inputs.previous_action or self._inputs.previous_reward)
         self._record = UnfinishedEpisodes(env.num_envs)
         self._count = 0
-        observations, self._info = self._call(env.reset, seed=seed)
+        self._target_range = targets
+        self._ended = np.zeros(env.num_envs, np.int64)  # episodes of each environment
+        observations, info = self._call(env.reset, seed=seed)
         self._observations = spaces.encode(observations)
         self._state = step.network.initial_state(env.num_envs)
         self._starts = np.ones(env.num_envs, np.bool_)
         self._resetting = np.zeros(env.num_envs, np.bool_)
         self._previous_actions = np.full(env.num_envs, -1)
         self._previous_rewards = np.zeros(env.num_envs, np.float32)
+        self._targets = self._targets_of(info)
 
     def episodes(self) -> Iterator[Episode]:
         """Yield episodes as they end, forever; those that end in one step come in the order of their environments."""
@@ -224,7 +231,7 @@ class Actor:
                 observations=rows["observations"],
                 actions=rows["actions"],
                 rewards=rows["rewards"],
-                targets=rows.get("targets"),
+                targets=_given(rows.get("targets")),
                 outputs=rows["outputs"],
                 states=nests.pack(before, [rows[name] for name in states]),
                 updates=rows["updates"],
@@ -237,7 +244,8 @@ class Actor:
 
         self._starts = ended if self._same_step else self._resetting
         self._resetting = np.zeros_like(ended) if self._same_step else ended
-        self._observations, self._info = next_observations, info
+        self._ended += ended
+        self._observations, self._targets = next_observations, self._targets_of(info)
         # Where an episode starts with the next step, whatever came before is not its own.
         self._previous_actions = np.where(self._starts, -1, actions[-1])
         self._previous_rewards = np.where(self._starts, 0, rewards[-1]).astype(np.float32)
@@ -252,9 +260,33 @@ class Actor:
                 steps = steps // 16 * 16 or 1 << (steps.bit_length() - 1)
                 flat = spaces.encode(observations[:steps].reshape(-1, *observations.shape[2:]))
                 check_numbers(self._place, "the observation", flat)
-                return flat.reshape(steps, self.env.num_envs, -1), None if targets is None else targets[:steps]
-        targets = self._info.get("target")
-        return self._observations[None], None if targets is None else np.asarray(targets)[None]
+                return flat.reshape(steps, self.env.num_envs, -1), self._targets_ahead(targets, steps)
+        return self._observations[None], None if self._targets is None else self._targets[None]
+
+    def _targets_of(self, info: dict[str, Any]) -> np.ndarray | None:
+        """Targets `[N]` that belong to the observations just returned, NaN where there is none; None if not read."""
+        if self._target_range is None:
+            return None
+        try:
+            return self._target_range.of_infos(info, ~self._resetting)
+        except UnfitTarget as error:
+            raise self._unfit(error) from None
+
+    def _targets_ahead(self, targets: np.ndarray | None, steps: int) -> np.ndarray | None:
+        """Targets `[S, N]` of a block, of those that `peek` returned."""
+        if self._target_range is None:
+            return None
+        if targets is None:
+            return np.full((steps, self.env.num_envs), np.nan)
+        try:
+            return self._target_range.of_block(targets[:steps])
+        except UnfitTarget as error:
+            raise self._unfit(error) from None
+
+    def _unfit(self, error: UnfitTarget) -> EnvironmentFault:
+        number = error.environment
+        step = int(self._record.lengths[number]) + error.step
+        return EnvironmentFault(f"env: {self._name}, episode {self._ended[number]}, step {step}: {error}")
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Everything that decides how acting goes on, as arrays that need no pickle."""
@@ -266,10 +298,11 @@ class Actor:
             "resetting": self._resetting,
             "previous_actions": self._previous_actions,
             "previous_rewards": self._previous_rewards,
+            "ended": self._ended,
             **archive.with_prefix("record", self._record.get_state()),
         }
-        if "target" in self._info:
-            state["target"] = np.asarray(self._info["target"])
+        if self._targets is not None:
+            state["target"] = self._targets
         for i, leaf in enumerate(nests.flatten(self._state)):
             state[f"state/{i}"] = np.asarray(leaf)
         if hasattr(self._act, "generator"):
@@ -305,7 +338,8 @@ class Actor:
         )
         self._previous_actions = state["previous_actions"].copy()
         self._previous_rewards = state["previous_rewards"].copy()
-        self._info = {"target": state["target"]} if "target" in state else {}
+        self._ended = state["ended"].copy() if "ended" in state else np.zeros_like(self._ended)
+        self._targets = state["target"].copy() if "target" in state else None
         self._record.set_state(archive.part("record", state))
         leaves = archive.part("state", state)
         self._state = nests.pack(self._state, [tf.constant(leaves[str(i)]) for i in range(len(leaves))])
@@ -313,9 +347,12 @@ class Actor:
             self._act.generator.bit_generator.state = json.loads(str(state["generator"]))
 
     @property
+    def _name(self) -> str:
+        return self.env.spec.id if self.env.spec is not None else str(self.env)
+
+    @property
     def _place(self) -> str:
-        name = self.env.spec.id if self.env.spec is not None else str(self.env)
-        return f"env: {name}, step {self._count} of the actor"
+        return f"env: {self._name}, step {self._count} of the actor"
 
     def _call(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
         """Call the environment, and check what it returns."""
@@ -330,3 +367,8 @@ class Actor:
         if len(returned) == 5:
             check_numbers(self._place, "the reward", returned[1])
         return returned
+
+
+def _given(targets: np.ndarray | None) -> np.ndarray | None:
+    """The targets `[L]` of an episode; None where all are missing."""
+    return None if targets is None or np.isnan(targets).all() else targets

@@ -44,9 +44,11 @@ class Trainer:
         self.settings = settings
         single = environments.make(settings.environment)
         self.actions = spaces.actions(single.action_space)
+        objective = spaces.choose_objective(settings.objective, single)
         self.objective = make_objective(
-            spaces.choose_objective(settings.objective, single), self.actions, settings.q_learning
+            objective, self.actions, settings.q_learning, classes=spaces.target_classes(single)
         )
+        self.targets = spaces.target_range(objective, single)
         agent = settings.q_learning if isinstance(self.objective, QLearning) else None
         self.inputs = spaces.input_space(single.observation_space, single.action_space, agent)
         single.close()
@@ -146,6 +148,7 @@ class Trainer:
             longest=self.settings.replay.replay_capacity,
             step_timeout=self.settings.environment.env_timeout,
             keeps_actions=resumable and not hasattr(env, "get_state"),
+            targets=self.targets,
         )
 
     def _begin(
