@@ -128,7 +128,7 @@ def choose_objective(name: str, env: gym.Env[Any, Any]) -> str:
     if name == "auto":
         return "q-learning"
     env_name = env.spec.id if env.spec is not None else str(env)
-    if "target" in found:
+    if "target" in found and declared is not None:
         problem = f"its target_space is {shown_space(declared)}, expected Discrete, or a Box of one number"
     elif found:
         problem = f"at {place} {found[FAULT]}"
