@@ -149,9 +149,9 @@ def check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Spac
     inputs = _numbers(observation_space)
     if inputs > MOST_INPUTS:
         raise ValueError(
-            f"env: got observation space {shown_space(observation_space)}, {inputs} numbers a step once it is flattened"
-            f" (one for each value of a Discrete), expected at most {MOST_INPUTS}; a wrapper that codes it in fewer numbers"
-            " helps: gymnasium.wrappers.TransformObservation, in a function of yours named by --wrappers"
+            f"env: got observation space {shown_space(observation_space)}, flattened {inputs} numbers a step (one for"
+            f" each value of a Discrete), expected at most {MOST_INPUTS}; a wrapper that codes it in fewer helps:"
+            " gymnasium.wrappers.TransformObservation, in a function of yours named by --wrappers"
         )
     if not isinstance(action_space, spaces.Discrete | spaces.MultiDiscrete):
         hint = (
@@ -166,8 +166,8 @@ def check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Spac
     if count > MOST_ACTIONS:
         raise ValueError(
             f"env: got action space {shown_space(action_space)}, which has {count} actions, expected at most"
-            f" {MOST_ACTIONS}, as a network has one output for each; a wrapper that offers fewer helps: gymnasium.wrappers.TransformAction,"
-            " in a function of yours named by --wrappers"
+            f" {MOST_ACTIONS}, as a network has one output for each; a wrapper that offers fewer helps:"
+            " gymnasium.wrappers.TransformAction, in a function of yours named by --wrappers"
         )
 
 
