@@ -34,9 +34,7 @@ def read_value(text: str) -> Any:
             language has it (`007`), brackets or quotes that do not close, nothing at all, and numbers without end.
     """
     try:
-        with warnings.catch_warnings(action="ignore"):  # of escapes in quoted text
-            tree = ast.parse(text.strip(), mode="eval")
-        value = ast.literal_eval(_Constants().visit(tree))
+        value = _json_or_python(text)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return _plain_text(text)
     try:
@@ -45,6 +43,20 @@ def read_value(text: str) -> Any:
         kinds = "a finite number, text, true, false, null, or lists and dictionaries of these"
         raise ValueError(f"got {text!r}, expected {kinds}; text has to be quoted: {quoted(text)}") from None
     return value
+
+
+def _json_or_python(text: str) -> Any:
+    """The value of a literal, JSON's names among Python's too; escapes in quoted text differ, JSON's come first."""
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except ValueError:
+        with warnings.catch_warnings(action="ignore"):  # of escapes in quoted text
+            tree = ast.parse(text.strip(), mode="eval")
+        return ast.literal_eval(_Constants().visit(tree))
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no finite number")
 
 
 def written(value: Any) -> str:

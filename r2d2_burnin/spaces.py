@@ -101,7 +101,7 @@ def target_range(objective: str, env: gym.Env[Any, Any]) -> TargetRange | None:
     return TargetRange()
 
 
-STEPS_LOOKED_AT = 100
+STEPS_LOOKED_AT = 50
 """Steps of one episode in which `auto` looks for a target; an objective on targets looks at a hundred times as many."""
 
 

@@ -48,6 +48,7 @@ class TargetRange:
     low: float = -FLOAT32_MAX
     high: float = FLOAT32_MAX
     whole: bool = False  # classes
+    required: bool = True  # False: what is no number in the range counts as missing
 
     def of_infos(self, info: Mapping[str, Any], active: np.ndarray) -> np.ndarray:
         """Targets `[N]`, float64, of a vector environment's info; NaN where there is none.
@@ -59,7 +60,7 @@ class TargetRange:
         Raises:
             UnfitTarget: for a target that is no number or outside the range.
         """
-        if FAULT in info:
+        if FAULT in info and self.required:
             faults = np.asarray(info[FAULT], object)
             for i in np.flatnonzero(active & np.asarray(info[f"_{FAULT}"], np.bool_)):
                 raise UnfitTarget(str(faults[i]), int(i))
@@ -68,6 +69,8 @@ class TargetRange:
             return np.full(len(active), np.nan)
         array = np.asarray(values)
         if array.dtype.kind not in "fiub" or array.size != len(active):
+            if not self.required:
+                return np.full(len(active), np.nan)
             message = f"{NAME} of {len(active)} environments is {shown(values)}, expected one number each"
             raise UnfitTarget(message, int(active.argmax()))
         array = array.reshape(-1)
@@ -75,8 +78,7 @@ class TargetRange:
         if given.all() and self._fit(array):
             return array.astype(np.float64)
         found = np.where(given, array.astype(np.float64), np.nan)
-        self._refuse(found[None], (active & given)[None])
-        return found
+        return np.asarray(self._refuse(found[None], (active & given)[None])[0])
 
     def of_block(self, targets: np.ndarray) -> np.ndarray:
         """Targets `[S, N]` of S steps, float64.
@@ -88,24 +90,25 @@ class TargetRange:
         if array.dtype.kind not in "fiub":
             raise UnfitTarget(f"{NAME} is {shown(targets)}, expected numbers", 0)
         found = array.astype(np.float64)
-        if not self._fit(array):
-            self._refuse(found, np.ones(found.shape, np.bool_))
-        return found
+        return found if self._fit(array) else self._refuse(found, np.ones(found.shape, np.bool_))
 
     def _fit(self, values: np.ndarray) -> bool:
         """Whether all values are in the range; False where one is NaN."""
         within = bool(self.low <= values.min() and values.max() <= self.high)
         return within and (not self.whole or values.dtype.kind in "iub" or bool((values == np.rint(values)).all()))
 
-    def _refuse(self, values: np.ndarray, given: np.ndarray) -> None:
-        """Raise for the first of the given values `[S, N]` that is outside the range."""
+    def _refuse(self, values: np.ndarray, given: np.ndarray) -> np.ndarray:
+        """The values `[S, N]`; raises for the first given one that is outside the range, or makes it NaN."""
         fit = (values >= self.low) & (values <= self.high)
         if self.whole:
             fit &= values == np.rint(values)
+        if not self.required:
+            return np.where(fit, values, np.nan)
         bad = np.argwhere(given & ~fit)
         if len(bad):
             step, environment = bad[0].tolist()
             raise UnfitTarget(f"{NAME} is {values[step, environment]:.7g}, {self._expected}", environment, step)
+        return values
 
     @property
     def _expected(self) -> str:

@@ -44,11 +44,9 @@ class Trainer:
         self.settings = settings
         single = environments.make(settings.environment)
         self.actions = spaces.actions(single.action_space)
-        objective = spaces.choose_objective(settings.objective, single)
-        self.objective = make_objective(
-            objective, self.actions, settings.q_learning, classes=spaces.target_classes(single)
-        )
-        self.targets = spaces.target_range(objective, single)
+        name, classes = spaces.choose_objective(settings.objective, single), spaces.target_classes(single)
+        self.objective = make_objective(name, self.actions, settings.q_learning, classes=classes)
+        self.targets = spaces.target_range(name, single)
         agent = settings.q_learning if isinstance(self.objective, QLearning) else None
         self.inputs = spaces.input_space(single.observation_space, single.action_space, agent)
         single.close()
