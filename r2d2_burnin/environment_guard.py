@@ -88,6 +88,8 @@ class EnvironmentGuard(gym.Wrapper[Any, Any, Any, Any]):
     def _raised(self, what: str, error: Exception) -> EnvironmentFault:
         # A wrapper that unpacks what an environment of Gym's old interface returns: it knows nothing of the reason.
         hint = f" ({_interface()})" if isinstance(error, ValueError) and "unpack" in str(error) else ""
+        if isinstance(error, TypeError) and "unexpected keyword argument" in str(error):
+            hint = " (since Gym 0.26 reset takes the keywords seed and options)"
         return EnvironmentFault(f"{self._place}: {what} raised {type(error).__name__}: {error}{hint}")
 
     def _warn(self, observation: str, message: str) -> None:

@@ -233,7 +233,7 @@ def _is_plain(space: spaces.Space[Any]) -> bool:
 
 
 def _has_native_version(settings: EnvironmentSettings) -> bool:
-    if settings.wrappers or settings.max_episode_steps is not None:
+    if settings.wrappers or settings.max_episode_steps is not None or "max_episode_steps" in settings.env_kwargs:
         return False
     env = make(settings)
     raw = env.unwrapped

@@ -136,6 +136,13 @@ class OldStep(Noise):
         super().__init__(step_returns=lambda o, r, terminated, truncated, info: (o, r, terminated, info))
 
 
+class WithoutSeed(Noise):
+    """`reset` without arguments, as before Gym 0.26."""
+
+    def reset(self) -> Any:  # type: ignore[override]
+        return super().reset()
+
+
 class ManyActions(Noise):
     def __init__(self) -> None:
         super().__init__(actions=spaces.MultiDiscrete([5] * 72))

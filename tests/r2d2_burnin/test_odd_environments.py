@@ -35,7 +35,7 @@ from r2d2_burnin.spaces import choose_objective, describe_inputs, input_space, t
 from r2d2_burnin.targets import TargetRange
 from r2d2_burnin.training import Trainer
 from tests.r2d2_burnin.common import make_network
-from tests.r2d2_burnin.odd_environments import Counted, Noise, OldReset, OldStep, is_missing
+from tests.r2d2_burnin.odd_environments import Counted, Noise, OldReset, OldStep, WithoutSeed, is_missing
 
 MODULE = "tests.r2d2_burnin.odd_environments"
 
@@ -392,6 +392,11 @@ def test_what_reset_and_step_have_to_return() -> None:
         EnvironmentFault, match=r"step 1: step returned 4 values, expected 5: observation, reward, term"
     ):
         play(EnvironmentGuard(OldStep(), "Old"))
+    without_seed = EnvironmentGuard(gym.wrappers.OrderEnforcing(WithoutSeed()), "Old")
+    with pytest.raises(
+        EnvironmentFault, match=r"step 0: reset raised TypeError.*reset takes the keywords seed and opt"
+    ):
+        without_seed.reset(seed=3)
     limited = gym.wrappers.TimeLimit(OldStep(), 3)
     with pytest.raises(
         EnvironmentFault, match=r"raised ValueError: not enough values .*step observation, reward, term"
@@ -605,6 +610,22 @@ def test_whatever_id_gymnasium_takes_works(env_id: str, spec_id: str) -> None:
         assert env.spec is not None
         assert env.spec.id == spec_id
         env.close()
+
+
+def test_a_limit_of_steps_is_taken_among_the_settings_too() -> None:
+    settings = EnvironmentSettings("BitStream/Count-v0", {"max_episode_steps": 5})
+    env = environments.make_vector(settings, 2)
+    actor = Actor(env, ActorStep(make_network("gru", 1)), Regression(81).act, seed=0)
+    assert [len(episode) for episode in itertools.islice(actor.episodes(), 4)] == [5] * 4
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.int8, np.uint16, np.float16, np.float64])
+def test_observations_of_every_dtype_are_acted_on(dtype: Any) -> None:
+    odd = {"space": spaces.Box(0, 1, (2,), dtype), "observations": lambda t: np.array([t % 2, 1], dtype)}
+    actor = actor_of(SyncVectorEnv([lambda: guarded(**odd)] * 2))
+    for episode in itertools.islice(actor.episodes(), 2):
+        assert episode.observations.dtype == np.float32
+        assert episode.observations.tolist() == [[t % 2, 1] for t in range(6)]
 
 
 def test_wrappers_take_arguments() -> None:
