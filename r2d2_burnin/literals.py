@@ -20,7 +20,7 @@ SWITCHES = (
 )
 """Words, in small letters, that somebody who means no text would write, and what is read instead."""
 
-_PLAIN = re.compile(r"[^\s\[\]{}()'\",=;]+( [^\s\[\]{}()'\",=;]+)*")
+_PLAIN = re.compile(r"[^\s\[\]{}()'\",;]+( [^\s\[\]{}()'\",;]+)*")
 
 
 def read_value(text: str) -> Any:
