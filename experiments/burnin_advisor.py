@@ -22,7 +22,7 @@ from experiments.common import report
 from experiments.common.advice import Task, advise_seed
 from experiments.common.command import run_experiment
 from experiments.common.jobs import Job
-from experiments.common.presets import read_with_preset
+from experiments.common.presets import inputs_of, read_with_preset
 from experiments.common.results import versions, write_json
 from experiments.common.runs import RunSettings, default_directory, finish, open_directory
 from r2d2_burnin.initialization import parse
@@ -75,6 +75,7 @@ def advise_all(settings: Settings) -> tuple[dict[int, Any], list[str], Path]:
         "experiment": "burnin_advisor",
         "settings": json.loads(json.dumps(dataclasses.asdict(task), default=str)),
         "seeds": list(range(settings.runs.seeds)),
+        "inputs": inputs_of(settings.training),
         "versions": versions(),
     }
     open_directory(out, config, fresh=settings.runs.fresh)

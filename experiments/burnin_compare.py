@@ -30,7 +30,7 @@ from experiments.common.comparison import Comparison, content_of, default_refere
 from experiments.common.comparison_tables import COST_HEADERS, HOW_TO_READ, cost_rows, result_table
 from experiments.common.jobs import Job, Report
 from experiments.common.metrics import LiveMetrics
-from experiments.common.presets import read_with_preset
+from experiments.common.presets import inputs_of, read_with_preset
 from experiments.common.results import DamagedFile, read_sealed, versions, write_csv, write_json, write_sealed
 from experiments.common.runs import RunSettings, default_directory, fingerprint, finish, finished, open_directory
 from experiments.common.trainers import trainer_for
@@ -113,6 +113,7 @@ def prepare(settings: Settings) -> tuple[Comparison, Jobs, Path]:
         "strategies": list(settings.strategies),
         "reference": settings.reference or default_reference(settings.strategies),
         "seeds": list(range(settings.runs.seeds)),
+        "inputs": inputs_of(training),
         "versions": versions(),
     }
     open_directory(out, config, fresh=settings.runs.fresh)

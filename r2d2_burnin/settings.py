@@ -51,9 +51,12 @@ class EnvironmentSettings:
     env: str = "BitStream/Count-v0"
     """Environment id, as gymnasium.make takes it (`module:Id` too)."""
     env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Settings of the environment, for example length=80 window=15."""
+    """Settings of the environment, for example length=80 window=15. Values are read as JSON or Python: numbers, true,
+    false, null (or True, False, None), lists, dictionaries, quoted text; other plain words are text, but yes, no, on,
+    off and the like have to be quoted."""
     wrappers: tuple[str, ...] = ()
-    """Wrappers around it, innermost first: `module:Wrapper`, called with the environment alone."""
+    """Wrappers around it, innermost first: `module:Wrapper`, called with the environment, or with arguments besides:
+    'gymnasium.wrappers:FrameStackObservation(stack_size=4)'."""
     max_episode_steps: int | None = None
     """Steps after which an episode is truncated; by default what the environment says itself."""
     vectorization: str = "auto"

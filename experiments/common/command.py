@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from r2d2_burnin.command_line import fail
+from r2d2_burnin.environment_guard import EnvironmentFault
 
 Settings = TypeVar("Settings")
 Found = TypeVar("Found")
@@ -34,7 +35,7 @@ def run_experiment(
         settings = read(sys.argv[1:] if arguments is None else arguments)
         with _interrupted_by_sigterm():
             found, errors, out = make(settings)
-    except ValueError as error:
+    except (ValueError, EnvironmentFault) as error:  # a first look at the environment may find the fault
         fail(str(error))
     except OSError as error:
         fail(f"out: the results cannot be written ({error}); finished runs stay where they are")

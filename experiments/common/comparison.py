@@ -189,12 +189,10 @@ class Comparison:
     def profile(self, strategy: str) -> np.ndarray | None:
         """Error or reward of the final evaluation at every step of an episode, `[S, L]`.
 
-        Errors reach as far as the episodes of all seeds; a reward is 0 where all episodes of a seed have ended.
+        Errors reach as far as the episodes of all seeds, and are NaN at steps without a target; a reward is 0 where
+        all episodes of a seed have ended.
         """
-        prefix = f"{self.outcome.profile}_at_step_"
-        rows = [
-            [m.value for m in run.measurements if m.metric.startswith(prefix)] for run in self.of(strategy).values()
-        ]
+        rows = [_by_position(run, f"{self.outcome.profile}_at_step_") for run in self.of(strategy).values()]
         if not any(rows):
             return None
         if self.outcome.higher_is_better:
@@ -237,6 +235,12 @@ def content_of(result: TrainingResult) -> dict[str, Any]:
 def result_of(content: dict[str, Any]) -> TrainingResult:
     """A finished run from its file's content."""
     return TrainingResult(**{**content, "measurements": [Measurement(*row) for row in content["measurements"]]})
+
+
+def _by_position(run: TrainingResult, prefix: str) -> list[float]:
+    """Values of the metrics that a prefix and a position name, by position; NaN at those that were not measured."""
+    found = {int(m.metric.removeprefix(prefix)): m.value for m in run.measurements if m.metric.startswith(prefix)}
+    return [found.get(position, float("nan")) for position in range(max(found, default=-1) + 1)]
 
 
 def summary(comparison: Comparison) -> dict[str, Any]:

@@ -94,9 +94,7 @@ def _error_by_position(comparison: Comparison, path: Path) -> None:
     for index, name in enumerate(comparison.strategies):
         values = comparison.profile(name)
         if values is not None:
-            told.append(
-                f"{name} {_half_way(values.mean(0)) if outcome.higher_is_better else values.mean(0).argmax() + 1}"
-            )
+            told.append(f"{name} {_half_way(values.mean(0)) if outcome.higher_is_better else _largest(values.mean(0))}")
             plots.band(axes, np.arange(1, values.shape[1] + 1), values, name, index)
     axes.set_yscale("log" if comparison.settings.objective == "regression" else "linear")
     axes.set(xlabel="step of the episode", ylabel="reward" if outcome.higher_is_better else outcome.name)
@@ -104,6 +102,11 @@ def _error_by_position(comparison: Comparison, path: Path) -> None:
     plots.legend_below(figure, axes, columns=4)
     what = "Step by which half of the reward is earned" if outcome.higher_is_better else "Step of the largest error"
     plots.save(figure, path, f"{what}: {'; '.join(told)}")
+
+
+def _largest(errors: np.ndarray) -> int:
+    """The step of the largest error `[L]`; NaN is a step without a target."""
+    return int(np.where(np.isnan(errors), -np.inf, errors).argmax()) + 1
 
 
 def _half_way(rewards: np.ndarray) -> str:

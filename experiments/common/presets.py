@@ -109,6 +109,15 @@ def _objective(training: TrainingSettings) -> str:
     return objective
 
 
+def inputs_of(training: TrainingSettings) -> dict[str, str | None]:
+    """What the network is shown, and how images are read, for `config.json`."""
+    env = environments.make(training.environment)
+    try:
+        return spaces.describe_inputs(env)
+    finally:
+        env.close()
+
+
 EXPERIMENTS_OWN = ("strategies",)
 """Flags of a preset that not every experiment has."""
 
