@@ -46,6 +46,8 @@ from r2d2_burnin.settings import ReplaySettings
 
 FEWEST_FRAGMENTS = 16
 """Fragments, each of another episode, without which a burn-in is not judged."""
+HARDLY_FALLS = 0.5
+"""Where the longest burn-in leaves this part of ΔQ or more, storing states is recommended."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,21 +145,30 @@ class Advice:
             reasons.append(f"Longer ones, which these episodes can judge up to {self.possible} steps, were not tried.")
         else:
             reasons.append("These episodes cannot judge a longer one.")
+        return [*reasons, *self._what_to_do(none, last)]
+
+    def _what_to_do(self, none: BurnInMeasures, last: BurnInMeasures) -> list[str]:
+        """What the evidence asks for where no burn-in that was tried is enough; nothing where it does not tell."""
         forgetting = self.forgetting
+        stored = next(m for m in self.measures if m.start == "stored" and m.burn_in == 0)
+        store = f"Store states: from stored ones {stored.short_words}."
         if forgetting.kept:
-            stored = next(m for m in self.measures if m.start == "stored" and m.burn_in == 0)
             fall = f"fell by {100 * forgetting.tail_fall:.2g} %" if forgetting.tail_fall > 0 else "did not fall"
-            reasons.append(
+            return [
                 f"The network does not forget a wrong state: after {len(forgetting.errors) - 1} steps the state error"
-                f" is {100 * forgetting.left:.3g} % of its first value, and it {fall} over the last half of them."
-                f" Store states: from stored ones {stored.short_words}."
-            )
-        elif forgetting.steps is not None:
-            reasons.append(
+                f" is {100 * forgetting.left:.3g} % of its first value, and it {fall} over the last half of them.",
+                store,
+            ]
+        before, after = (max(m.delta_q_first, m.delta_q_last) for m in (none, last))
+        if self.longest == self.possible > 0 and after >= HARDLY_FALLS * before > 0:
+            left = 100 * after / before
+            return [f"At the worse of the two steps {left:.0f} % of ΔQ is left after this burn-in.", store]
+        if forgetting.steps is not None:
+            return [
                 f"A wrong state is forgotten, with a forgetting time of {forgetting.steps:.3g} steps: a longer burn-in"
                 " may be enough."
-            )
-        return reasons
+            ]
+        return []
 
 
 def advise(

@@ -160,6 +160,7 @@ def test_the_nearest_settings_that_a_refusal_names_work(length: int, sequence_le
     check_task(dataclasses.replace(task, training=dataclasses.replace(training, replay=replay)))
 
 
+@pytest.mark.long
 def test_too_short_episodes_that_only_training_shows_keep_the_trained_parameters(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

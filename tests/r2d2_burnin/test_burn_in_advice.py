@@ -157,6 +157,7 @@ def test_early_fragments_count_too() -> None:
     assert zero.delta_q_all_q95 == 1
     assert zero.worst == 1
     assert advice.burn_in != 0
+    assert "none up to 4 steps" in advise_on(network, record(network, flagged=range(12), late=20), longest=4).sentence
 
 
 def test_the_forgetting_time_of_a_leaky_integrator() -> None:
@@ -175,6 +176,18 @@ def test_a_latch_on_the_first_bit_has_no_forgetting_time() -> None:
     assert "does not fall in the last" in str(advice.forgetting.reason)
     assert advice.forgetting.kept
     assert "Store states" in advice.sentence
+
+
+def test_states_are_to_be_stored_where_burn_in_does_not_lower_delta_q() -> None:
+    """Also where a part of the state, which outputs do not depend on, is forgotten."""
+    advice = advise_on(Known("parity", 2))
+    assert advice.verdict == "none up to 44 steps"
+    assert not advice.forgetting.kept
+    left = from_zero(advice)[44].delta_q_first / from_zero(advice)[0].delta_q_first
+    assert left > 0.5
+    assert f"{100 * left:.0f} % of ΔQ is left after this burn-in. Store states: from" in advice.sentence
+    short = advise_on(Known("parity", 2), longest=2)
+    assert "Store" not in short.sentence  # two steps do not tell
 
 
 def test_stale_states_show_in_the_stored_rows_alone() -> None:
