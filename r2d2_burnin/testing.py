@@ -65,7 +65,8 @@ def check_state_equivalence(
         ]
         for check in checks:
             faults += list(check(network, sequences))
-        faults += _recorded(network, [e for e in episodes if isinstance(e, Episode)], sequences)
+        recorded = [(e, x) for e, x in zip(episodes, sequences, strict=True) if isinstance(e, Episode)]
+        faults += _recorded(network, recorded)
     if faults:
         raise StateEquivalenceError("\n".join(faults))
 
@@ -224,10 +225,10 @@ def _compilation(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Iter
         yield f"compilation: unroll compiled by XLA differs by {difference:.3g} from the same one run eagerly"
 
 
-def _recorded(network: RecurrentNetwork, episodes: list[Episode], sequences: list[np.ndarray]) -> list[str]:
-    """What the actor recorded is what the network computes from the episode's first step."""
+def _recorded(network: RecurrentNetwork, recorded: list[tuple[Episode, np.ndarray]]) -> list[str]:
+    """What the actor recorded is what the network computes from the episode's first step, and its inputs."""
     faults: dict[str, str] = {}
-    for episode, x in zip(episodes, sequences, strict=False):
+    for episode, x in recorded:
         start = tf.nest.map_structure(lambda leaf: leaf[:1], episode.states)
         if difference := _difference(start, network.initial_state(1)):
             faults["reset"] = (

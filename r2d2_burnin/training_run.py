@@ -45,6 +45,7 @@ class TrainingRun:
         acting: where episodes come from.
         evaluation_env: for evaluations.
         evaluation_seed: of all evaluations: they are over the same episodes.
+        evaluation_exploration_seed: of the random actions in them.
         references: chooses the fragments that ΔQ is measured on, with a generator of its own.
     """
 
@@ -57,6 +58,7 @@ class TrainingRun:
         acting: Acting,
         evaluation_env: VectorEnv[Any, Any, Any],
         evaluation_seed: int,
+        evaluation_exploration_seed: int,
         references: ReferenceSample,
     ) -> None:
         self.update = 0
@@ -77,6 +79,7 @@ class TrainingRun:
         self.acting = acting
         self._evaluation_env = evaluation_env
         self._evaluation_seed = evaluation_seed
+        self._evaluation_exploration_seed = evaluation_exploration_seed
         self._evaluation: Evaluation | None = None
         self._seconds: list[float] = []
         self._batch_bytes = 0
@@ -246,7 +249,8 @@ class TrainingRun:
         objective, env, seed = self._objective, self._evaluation_env, self._evaluation_seed
         act: Act = objective.act
         if isinstance(objective, QLearning) and epsilon > 0:
-            act = EpsilonGreedy(objective, self._trainer.actions, np.full(env.num_envs, epsilon), seed=seed)
+            epsilons = np.full(env.num_envs, epsilon)
+            act = EpsilonGreedy(objective, self._trainer.actions, epsilons, seed=self._evaluation_exploration_seed)
         actor = Actor(
             env,
             self._trainer.actor_step,

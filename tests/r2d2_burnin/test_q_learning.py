@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import decimal
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,6 +28,38 @@ def test_value_rescaling_by_hand() -> None:
     found = q_learning.rescale_value(tf.constant([0.0, 3.0, 99.0, -3.0]))
     np.testing.assert_allclose(found, [0.0, 1.003, 9.099, -1.003], rtol=1e-6)
     np.testing.assert_allclose(q_learning.restore_value(found), [0.0, 3.0, 99.0, -3.0], rtol=1e-5)
+
+
+def test_rescaling_and_restoring_lose_no_digits_however_small_the_value() -> None:
+    decimal.getcontext().prec = 60
+    sizes = np.geomspace(1e-12, 1e6, 181).astype(np.float32)
+    for x in (sizes, -sizes):
+        rescaled, restored = q_learning.rescale_value(tf.constant(x)), q_learning.restore_value(tf.constant(x))
+        np.testing.assert_allclose(rescaled, [exact_h(value) for value in x], rtol=3e-7, atol=0)
+        np.testing.assert_allclose(restored, [exact_inverse_h(value) for value in x], rtol=5e-7, atol=0)
+    assert q_learning.restore_value(tf.constant([0.0])).numpy() == [0.0]
+
+
+def test_rescaling_and_restoring_have_their_slopes_at_zero_too() -> None:
+    # h'(0) = 1/2 + 1e-3, and the inverse has the inverse slope.
+    x = tf.Variable([-1e-6, 0.0, 1e-6])
+    with tf.GradientTape(persistent=True) as tape:
+        rescaled, restored = q_learning.rescale_value(x), q_learning.restore_value(x)
+    np.testing.assert_allclose(tape.gradient(rescaled, x), [0.501] * 3, rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(restored, x), [1 / 0.501] * 3, rtol=1e-5)
+
+
+def exact_h(x: np.float32) -> float:
+    """The formula of the paper with 60 digits."""
+    size, epsilon = decimal.Decimal(abs(float(x))), decimal.Decimal("0.001")
+    return float(np.sign(x)) * float((size + 1).sqrt() - 1 + epsilon * size)
+
+
+def exact_inverse_h(x: np.float32) -> float:
+    """The inverse's formula of the paper with 60 digits."""
+    size, epsilon = decimal.Decimal(abs(float(x))), decimal.Decimal("0.001")
+    root = (1 + 4 * epsilon * (size + 1 + epsilon)).sqrt()
+    return float(np.sign(x)) * float(((root - 1) / (2 * epsilon)) ** 2 - 1)
 
 
 @given(st.lists(finite, min_size=1, max_size=20))

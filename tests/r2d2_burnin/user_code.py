@@ -346,3 +346,47 @@ def no_unroll(observation_space: InputSpace, action_space: spaces.Discrete) -> A
 
 def faulty_network(observation_space: InputSpace, action_space: spaces.Discrete) -> KerasNetwork:
     return IgnoresMask(int(action_space.n))
+
+
+class MixedStates(KerasNetwork):
+    """A state of many dtypes, on all of which the outputs depend: floats of `dtype`, a counter, a flag, a byte."""
+
+    dtype_of_memory = "float32"
+
+    def initial_state(self, batch_size: Any) -> Any:
+        return {
+            "memory": tf.zeros([batch_size, 6], self.dtype_of_memory),
+            "steps": tf.zeros([batch_size], tf.int32),
+            "odd": tf.zeros([batch_size, 1], tf.bool),
+            "byte": tf.ones([batch_size], tf.uint8),
+        }
+
+    def step(self, observations: Any, state: Any) -> Any:
+        hidden = self.first(observations)
+        memory = state["memory"]
+        real = tf.math.real(memory) if memory.dtype.is_complex else memory
+        new, _ = self.cell(hidden, [tf.cast(real, tf.float32)])
+        clock = tf.sin(0.1 * tf.cast(state["steps"], tf.float32)) * tf.cast(state["byte"], tf.float32)
+        outputs = self.last(tf.concat([new, clock[:, None]], -1))
+        outputs = tf.where(state["odd"], outputs, 0.5 * outputs)
+        new = tf.complex(new, 0.5 * new) if memory.dtype.is_complex else new
+        after = {
+            "memory": tf.cast(new, self.dtype_of_memory),
+            "steps": state["steps"] + 1,
+            "odd": ~state["odd"],
+            "byte": state["byte"] % 5 + 1,
+        }
+        return outputs, after
+
+
+def mixed_states(dtype: str) -> Any:
+    """A factory of networks whose memory is of `dtype`; also found as `mixed_states_DTYPE`."""
+
+    def factory(observation_space: InputSpace, action_space: spaces.Discrete) -> MixedStates:
+        return type(f"MixedStates_{dtype}", (MixedStates,), {"dtype_of_memory": dtype})(int(action_space.n))
+
+    return factory
+
+
+STATE_DTYPES = ("float32", "float16", "bfloat16", "float64", "complex64", "int32")
+globals().update({f"mixed_states_{dtype}": mixed_states(dtype) for dtype in STATE_DTYPES})
