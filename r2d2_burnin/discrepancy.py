@@ -78,7 +78,7 @@ class DiscrepancyMeasure:
         start, _ = burn_in(self.network, both, first)
         observations = batch.observations[:, : batch.mask.shape[1]]
         both_outputs, _ = self.network.unroll(_joined(observations, observations), start)
-        outputs, exact_outputs = _halves(both_outputs)
+        outputs, exact_outputs = _halves(tf.cast(both_outputs, tf.float32))
 
         trained = tf.cast(batch.mask, tf.int32)
         last = tf.reduce_sum(trained, 1) - 1
@@ -88,7 +88,7 @@ class DiscrepancyMeasure:
         )
 
         values, exact_values = self._values(outputs), self._values(exact_outputs)
-        stored_first, stored_last = _halves(self._values(stored))
+        stored_first, stored_last = _halves(self._values(tf.cast(stored, tf.float32)))
         first_value = values[:, 0]
         last_value = tf.gather(values, last, axis=1, batch_dims=1)
         last_exact_value = tf.gather(exact_values, last, axis=1, batch_dims=1)

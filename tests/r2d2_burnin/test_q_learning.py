@@ -137,7 +137,7 @@ def test_epsilon_greedy_explores_as_often_as_it_should() -> None:
 @pytest.mark.parametrize("terminated", [True, False])
 @pytest.mark.parametrize("rescaled", [True, False])
 def test_the_whole_loss_equals_a_plain_loop_over_whole_episodes(name: str, terminated: bool, rescaled: bool) -> None:
-    """Two networks unrolled in NumPy: each from its own start state and burn-in, targets as in the paper, no padding."""
+    """Two networks unrolled in NumPy: each from its own start state and burn-in, targets as published, no padding."""
     settings = QLearningSettings(discount=0.9, n_step=3, value_rescaling=rescaled)
     objective = QLearning(2, settings)
     online, target = (DenseRecurrentNetwork(1, 2, NetworkSettings(4), seed=seed) for seed in (1, 2))

@@ -174,10 +174,10 @@ def test_an_environment_that_hangs_is_given_up(way: str) -> None:
         Trainer(settings).run(parse("stored"), 3)
 
 
-@pytest.mark.parametrize("lag", [7, 10, 23, 1000])
+@pytest.mark.parametrize("lag", [7, 23, *(pytest.param(lag, marks=pytest.mark.long) for lag in (10, 1000))])
 def test_a_lag_is_exact_to_the_update(lag: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a lag of U updates, acting after update u uses the parameters of update max(u - U, 0)."""
-    settings = dataclasses.replace(SMALL, parameter_lag=lag, updates=60)
+    settings = dataclasses.replace(SMALL, parameter_lag=lag, updates=60, measure_every=60)
     trainer = Trainer(settings)
     network, acting = trainer.network, trainer.acting_step.network
     assert network is not acting
