@@ -244,6 +244,49 @@ def make_averaging(observation_space: InputSpace, action_space: spaces.Discrete)
     return Averaging(int(action_space.n))
 
 
+class Normalised(KerasNetwork):
+    """Running statistics of a batch normalization, and a random layer's seed; neither is trained."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__(outputs)
+        self.normalise = keras.layers.BatchNormalization(momentum=0.5)
+        self.dropout = keras.layers.Dropout(0.5)
+
+    def enter(self, hidden: Any) -> Any:
+        return self.dropout(self.normalise(hidden))
+
+
+class Plain:
+    """No Keras model: a class with layers in a list, in another object, and a variable of its own."""
+
+    def __init__(self, outputs: int) -> None:
+        class Encoder:
+            def __init__(self) -> None:
+                self.normalise = keras.layers.BatchNormalization(momentum=0.5)
+                self.owner: Any = None
+
+        self.layers = {"cell": keras.layers.GRUCell(6), "last": [keras.layers.Dense(outputs)]}
+        self.encoder = Encoder()
+        self.encoder.owner = self  # a circle
+        self.scale = tf.Variable(1.0, trainable=False)
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        layers = [self.layers["cell"], self.layers["last"][0], self.encoder.normalise]
+        return [variable for layer in layers for variable in layer.trainable_variables]
+
+    def initial_state(self, batch_size: Any) -> Any:
+        return tf.zeros([batch_size, 6])
+
+    def step(self, observations: Any, state: Any) -> Any:
+        hidden = self.encoder.normalise(observations * self.scale)
+        state, _ = self.layers["cell"](hidden, [state])
+        return self.layers["last"][0](state), state
+
+    def unroll(self, observations: Any, state: Any, mask: Any = None) -> Any:
+        return unroll_step_by_step(self, tf.convert_to_tensor(observations), state, mask)
+
+
 class NotReset(KerasNetwork):
     """Fault: a new episode starts from the state that the last one ended with."""
 
