@@ -192,7 +192,13 @@ class TrainingRun:
         rows = np.intersect1d(np.concatenate(added), self.replay.all_rows())
         size = self._settings.batch_size
         for chunk in np.resize(rows, (-(-len(rows) // size), size)):  # whole chunks: one program to compile
-            self.replay.set_priorities(chunk, self.learner.priorities(self.replay.batch(chunk)))
+            priorities = self.learner.priorities(self.replay.batch(chunk))
+            if not np.isfinite(priorities).all():
+                raise TrainingDiverged(
+                    f"the errors of new fragments after update {self.update} are not finite, expected finite numbers;"
+                    " a smaller --learning-rate or --gradient-clip may help"
+                )
+            self.replay.set_priorities(chunk, priorities)
 
     def _add(self, episodes: Sequence[Episode]) -> np.ndarray:
         for episode in episodes:

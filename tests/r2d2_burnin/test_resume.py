@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from r2d2_burnin import environments, training_run
 from r2d2_burnin.checkpoint import Checkpoints
 from r2d2_burnin.environment_guard import EnvironmentFault
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.learner import Learner
 from r2d2_burnin.measurements import Measurement
 from r2d2_burnin.networks import assign_parameters, parameters_of
+from r2d2_burnin.objectives import EpsilonGreedy
 from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.settings import (
     EnvironmentSettings,
@@ -217,6 +219,44 @@ def nearest(parameters: list[np.ndarray], made: list[list[np.ndarray]]) -> int:
     first, second = np.sort(distances)[:2]
     assert first < 1e-5 < 10 * 1e-5 < second
     return int(np.argmin(distances))
+
+
+def test_evaluations_explore_by_a_stream_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = dataclasses.replace(SMALL, environment=EnvironmentSettings("CartPole-v1"), objective="q-learning")
+    seeds: list[int] = []
+
+    class Noted(EpsilonGreedy):
+        def __init__(self, *arguments: Any, seed: int) -> None:
+            seeds.append(seed)
+            super().__init__(*arguments, seed=seed)
+
+    monkeypatch.setattr(training_run, "EpsilonGreedy", Noted)
+    trainer, environment = Trainer(settings), environments.make_vector(settings.environment, 3)
+    run = trainer._begin(parse("zero"), 7, environment, environment, observed=False, resumable=False)
+    for _ in range(2):
+        returns = [run._evaluate(epsilon=1.0).episode_return for _ in range(2)]
+        assert returns[0] == returns[1]  # all evaluations are over the same episodes
+    environment.close()
+    # The five seeds of before stay what they were, and the sixth is new.
+    words = [int(word) >> 1 for word in np.random.SeedSequence(7).generate_state(6)]
+    assert words[:5] == [int(word) >> 1 for word in np.random.SeedSequence(7).generate_state(5)]
+    assert run._evaluation_seed == words[3]
+    assert set(seeds) == {words[5]}
+    assert all(abs(words[5] - word) > 1000 for word in words[:5])
+
+
+def test_priorities_of_new_fragments_that_are_no_numbers_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = Trainer(CASES["zero+2"])
+    make_updates = Learner.update
+
+    def diverges(learner: Learner, batch: Any) -> Any:
+        made = make_updates(learner, batch)
+        assign_parameters(learner.network, [np.full_like(one, np.nan) for one in parameters_of(learner.network)])
+        return made
+
+    monkeypatch.setattr(Learner, "update", diverges)
+    with pytest.raises(TrainingDiverged, match="the errors of new fragments after update 10 are not finite"):
+        trainer.run(parse("zero+2"), 3)
 
 
 def test_headers_are_plain_json(tmp_path: Path) -> None:
