@@ -156,7 +156,7 @@ def test_values_and_gradients_are_those_of_keras(**case):
 
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@settings(max_examples=500, deadline=None, phases=PHASES)
+@settings(max_examples=150, deadline=None, phases=PHASES)
 @given(**CASES)
 def test_values_and_gradients_are_those_of_keras_for_many_arguments(**case):
     check_against_keras(**case)
