@@ -284,7 +284,10 @@ class _Seeds(NamedTuple):
 def _seeds(seed: int) -> _Seeds:
     sequence = np.random.SeedSequence(seed)
     # Environments take seeds of 31 bits.
-    return _Seeds(*(sequence.generate_state(6) >> 1).tolist(), sequence.spawn(1)[0])
+    words = (sequence.generate_state(6) >> 1).tolist()
+    parameters, acting, sampling, evaluation, exploration, evaluation_exploration = words
+    measuring = sequence.spawn(1)[0]
+    return _Seeds(parameters, acting, sampling, evaluation, exploration, evaluation_exploration, measuring)
 
 
 def _always(action: int, outputs: np.ndarray) -> np.ndarray:
