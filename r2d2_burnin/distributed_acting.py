@@ -112,6 +112,7 @@ class RayActing:
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Go on with new actors, from other seeds than those that `get_state` knows of."""
+        self.close()
         used = state.get("incarnations", np.zeros(self._settings.actors, int))
         self._incarnations = [int(number) + 1 for number in used]
 
@@ -119,7 +120,7 @@ class RayActing:
         """End the actors."""
         for actor in self._actors:
             self._ray.kill(actor)
-        self._running = {}
+        self._actors, self._running = [], {}
 
     def _begin(self, index: int) -> Any:
         actor = self._ray.remote(num_cpus=0, max_restarts=0)(_RemoteActor)

@@ -154,6 +154,39 @@ def test_values_and_gradients_are_those_of_keras(**case):
     check_against_keras(**case)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", sorted(PAIRS))
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"keywords": {"activation": tanh}},
+        {"keywords": {"recurrent_activation": sigmoid}},
+        {"mask": "three axes"},
+        {"mask": "in a list"},
+        {"keywords": {"dropout": 0.5}, "training": True, "variable": True},
+        {"keywords": {"dropout": 0.5, "implementation": 1, "use_cudnn": False}, "training": True},
+        {"keywords": {"dropout": 1.0}, "training": True},
+        {"keywords": {"stateful": True, "return_sequences": True}, "state": "none"},
+        {"state": "float64"},
+    ],
+    ids=[
+        "own tanh",
+        "own sigmoid",
+        "mask of three axes",
+        "mask in a list",
+        "dropout of a variable",
+        "dropout by gates",
+        "dropout of all",
+        "stateful",
+        "float64 state",
+    ],
+)
+def test_each_kind_of_argument_is_taken_as_keras_takes_it(kind, case):
+    plain = {"keywords": {}, "mask": "none", "state": "arrays", "variable": False, "training": None}
+    case = {**plain, **case, "keywords": {"seed": 1, **case.get("keywords", {})}}
+    check_against_keras(kind, (2, 4, 3), 3, reset_after=True, seed=0, **case)
+
+
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @settings(max_examples=150, deadline=None, phases=PHASES)

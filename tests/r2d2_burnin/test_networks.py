@@ -17,6 +17,7 @@ from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.settings import LearnerSettings, NetworkSettings, QLearningSettings
 from tests.r2d2_burnin import user_code
 from tests.r2d2_burnin.common import KINDS, make_network, random_state
+from tests.r2d2_burnin.test_state_dtypes import act_episode, replay_of
 
 NOT_TRAINED = {
     user_code.Averaging: 2,  # the average, and the seed that every recurrent cell of Keras has
@@ -35,6 +36,10 @@ def make(kind: Any, seed: int) -> Any:
     return network
 
 
+def values(network: Any) -> list[np.ndarray]:
+    return [variable.numpy() for variable in all_variables(network)]
+
+
 def assert_same(a: list[np.ndarray], b: list[np.ndarray]) -> None:
     for x, y in zip(a, b, strict=True):
         np.testing.assert_array_equal(x, y)
@@ -48,7 +53,7 @@ def test_copies_have_every_variable(kind: Any) -> None:
     assert len({id(variable) for variable in all_variables(network)}) == len(all_variables(network))
     assert all((x != y).all() for x, y in zip(parameters_of(network), parameters_of(other), strict=True))
     assign_parameters(other, parameters_of(network))
-    assert_same(parameters_of(other), parameters_of(network))
+    assert_same(values(other), values(network))
     x = np.ones([1, 3], np.float32)
     assert_same(network.step(x, network.initial_state(1))[0], other.step(x, other.initial_state(1))[0])
     third = make(kind, 3)
@@ -69,7 +74,7 @@ def test_files_of_parameters_have_every_variable_as_a_plain_array(kind: Any, tmp
     assert len(names) == len(all_variables(network))
     assert any(name.endswith("kernel") for name in names)
     checkpoint.load(path, other)
-    assert_same(parameters_of(other), parameters_of(network))
+    assert_same(values(other), values(network))
 
     # What earlier versions wrote: the trained variables alone, without names.
     count, third = len(network.trainable_variables), make(kind, 3)
@@ -100,21 +105,37 @@ def test_names_of_this_projects_own_networks(tmp_path: Path) -> None:
 def test_the_target_and_the_acting_network_get_every_variable(kind: Any) -> None:
     online, target, acting = make(kind, 1), make(kind, 2), make(kind, 3)
     learner = Learner(online, QLearning(2, QLearningSettings()), LearnerSettings(), updates=9, target_network=target)
-    assert_same(parameters_of(target), parameters_of(online))  # from the start
+    assert_same(values(target), values(online))  # from the start
 
     class NoActor:
         update = 0
 
     source = LocalActing(NoActor(), online, acting, parameter_lag=1, updates_between=1)  # type: ignore[arg-type]
-    first = parameters_of(online)
+    first = values(online)
     assign_parameters(online, parameters_of(make(kind, 4)))
     source.note_parameters(1)
     source.prepare(1)
-    assert_same(parameters_of(acting), first)
+    assert_same(values(acting), first)
     source.prepare(2)
-    assert_same(parameters_of(acting), parameters_of(online))
+    assert_same(values(acting), values(online))
     learner.reset()
-    assert_same(parameters_of(target), parameters_of(online))
+    assert_same(values(target), values(online))
+
+
+def test_an_update_copies_every_variable_to_the_target_network_when_it_is_due() -> None:
+    objective = QLearning(2, QLearningSettings(n_step=1))
+    online, target = user_code.Averaging(2), user_code.Averaging(2)
+    for network in (online, target):
+        network.step(tf.zeros([1, 1]), network.initial_state(1))
+    replay = replay_of(act_episode(online, 2, block=False), "stored", objective)
+    learner = Learner(online, objective, LearnerSettings(), updates=9, target_network=target, target_update_period=2)
+    batches = replay.batch(replay.all_rows()[None])
+    average = online.average.numpy()
+    learner.update(batches)
+    assert (online.average.numpy() != average).all()
+    assert all((a != b).any() for a, b in zip(values(target)[:7], values(online)[:7], strict=True))
+    learner.update(batches)
+    assert_same(values(target), values(online))
 
 
 @pytest.mark.parametrize("kind", KINDS)
