@@ -216,8 +216,11 @@ def _held_variables(thing: Any, seen: set[int]) -> Iterator[Any]:
         return
     parts: Any = getattr(thing, "variables", None)
     if not isinstance(parts, list | tuple):
-        parts = thing if isinstance(thing, list | tuple) else getattr(thing, "__dict__", {})
-    for part in thing.values() if isinstance(thing, dict) else parts.values() if isinstance(parts, dict) else parts:
+        if isinstance(thing, list | tuple):
+            parts = thing
+        else:
+            parts = (thing if isinstance(thing, dict) else getattr(thing, "__dict__", {})).values()
+    for part in parts:
         yield from _held_variables(part, seen)
 
 
