@@ -114,5 +114,5 @@ class LocalActing:
         self.actor.set_state(archive.part("actor", state))
         found = archive.part("snapshot", state)
         numbers = sorted({int(name.split("/")[0]) for name in found})
-        count = len(self._network.trainable_variables)
-        self._snapshots = {number: [found[f"{number}/{i}"] for i in range(count)] for number in numbers}
+        counts = {number: sum(name.startswith(f"{number}/") for name in found) for number in numbers}
+        self._snapshots = {number: [found[f"{number}/{i}"] for i in range(count)] for number, count in counts.items()}

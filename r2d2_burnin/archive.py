@@ -1,13 +1,15 @@
 """Archives of named arrays: written whole or not at all, checked when read, and free of pickle.
 
 An archive is a NumPy `.npz` file. Its entry `header` is a text in JSON: format, version, what the writer adds, and a
-SHA-256 of all arrays. Nothing in a file is ever executed.
+SHA-256 of all arrays. Nothing in a file is ever executed. Arrays of dtypes that NumPy's files do not know (bfloat16)
+are written as float32, which holds them exactly, with their dtype in the header; `read` returns them as they were.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import json
 import os
 import re
@@ -32,7 +34,10 @@ def write(path: Path, arrays: dict[str, np.ndarray], header: dict[str, Any] | No
         OSError: when the disk is full or the directory cannot be written; nothing is left behind then.
     """
     named = {name: np.asarray(array) for name, array in arrays.items()}
-    content = {"format": FORMAT, "version": VERSION, **(header or {})}
+    foreign = {name: array.dtype.name for name, array in named.items() if array.dtype.isbuiltin == 2}
+    named |= {name: named[name].astype(np.float32) for name in foreign}
+    header = {**(header or {}), **({"foreign_dtypes": foreign} if foreign else {})}
+    content = {"format": FORMAT, "version": VERSION, **header}
     content["sha256"] = _digest(named, content)
     with whole_file(path) as file:
         np.savez(file, allow_pickle=False, header=np.array(json.dumps(content)), **named)
@@ -84,7 +89,14 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         )
     if found != _digest(arrays, header):
         raise DamagedArchive(f"{path}: its content does not fit its checksum, so the file has changed since")
+    for name, dtype in header.pop("foreign_dtypes", {}).items():
+        arrays[name] = arrays[name].astype(_foreign_dtype(dtype))
     return arrays, header
+
+
+def _foreign_dtype(name: str) -> np.dtype[Any]:
+    importlib.import_module("ml_dtypes")  # registers them with NumPy; TensorFlow brings it along
+    return np.dtype(name)
 
 
 def write_numbered(directory: Path, number: int, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:

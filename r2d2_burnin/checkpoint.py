@@ -11,7 +11,7 @@ import numpy as np
 
 from r2d2_burnin import archive
 from r2d2_burnin.environment_guard import EnvironmentFault
-from r2d2_burnin.networks import RecurrentNetwork, assign_parameters, parameters_of
+from r2d2_burnin.networks import RecurrentNetwork, all_variables, assign_parameters, parameters_of
 from r2d2_burnin.quiet_tensorflow import tf
 
 if TYPE_CHECKING:
@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 
 
 def save(path: Path, network: RecurrentNetwork, state: Any = None) -> None:
-    """Write the parameters of `network`, and a nest of recurrent states `[B, ...]`, to an archive at `path`."""
+    """Write all variables of `network`, and a nest of recurrent states `[B, ...]`, to an archive at `path`.
+
+    `numpy.load(path)` reads it as well: `parameter/0`, `parameter/1`, .. are plain arrays, trained variables first, in
+    the order of `networks.all_variables`; `parameter_names` [P] names them; `state/0`, .. are the state's.
+    """
     arrays = {f"parameter/{i}": parameter for i, parameter in enumerate(parameters_of(network))}
+    arrays["parameter_names"] = np.array([_name(variable) for variable in all_variables(network)], np.str_)
     if state is not None:
         arrays |= {f"state/{i}": np.asarray(leaf) for i, leaf in enumerate(tf.nest.flatten(state))}
     archive.write(path, arrays)
@@ -29,19 +34,26 @@ def save(path: Path, network: RecurrentNetwork, state: Any = None) -> None:
 def load(path: Path, network: RecurrentNetwork) -> Any:
     """Read the parameters into `network`; returns the nest of recurrent states saved with them, or None.
 
+    A file with the trained variables alone, as earlier versions wrote it, leaves the others as they are.
+
     Raises:
         ValueError: when the file is not a whole archive, or its parameters are not of the network's shapes.
     """
     arrays, _ = archive.read(path)
     parameters, states = archive.part("parameter", arrays), archive.part("state", arrays)
     got = [parameters[str(i)].shape for i in range(len(parameters)) if str(i) in parameters]
-    expected = [tuple(variable.shape) for variable in network.trainable_variables]
-    if got != expected:
+    expected = [tuple(variable.shape) for variable in all_variables(network)]
+    if got not in (expected, expected[: len(network.trainable_variables)]):
         raise ValueError(f"checkpoint: {path} has parameters of shapes {got}, expected {expected}")
-    assign_parameters(network, [parameters[str(i)] for i in range(len(expected))])
+    assign_parameters(network, [parameters[str(i)] for i in range(len(got))])
     structure = network.initial_state(1)
     leaves = [states[str(i)] for i in range(len(tf.nest.flatten(structure))) if str(i) in states]
     return tf.nest.pack_sequence_as(structure, leaves) if leaves else None
+
+
+def _name(variable: Any) -> str:
+    """A variable's name, for Keras' with those of its layers: `encoder/dense/kernel`."""
+    return str(getattr(variable, "path", variable.name)).split(":")[0]
 
 
 class CannotResume(RuntimeError):

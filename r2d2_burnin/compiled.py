@@ -10,10 +10,10 @@ from r2d2_burnin.quiet_tensorflow import tf
 
 
 class Compiled:
-    """A function of nests of arrays, compiled by XLA once for every combination of shapes.
+    """A function of nests of arrays, compiled by XLA once for every combination of shapes and dtypes.
 
-    Finding the matching trace takes `tf.function` longer than a small network's step; the shapes alone tell it here, so
-    a nest's structure and types must not change between calls, and every call gives all of the function's arguments.
+    Finding the matching trace takes `tf.function` longer than a small network's step; the leaves alone tell it here, so
+    a nest's structure must not change between calls, and every call gives all of the function's arguments.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -21,14 +21,14 @@ class Compiled:
         self._programs: dict[tuple[Any, ...], Any] = {}
 
     def __call__(self, *arguments: Any) -> Any:
-        """Call the program for these shapes."""
+        """Call the program for these shapes and dtypes."""
         leaves = [
             leaf if isinstance(leaf, tf.Tensor) else tf.convert_to_tensor(leaf) for leaf in nests.flatten(arguments)
         ]
-        shapes = tuple(leaf.shape for leaf in leaves)
-        program = self._programs.get(shapes)
+        key = (*[leaf.shape for leaf in leaves], *[leaf.dtype for leaf in leaves])
+        program = self._programs.get(key)
         if program is None:
-            program = self._programs[shapes] = self._compile(arguments, leaves)
+            program = self._programs[key] = self._compile(arguments, leaves)
         return program(*leaves)
 
     def _compile(self, arguments: tuple[Any, ...], leaves: list[Any]) -> Any:

@@ -12,7 +12,7 @@ from r2d2_burnin.networks import RecurrentNetwork, State
 from r2d2_burnin.objectives import largest_magnitude
 from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.replay import FragmentBatch, References
-from r2d2_burnin.start_state import burn_in, first_state
+from r2d2_burnin.start_state import burn_in, first_state, has_gradient
 from r2d2_burnin.time_fused import Tensor
 
 
@@ -78,7 +78,7 @@ class DiscrepancyMeasure:
         start, _ = burn_in(self.network, both, first)
         observations = batch.observations[:, : batch.mask.shape[1]]
         both_outputs, _ = self.network.unroll(_joined(observations, observations), start)
-        outputs, exact_outputs = _halves(both_outputs)
+        outputs, exact_outputs = _halves(tf.cast(both_outputs, tf.float32))
 
         trained = tf.cast(batch.mask, tf.int32)
         last = tf.reduce_sum(trained, 1) - 1
@@ -88,7 +88,7 @@ class DiscrepancyMeasure:
         )
 
         values, exact_values = self._values(outputs), self._values(exact_outputs)
-        stored_first, stored_last = _halves(self._values(stored))
+        stored_first, stored_last = _halves(self._values(tf.cast(stored, tf.float32)))
         first_value = values[:, 0]
         last_value = tf.gather(values, last, axis=1, batch_dims=1)
         last_exact_value = tf.gather(exact_values, last, axis=1, batch_dims=1)
@@ -104,12 +104,15 @@ class DiscrepancyMeasure:
 
 
 def state_distance(a: State, b: State) -> Tensor:
-    """L2 distance `[B]` of two recurrent states, over all arrays of the nest."""
+    """L2 distance `[B]` of two recurrent states, over all arrays of the nest that hold floats, real or complex."""
+    pairs = [*zip(tf.nest.flatten(a), tf.nest.flatten(b), strict=True)]
+    # In float32: squares of float16 overflow from 256 on.
     squares = [
-        tf.reduce_sum(tf.square(x - y), axis=list(range(1, len(x.shape))))
-        for x, y in zip(tf.nest.flatten(a), tf.nest.flatten(b), strict=True)
+        tf.reduce_sum(tf.square(tf.cast(tf.abs(x - y), tf.float32)), axis=list(range(1, len(x.shape))))
+        for x, y in pairs
+        if has_gradient(x)
     ]
-    return tf.sqrt(tf.add_n(squares))
+    return tf.sqrt(tf.add_n(squares)) if squares else tf.zeros([tf.shape(pairs[0][0])[0]])
 
 
 def _with_burn_in(batch: FragmentBatch, slots: int) -> FragmentBatch:

@@ -19,11 +19,22 @@ from r2d2_burnin.ray_cluster import connect
 from r2d2_burnin.settings import TrainingSettings
 
 
+def actor_seeds(seed: int, actor: int, incarnation: int) -> tuple[int, int]:
+    """Seeds of an actor's environments and of its exploration; 31 bits each, as environments take them.
+
+    Spawned from `seed` by the actor's number and its incarnation, the number of actors that it has followed there: one
+    that replaces a dead one, or begins after a resume, does not repeat their episodes.
+    """
+    sequence = np.random.SeedSequence(seed, spawn_key=(actor, incarnation))
+    environments, exploration = (int(word) >> 1 for word in sequence.generate_state(2))
+    return environments, exploration
+
+
 class RayActing:
     """Episodes from N Ray actors.
 
-    An actor that dies is replaced. Nothing is put away: after an interruption actors begin new episodes, so such a run
-    has not the same figures twice.
+    An actor that dies is replaced. After an interruption actors begin new episodes, from seeds that were not in use
+    before, so such a run has not the same figures twice.
 
     Args:
         settings: of the run; `actors` share its `num_envs` environments.
@@ -44,16 +55,19 @@ class RayActing:
         )
         self._settings = settings
         self._network = network
-        self._seeds = [int(s) >> 1 for s in np.random.SeedSequence(seed).generate_state(settings.actors)]
+        self._seed = seed
+        self._incarnations = [0] * settings.actors
         self._steps = max(settings.new_steps // settings.actors, 1)
         self._update = 0
         self._parameters: tuple[Any, int, float] | None = None
         self._running: dict[Any, tuple[int, int, float]] = {}  # of a call: actor, and its parameters' update and time
         self._lags: list[tuple[float, float]] = []
-        self._actors = [self._begin(i) for i in range(settings.actors)]
+        self._actors: list[Any] = []
 
     def prepare(self, update: int) -> None:
         """Offer today's parameters to the actors; each takes them when it has sent what it has."""
+        if not self._actors:
+            self._actors = [self._begin(i) for i in range(self._settings.actors)]
         self._update = update
         self._parameters = self._ray.put(parameters_of(self._network)), update, time.monotonic()
 
@@ -68,8 +82,8 @@ class RayActing:
             try:
                 episodes = self._ray.get(ready)
             except self._ray.exceptions.RayActorError:
+                self._incarnations[actor] += 1
                 self._actors[actor] = self._begin(actor)
-                self._seeds[actor] += 1  # not the same episodes again
                 self._call(actor)
                 continue
             self._lags.append((self._update - update, time.monotonic() - began))
@@ -93,21 +107,24 @@ class RayActing:
         return {"parameter_lag": float(updates), "parameter_lag_seconds": float(seconds)}
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Nothing: actors begin new episodes after an interruption."""
-        return {}
+        """How many actors there have been in each place; they begin new episodes after an interruption."""
+        return {"incarnations": np.array(self._incarnations)}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Nothing to do."""
+        """Go on with new actors, from other seeds than those that `get_state` knows of."""
+        self.close()
+        used = state.get("incarnations", np.zeros(self._settings.actors, int))
+        self._incarnations = [int(number) + 1 for number in used]
 
     def close(self) -> None:
         """End the actors."""
         for actor in self._actors:
             self._ray.kill(actor)
-        self._running = {}
+        self._actors, self._running = [], {}
 
     def _begin(self, index: int) -> Any:
         actor = self._ray.remote(num_cpus=0, max_restarts=0)(_RemoteActor)
-        return actor.remote(self._settings, index, self._seeds[index])
+        return actor.remote(self._settings, index, *actor_seeds(self._seed, index, self._incarnations[index]))
 
     def _call(self, index: int) -> None:
         assert self._parameters is not None
@@ -119,7 +136,7 @@ class RayActing:
 class _RemoteActor:
     """An actor in a process of its own, with its share of the environments."""
 
-    def __init__(self, settings: TrainingSettings, index: int, seed: int) -> None:
+    def __init__(self, settings: TrainingSettings, index: int, environment_seed: int, exploration_seed: int) -> None:
         from r2d2_burnin.quiet_tensorflow import use_one_thread
         from r2d2_burnin.training import Trainer
 
@@ -127,7 +144,7 @@ class _RemoteActor:
         shares = np.array_split(np.arange(settings.num_envs), settings.actors)
         # Each explores as its share of all environments does.
         trainer = Trainer(dataclasses.replace(settings, actors=0))
-        self._actor, self._env = trainer.actor(seed, seed + 1, environments_of=shares[index])
+        self._actor, self._env = trainer.actor(environment_seed, exploration_seed, environments_of=shares[index])
         self._network = trainer.network
 
     def act(self, parameters: list[np.ndarray], update: int, steps: int) -> list[Episode]:

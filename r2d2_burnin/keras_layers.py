@@ -1,7 +1,8 @@
 """Drop-ins for `keras.layers.LSTM` and `keras.layers.GRU` on the time-fused unroll.
 
 Weights, configuration, values and gradients are those of the Keras layers; what the time-fused unroll does not cover
-(other activations, recurrent dropout, `unroll`) and every machine with a GPU, where Keras has cuDNN, is left to them.
+(other activations, a cell of another class, recurrent dropout, `unroll`, masks that are not `[B, T]`) and every machine
+with a GPU, where Keras has cuDNN, is left to them.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ class TimeFusedLSTM(keras.layers.LSTM):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        if _applies(self):
+        if _applies(self, keras.layers.LSTMCell):
             self.supports_jit: bool = True
 
     def inner_loop(self, sequences: Tensor, initial_state: Any, mask: Tensor | None, training: bool = False) -> Any:
         """Last output `[B, H]`, outputs and last state, as `keras.layers.RNN.call` asks for them."""
-        if not _applies(self) or (training and self.recurrent_dropout):
+        if not (_applies(self, keras.layers.LSTMCell) and _covers(self, sequences, mask, training)):
             return super().inner_loop(sequences, initial_state, mask, training)
         projected = tf.tensordot(_time_major(self, sequences, training), self.cell.kernel, 1)
         # Within the loop: outside it, adding the bias is one more pass over the projections of all steps.
@@ -40,29 +41,49 @@ class TimeFusedGRU(keras.layers.GRU):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        if _applies(self):
+        if _applies(self, keras.layers.GRUCell):
             self.supports_jit: bool = True
 
     def inner_loop(self, sequences: Tensor, initial_state: Any, mask: Tensor | None, training: bool = False) -> Any:
         """Last output `[B, H]`, outputs and last state, as `keras.layers.RNN.call` asks for them."""
-        if not (_applies(self) and self.reset_after and self.use_bias) or (training and self.recurrent_dropout):
+        if not (_applies(self, keras.layers.GRUCell) and _covers(self, sequences, mask, training)):
             return super().inner_loop(sequences, initial_state, mask, training)
         bias, recurrent_bias = tf.unstack(tf.convert_to_tensor(self.cell.bias))
         projected = tf.tensordot(_time_major(self, sequences, training), self.cell.kernel, 1) + bias
         return _unroll(self, GRUCell(), projected, recurrent_bias, initial_state, mask)
 
 
-def _applies(layer: Any) -> bool:
-    """Whether the time-fused unroll computes what the layer is set to, and is the fastest here."""
-    names = (keras.activations.serialize(layer.activation), keras.activations.serialize(layer.recurrent_activation))
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    return names == ("tanh", "sigmoid") and not layer.unroll and not on_gpu and layer.use_cudnn is not True
+def _applies(layer: Any, cell: type) -> bool:
+    """Whether the time-fused unroll computes what the layer, with a Keras `cell`, is set to, and is the fastest here.
+
+    Functions and cells are compared themselves, never by name: a user's own `tanh` is another function.
+    """
+    return (
+        type(layer.cell) is cell
+        and layer.activation is keras.activations.tanh
+        and layer.recurrent_activation is keras.activations.sigmoid
+        and getattr(layer, "reset_after", True)
+        and (layer.use_bias or cell is keras.layers.LSTMCell)
+        and not layer.unroll
+        and layer.use_cudnn is not True
+        and not tf.config.list_physical_devices("GPU")
+    )
 
 
-def _time_major(layer: Any, sequences: Tensor, training: bool) -> Tensor:
+def _covers(layer: Any, sequences: Tensor, mask: Any, training: Any) -> bool:
+    """Whether the time-fused unroll takes these arguments of a call; Keras takes more kinds of masks and dropout."""
+    drops = training and (layer.dropout or layer.recurrent_dropout)
+    # A cell of implementation 1 drops each gate's inputs by a mask of its own; Keras leaves a rate of 1 out.
+    one_mask = not layer.recurrent_dropout and layer.dropout < 1 and layer.cell.implementation == 2
+    plain_mask = mask is None or len(getattr(mask, "shape", ())) == 2
+    return sequences.shape[1] != 0 and plain_mask and (not drops or one_mask)
+
+
+def _time_major(layer: Any, sequences: Tensor, training: Any) -> Tensor:
     """Inputs `[T, B, F]` in the order in which they are processed, after the layer's dropout."""
+    sequences = tf.convert_to_tensor(sequences)
     if training and layer.dropout:
-        sequences *= layer.cell.get_dropout_mask(sequences[:, 0, :])[:, None]
+        sequences = sequences * layer.cell.get_dropout_mask(sequences[:, 0, :])[:, None]
     sequences = tf.transpose(sequences, [1, 0, 2])
     return tf.reverse(sequences, [0]) if layer.go_backwards else sequences
 
@@ -70,8 +91,6 @@ def _time_major(layer: Any, sequences: Tensor, training: bool) -> Tensor:
 def _unroll(
     layer: Any, cell: Cell, projected: Tensor, recurrent_bias: Tensor | None, initial_state: Any, mask: Any
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    if isinstance(mask, list | tuple):
-        mask = mask[0]
     if mask is not None:
         mask = tf.transpose(tf.cast(mask, tf.bool))
         mask = tf.reverse(mask, [0]) if layer.go_backwards else mask

@@ -7,13 +7,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from r2d2_burnin.compiled import Compiled
-from r2d2_burnin.networks import RecurrentNetwork, State, assign_parameters, parameters_of
+from r2d2_burnin.networks import RecurrentNetwork, State, all_variables, assign_parameters, parameters_of
 from r2d2_burnin.objectives import Objective, StepLosses, trained_steps
 from r2d2_burnin.q_learning import fragment_priorities
 from r2d2_burnin.quiet_tensorflow import keras, tf
 from r2d2_burnin.replay import FragmentBatch
 from r2d2_burnin.settings import LearnerSettings
-from r2d2_burnin.start_state import burn_in, first_state, start_state, unroll_with_states
+from r2d2_burnin.start_state import (
+    LearnedState,
+    burn_in,
+    first_state,
+    has_gradient,
+    start_state,
+    unroll_with_states,
+)
 from r2d2_burnin.time_fused import Tensor
 
 
@@ -29,7 +36,7 @@ class Updates(NamedTuple):
 class Gradients(NamedTuple):
     """What one batch asks for."""
 
-    gradients: list[Tensor]  # of the network's variables, then of the learned state's arrays
+    gradients: list[Tensor]  # of the network's variables, then of the learned state's
     loss: Tensor
     losses: StepLosses
     states: list[State]  # recomputed at the starts of the next fragments
@@ -48,7 +55,8 @@ class Learner:
         priority_eta: weight of the largest error in a priority.
         refresh_period: steps between the starts of fragments, to return the states recomputed there; None for none.
         learns_state: whether fragments that do not begin an episode start from one state that is trained with the
-            network. It alone gets a gradient through burn-in; the parameters do not.
+            network. It alone gets a gradient through burn-in; the parameters do not. A target network has a copy of its
+            own, as old as its parameters.
     """
 
     def __init__(
@@ -70,10 +78,9 @@ class Learner:
         self._target_update_period = target_update_period
         self._priority_eta = priority_eta
         self._refresh_period = refresh_period
-        initial = network.initial_state(1)
-        self._learned_leaves = [tf.Variable(leaf) for leaf in tf.nest.flatten(initial)] if learns_state else []
-        self._learned = tf.nest.pack_sequence_as(initial, self._learned_leaves) if learns_state else ()
-        self._variables = [*network.trainable_variables, *self._learned_leaves]
+        self._learned = LearnedState(network) if learns_state else None
+        self._target_learned = LearnedState(network) if learns_state and target_network is not None else None
+        self._variables = [*network.trainable_variables, *_variables_of(self._learned)]
         schedule = keras.optimizers.schedules.CosineDecay(
             settings.learning_rate, updates, alpha=settings.final_learning_rate / settings.learning_rate
         )
@@ -89,19 +96,20 @@ class Learner:
     @property
     def learned_state(self) -> State:
         """The trained start state, a nest of `[1, ...]`; an empty tuple where none is trained."""
-        return tf.nest.map_structure(lambda variable: variable.numpy(), self._learned)
+        return tf.nest.map_structure(np.asarray, _value_of(self._learned))
 
     def reset(self) -> None:
         """Forget everything that the optimizer has gathered, and copy the network to the target network."""
         for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
-        for variable, zero in zip(self._learned_leaves, tf.nest.flatten(self.network.initial_state(1)), strict=False):
-            variable.assign(zero)
+        for learned in (self._learned, self._target_learned):
+            if learned is not None:
+                learned.reset()
         if self.target_network is not None:
             assign_parameters(self.target_network, parameters_of(self.network))
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Parameters, the optimizer's variables, the target network's, and the learned state."""
+        """Parameters, the optimizer's variables, the target network's, and the learned states."""
         return {name: variable.numpy() for name, variable in self._named_variables().items()}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
@@ -113,7 +121,8 @@ class Learner:
         groups = {
             "network": all_variables(self.network),
             "target": [] if self.target_network is None else all_variables(self.target_network),
-            "learned": self._learned_leaves,
+            "learned": _variables_of(self._learned),
+            "target_learned": _variables_of(self._target_learned),
             "optimizer": self._optimizer.variables,
         }
         return {f"{group}/{i}": variable for group, found in groups.items() for i, variable in enumerate(found)}
@@ -139,7 +148,7 @@ class Learner:
     def _forward(self, batch: FragmentBatch, start: State | None = None) -> tuple[StepLosses, list[State]]:
         """Losses from the state before the first trained step, and the states on the way that are to be refreshed."""
         if start is None:
-            start = start_state(self.network, batch, self._learned)
+            start = start_state(self.network, batch, _value_of(self._learned))
         outputs, _, states = unroll_with_states(
             self.network,
             batch.observations,
@@ -149,11 +158,13 @@ class Learner:
             first_slot=batch.burn_in_mask.shape[1],
             until=batch.mask.shape[1],
         )
+        outputs = tf.cast(outputs, tf.float32)  # the labels' dtype, whatever the network computes in
         target_outputs = outputs
         if self.target_network is not None:
             # Each network burns in on its own: the states that the two make of the same steps differ.
-            own_start = start_state(self.target_network, batch, self._learned)
+            own_start = start_state(self.target_network, batch, _value_of(self._target_learned))
             target_outputs, _ = self.target_network.unroll(batch.observations, own_start)
+            target_outputs = tf.cast(target_outputs, tf.float32)
         return self.objective.losses(outputs, tf.stop_gradient(target_outputs), batch.labels), states
 
     def _batch_priorities(self, batch: FragmentBatch, losses: StepLosses) -> Tensor:
@@ -165,10 +176,11 @@ class Learner:
         That of the parameters does not go through burn-in; that of a learned start state has to.
         """
         with tf.GradientTape() as burn_in_tape:
-            first = first_state(self.network, batch, self._learned)
+            first = first_state(self.network, batch, _value_of(self._learned))
             burned_in, states = burn_in(self.network, batch, first, every=self._refresh_period)
         start = tf.nest.map_structure(tf.stop_gradient, burned_in)
-        start_leaves = tf.nest.flatten(start) if self._learned_leaves else []
+        learned = _variables_of(self._learned)
+        start_leaves = list(filter(has_gradient, tf.nest.flatten(start))) if learned else []
         parameters = list(self.network.trainable_variables)
         with tf.GradientTape() as tape:
             tape.watch(start_leaves)
@@ -177,7 +189,11 @@ class Learner:
         found = tape.gradient(loss, [*parameters, *start_leaves])
         of_parameters, of_start = found[: len(parameters)], found[len(parameters) :]
         of_learned = burn_in_tape.gradient(
-            tf.nest.flatten(burned_in), self._learned_leaves, output_gradients=of_start or None
+            list(filter(has_gradient, tf.nest.flatten(burned_in))) if learned else [],
+            learned,
+            # A leaf that no output depends on has no gradient, rather than zeros.
+            [tf.zeros_like(x) if g is None else g for x, g in zip(start_leaves, of_start, strict=True)] or None,
+            tf.UnconnectedGradients.ZERO,
         )
         return Gradients([*of_parameters, *of_learned], loss, losses, [*states, *later_states])
 
@@ -186,9 +202,10 @@ class Learner:
         self._optimizer.apply(gradients, self._variables)
         if self.target_network is not None:
             copies = self._optimizer.iterations % self._target_update_period == 0
-            pairs = zip(self.target_network.trainable_variables, self.network.trainable_variables, strict=True)
-            for target, variable in pairs:
-                target.assign(tf.where(copies, variable, target))
+            targets = [*all_variables(self.target_network), *_variables_of(self._target_learned)]
+            sources = [*all_variables(self.network), *_variables_of(self._learned)]
+            for target, source in zip(targets, sources, strict=True):
+                target.assign(tf.where(copies, source, target))
         stacked = tf.nest.map_structure(lambda *leaves: tf.stack(leaves, 1), *states) if states else ()
         trained = tf.reduce_sum(tf.cast(trained_steps(batch.mask, losses), tf.int32))
         return loss, self._batch_priorities(batch, losses), stacked, trained
@@ -218,11 +235,12 @@ class Learner:
         return losses, priorities, states, trained
 
 
-def all_variables(network: RecurrentNetwork) -> list[Any]:
-    """Trained variables, and those that a Keras model has besides (averages of a normalization, say)."""
-    trained = list(network.trainable_variables)
-    known = {id(variable) for variable in trained}
-    return trained + [v for v in getattr(network, "variables", ()) if id(v) not in known]
+def _variables_of(learned: LearnedState | None) -> list[Any]:
+    return [] if learned is None else learned.variables
+
+
+def _value_of(learned: LearnedState | None) -> State:
+    return () if learned is None else learned()
 
 
 def _history(count: int, dtype: Any, shape: list[Any]) -> Any:

@@ -7,7 +7,8 @@ of arrays whose first axis is the batch.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import types
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,6 +35,10 @@ class RecurrentNetwork(Protocol):
     is an `inputs.InputSpace`, a Box `[F]`; its `split` gives images their shape back. The action space is
     `Discrete(A)`, one output an action (`Discrete(1)` for a regression). Any Keras layers may be inside; they are built
     by a first call of `step`. A class that inherits from `keras.Model` has its `trainable_variables` already.
+    Variables that are not trained (see `all_variables`) are copied and saved with the others.
+
+    State arrays may have any dtype. Those that are no floats (counters, flags) are carried, stored and refreshed like
+    the others; they have no gradient, so `learned` leaves them initial, and distances of states leave them out.
     """
 
     @property
@@ -120,6 +125,7 @@ class DenseRecurrentNetwork:
             *itertools.chain(*self._recurrent_layers),
             *self._head,
         ]
+        self.variables = self.trainable_variables
         self.initialize(seed)
 
     def initialize(self, seed: int) -> None:
@@ -189,14 +195,45 @@ class DenseRecurrentNetwork:
         return bias
 
 
+def all_variables(network: RecurrentNetwork) -> list[Any]:
+    """Trained variables, then the others: running statistics of a normalization, seeds of random layers, frozen layers.
+
+    The others are what the network's own `variables` lists, as a Keras model and a `tf.Module` have it; for any other
+    class those that its attributes hold.
+    """
+    trained = list(network.trainable_variables)
+    known = {id(variable) for variable in trained}
+    return trained + [variable for variable in _held_variables(network, set()) if id(variable) not in known]
+
+
+def _held_variables(thing: Any, seen: set[int]) -> Iterator[Any]:
+    """Variables of an object, of what its attributes hold, and of what is in nested containers, each once."""
+    if id(thing) in seen or isinstance(thing, type | types.ModuleType):
+        return
+    seen.add(id(thing))
+    if isinstance(thing, tf.Variable | keras.Variable):
+        yield thing
+        return
+    parts: Any = getattr(thing, "variables", None)
+    if not isinstance(parts, list | tuple):
+        if isinstance(thing, list | tuple):
+            parts = thing
+        else:
+            parts = (thing if isinstance(thing, dict) else getattr(thing, "__dict__", {})).values()
+    for part in parts:
+        yield from _held_variables(part, seen)
+
+
 def parameters_of(network: RecurrentNetwork) -> list[np.ndarray]:
-    """Copies of the network's trained parameters."""
-    return [variable.numpy() for variable in network.trainable_variables]
+    """Copies of all variables of the network, in the order of `all_variables`."""
+    return [variable.numpy() for variable in all_variables(network)]
 
 
 def assign_parameters(network: RecurrentNetwork, parameters: Sequence[Any]) -> None:
-    """Give the network these parameters, as `parameters_of` has them."""
-    for variable, value in zip(network.trainable_variables, parameters, strict=True):
+    """Give the network these parameters, as `parameters_of` has them; the trained ones alone will do as well."""
+    trained = network.trainable_variables
+    variables = trained if len(parameters) == len(trained) else all_variables(network)
+    for variable, value in zip(variables, parameters, strict=True):
         variable.assign(value)
 
 
@@ -251,7 +288,8 @@ def _narrow_product(values: Tensor, kernel: Any) -> Tensor:
 
         return tf.tensordot(values, kernel, 1), gradient
 
-    return product(values, tf.convert_to_tensor(kernel))
+    # As tensors: a custom gradient would read variables at backward time.
+    return product(tf.convert_to_tensor(values), tf.convert_to_tensor(kernel))
 
 
 def _variable(name: str, *shape: int) -> Any:

@@ -13,6 +13,9 @@ BRANCHES = 32
 ROOTS = 1024
 """Nodes without a parent, at most: summing these is faster than two levels more."""
 
+LARGEST = 1e280
+"""Largest priority: the sum of as many as memory holds is still finite."""
+
 
 class SumTree:
     """Non-negative priorities by row number, stored in a tree whose nodes hold the sum of their children.
@@ -38,7 +41,12 @@ class SumTree:
         return sum(level.nbytes for level in self._levels)
 
     def append(self, priorities: np.ndarray) -> None:
-        """Add rows with these priorities `[n]`."""
+        """Add rows with these priorities `[n]`.
+
+        Raises:
+            ValueError: as `set` does; nothing is added then.
+        """
+        check_priorities(priorities)
         needed = self.end + len(priorities) - self.first
         if needed > len(self._levels[0]):
             self._grow(needed)
@@ -56,7 +64,12 @@ class SumTree:
         return self._levels[0][rows % len(self._levels[0])]  # type: ignore[no-any-return]
 
     def set(self, rows: np.ndarray, priorities: np.ndarray) -> None:
-        """Change the priorities `[n]` of the given rows `[n]`; of a row given twice, the last one counts."""
+        """Change the priorities `[n]` of the given rows `[n]`; of a row given twice, the last one counts.
+
+        Raises:
+            ValueError: for a priority that is NaN, infinite, negative, or above `LARGEST`; nothing is changed then.
+        """
+        check_priorities(priorities)
         nodes = rows % len(self._levels[0])
         self._levels[0][nodes] = priorities
         for below, above in itertools.pairwise(self._levels):
@@ -101,6 +114,22 @@ class SumTree:
             leaves *= 2
         self._levels = _empty_levels(leaves)
         self.set(rows, priorities)
+
+
+def check_priorities(priorities: np.ndarray) -> None:
+    """Refuse priorities `[n]` that nothing can be drawn by: a NaN or infinite sum would draw one row only.
+
+    Raises:
+        ValueError: naming the first such priority.
+    """
+    # Two reductions, without an array of flags: NaN fails both comparisons.
+    if len(priorities) and not (priorities.min() >= 0 and float(priorities.max()) <= LARGEST):
+        priorities = priorities.astype(np.float64)
+        bad = int(np.flatnonzero(~((priorities >= 0) & (priorities <= LARGEST)))[0])
+        raise ValueError(
+            f"priorities: got {priorities[bad]} for row {bad} of {len(priorities)}, expected finite numbers, 0 to"
+            f" {LARGEST:g}"
+        )
 
 
 def _empty_levels(leaves: int) -> list[np.ndarray]:

@@ -40,9 +40,8 @@ def n_step_returns(rewards: np.ndarray, *, terminated: bool, n: int, discount: f
 
 def rescale_value(x: Tensor) -> Tensor:
     """h(x) = sign(x) (sqrt(|x| + 1) - 1) + epsilon x (Pohlen et al., 2018, section 3.2; R2D2, section 2.3)."""
-    size = tf.abs(x)
-    # sqrt(1 + |x|) - 1, written so that nothing cancels for small |x|.
-    return tf.sign(x) * size / (tf.sqrt(size + 1) + 1) + RESCALING * x
+    # sign(x) (sqrt(|x| + 1) - 1), written so that nothing cancels for small |x|.
+    return x / (tf.sqrt(tf.abs(x) + 1) + 1) + RESCALING * x
 
 
 def restore_value(x: Tensor) -> Tensor:
@@ -50,11 +49,11 @@ def restore_value(x: Tensor) -> Tensor:
 
     sign(x) (((sqrt(1 + 4 epsilon (|x| + 1 + epsilon)) - 1) / (2 epsilon))^2 - 1).
     """
-    shifted = tf.abs(x) + 1 + RESCALING
-    root = tf.sqrt(1 + 4 * RESCALING * shifted)
-    # (root - 1) / (2 epsilon) and then minus 1, written so that nothing cancels in float32.
-    quotient = 2 * shifted / (root + 1)
-    return tf.sign(x) * (quotient - 1) * (quotient + 1)
+    # The square less 1 is u (u + 2), where u = sqrt(|h^-1(x)| + 1) - 1 solves epsilon u^2 + (1 + 2 epsilon) u = |x|.
+    # Solved with the root in the denominator, nothing cancels, however small |x| is.
+    linear = 1 + 2 * RESCALING
+    u = 2 * x / (linear + tf.sqrt(linear**2 + 4 * RESCALING * tf.abs(x)))
+    return u * (tf.abs(u) + 2)
 
 
 def double_q_values(online: Tensor, target: Tensor) -> Tensor:

@@ -10,6 +10,53 @@ from r2d2_burnin.replay import FragmentBatch
 from r2d2_burnin.time_fused import Tensor
 
 
+class LearnedState:
+    """One trained start state for all fragments that do not begin an episode: a nest of `[1, ...]`.
+
+    Its variables are float32 whatever floats the state's arrays are: an optimizer's steps would vanish in float16. A
+    complex array is kept as its real and its imaginary part. Arrays of other dtypes have no gradient and stay initial.
+    """
+
+    def __init__(self, network: RecurrentNetwork) -> None:
+        self._network = network
+        self.variables = [tf.Variable(value) for value in self._initial()]
+
+    def reset(self) -> None:
+        """Go back to the network's initial state."""
+        for variable, value in zip(self.variables, self._initial(), strict=True):
+            variable.assign(value)
+
+    def __call__(self) -> State:
+        """The state now; within a gradient tape, the variables get a gradient."""
+        initial, variables = self._network.initial_state(1), iter(self.variables)
+        return tf.nest.map_structure(
+            lambda leaf: _from_real(next(variables), leaf.dtype) if has_gradient(leaf) else leaf, initial
+        )
+
+    def _initial(self) -> list[Tensor]:
+        return [_as_real(leaf) for leaf in tf.nest.flatten(self._network.initial_state(1)) if has_gradient(leaf)]
+
+
+def has_gradient(leaf: Any) -> bool:
+    """Whether an array's numbers are continuous: of floats, real or complex."""
+    dtype = tf.as_dtype(leaf.dtype)
+    return bool(dtype.is_floating or dtype.is_complex)
+
+
+def _as_real(leaf: Tensor) -> Tensor:
+    """float32 numbers `[...]`, or `[2, ...]` (real and imaginary part) of complex ones."""
+    if tf.as_dtype(leaf.dtype).is_complex:
+        return tf.cast(tf.stack([tf.math.real(leaf), tf.math.imag(leaf)]), tf.float32)
+    return tf.cast(leaf, tf.float32)
+
+
+def _from_real(values: Any, dtype: Any) -> Tensor:
+    """What `_as_real` made real, as `dtype`."""
+    if tf.as_dtype(dtype).is_complex:
+        return tf.cast(tf.complex(values[0], values[1]), dtype)
+    return tf.cast(values, dtype)
+
+
 def start_state(network: RecurrentNetwork, batch: FragmentBatch, learned: State = ()) -> State:
     """The batch's start state after its burn-in, without any gradient (R2D2, section 3).
 

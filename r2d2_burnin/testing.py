@@ -23,9 +23,13 @@ from r2d2_burnin.inputs import InputSpace
 from r2d2_burnin.networks import RecurrentNetwork
 from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.settings import EnvironmentSettings
+from r2d2_burnin.start_state import has_gradient
 
 RELATIVE, ABSOLUTE = 1e-3, 1e-4
 """Differences that float32 explains: of two orders of the same sums, over the steps of an episode."""
+
+EPSILONS = {tf.float16: 2.0**-10, tf.bfloat16: 2.0**-7}
+"""Spacing of the numbers from 1 on, of floats that are coarser than float32."""
 
 LONGEST = 40
 """Steps of an episode that are checked; faults of a state show in the first few."""
@@ -65,7 +69,8 @@ def check_state_equivalence(
         ]
         for check in checks:
             faults += list(check(network, sequences))
-        faults += _recorded(network, [e for e in episodes if isinstance(e, Episode)], sequences)
+        recorded = [(e, x) for e, x in zip(episodes, sequences, strict=True) if isinstance(e, Episode)]
+        faults += _recorded(network, recorded)
     if faults:
         raise StateEquivalenceError("\n".join(faults))
 
@@ -274,10 +279,10 @@ def _compilation(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Iter
         yield f"compilation: unroll compiled by XLA differs by {difference:.3g} from the same one run eagerly"
 
 
-def _recorded(network: RecurrentNetwork, episodes: list[Episode], sequences: list[np.ndarray]) -> list[str]:
-    """What the actor recorded is what the network computes from the episode's first step."""
+def _recorded(network: RecurrentNetwork, recorded: list[tuple[Episode, np.ndarray]]) -> list[str]:
+    """What the actor recorded is what the network computes from the episode's first step, and its inputs."""
     faults: dict[str, str] = {}
-    for episode, x in zip(episodes, sequences, strict=False):
+    for episode, x in recorded:
         start = tf.nest.map_structure(lambda leaf: leaf[:1], episode.states)
         if difference := _difference(start, network.initial_state(1)):
             faults["reset"] = (
@@ -286,7 +291,8 @@ def _recorded(network: RecurrentNetwork, episodes: list[Episode], sequences: lis
             )
             continue
         outputs, _ = network.unroll(x[None], network.initial_state(1))
-        if difference := _difference(outputs, episode.outputs[None, : len(x)]):
+        # With the state beside them, as its dtype decides how far outputs may differ.
+        if difference := _difference((outputs, start), (episode.outputs[None, : len(x)], start)):
             faults["recorded"] = (
                 f"recorded: outputs recomputed from the episode's first step differ by {difference:.3g} from those the"
                 " actor recorded (were the parameters changed in between?)"
@@ -295,12 +301,19 @@ def _recorded(network: RecurrentNetwork, episodes: list[Episode], sequences: lis
 
 
 def _difference(a: Any, b: Any) -> float:
-    """Largest difference of two nests of arrays; 0.0 where float32 explains it, infinite where shapes differ."""
+    """Largest difference of two nests of arrays; 0.0 where rounding explains it, infinite where shapes differ.
+
+    Integers and flags have to be equal. Where some arrays are of float16 or bfloat16, all others may depend on them.
+    """
+    pairs = [(np.asarray(x), np.asarray(y)) for x, y in zip(tf.nest.flatten(a), tf.nest.flatten(b), strict=True)]
+    quantum = max((EPSILONS.get(tf.as_dtype(one.dtype), 0.0) for pair in pairs for one in pair), default=0.0)
     largest = 0.0
-    for x, y in zip(tf.nest.flatten(a), tf.nest.flatten(b), strict=True):
-        x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    for x, y in pairs:
         if x.shape != y.shape:
             return np.inf
-        if not np.allclose(x, y, rtol=RELATIVE, atol=ABSOLUTE):
+        dtype, continuous = (np.complex128 if x.dtype.kind == "c" else np.float64), has_gradient(x)
+        x, y = x.astype(dtype), y.astype(dtype)
+        relative, absolute = (max(RELATIVE, 8 * quantum), max(ABSOLUTE, 4 * quantum)) if continuous else (0.0, 0.0)
+        if not np.allclose(x, y, rtol=relative, atol=absolute):
             largest = max(largest, float(np.abs(x - y).max()))
     return largest

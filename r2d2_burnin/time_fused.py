@@ -69,13 +69,16 @@ def unroll(
     Returns:
         The output after each step, `[T, B, H]`, and the state after the last one.
     """
+    # A custom gradient would read variables at backward time, when they may have been assigned: their values are taken.
+    projected, recurrent_kernel = tf.convert_to_tensor(projected), tf.convert_to_tensor(recurrent_kernel)
+    mask = None if mask is None else tf.convert_to_tensor(mask)
     # Static where known: XLA asks for it, and loops of a known length compile to less.
     steps = projected.shape[0] if projected.shape[0] is not None else tf.shape(projected)[0]
     batch = tf.shape(projected)[1]
     dtype = projected.dtype
     hidden = recurrent_kernel.shape[0]
     has_bias = recurrent_bias is not None
-    arguments = [projected, recurrent_kernel, *([recurrent_bias] if has_bias else []), *state]
+    rest = [tf.convert_to_tensor(value) for value in ([recurrent_bias, *state] if has_bias else state)]
 
     def after_product(hidden_state: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
         product = tf.matmul(hidden_state, kernel)
@@ -151,7 +154,7 @@ def unroll(
 
         return (after[0], *last), gradient
 
-    outputs, *last = fused(*arguments)
+    outputs, *last = fused(projected, recurrent_kernel, *rest)
     return outputs, tuple(last)
 
 

@@ -219,6 +219,7 @@ class Trainer:
             acting=acting,
             evaluation_env=evaluation_env,
             evaluation_seed=seeds.evaluation,
+            evaluation_exploration_seed=seeds.evaluation_exploration,
             references=ReferenceSample(np.random.default_rng(seeds.measuring), every=observed),
         )
 
@@ -278,14 +279,17 @@ class _Seeds(NamedTuple):
     sampling: int
     evaluation: int
     exploration: int
+    evaluation_exploration: int
     measuring: np.random.SeedSequence
 
 
 def _seeds(seed: int) -> _Seeds:
     sequence = np.random.SeedSequence(seed)
     # Environments take seeds of 31 bits.
-    parameters, acting, sampling, evaluation, exploration = (sequence.generate_state(5) >> 1).tolist()
-    return _Seeds(parameters, acting, sampling, evaluation, exploration, sequence.spawn(1)[0])
+    words = (sequence.generate_state(6) >> 1).tolist()
+    parameters, acting, sampling, evaluation, exploration, evaluation_exploration = words
+    measuring = sequence.spawn(1)[0]
+    return _Seeds(parameters, acting, sampling, evaluation, exploration, evaluation_exploration, measuring)
 
 
 def _always(action: int, outputs: np.ndarray) -> np.ndarray:

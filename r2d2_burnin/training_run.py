@@ -45,6 +45,7 @@ class TrainingRun:
         acting: where episodes come from.
         evaluation_env: for evaluations.
         evaluation_seed: of all evaluations: they are over the same episodes.
+        evaluation_exploration_seed: of the random actions in them.
         references: chooses the fragments that ΔQ is measured on, with a generator of its own.
     """
 
@@ -57,6 +58,7 @@ class TrainingRun:
         acting: Acting,
         evaluation_env: VectorEnv[Any, Any, Any],
         evaluation_seed: int,
+        evaluation_exploration_seed: int,
         references: ReferenceSample,
     ) -> None:
         self.update = 0
@@ -77,6 +79,7 @@ class TrainingRun:
         self.acting = acting
         self._evaluation_env = evaluation_env
         self._evaluation_seed = evaluation_seed
+        self._evaluation_exploration_seed = evaluation_exploration_seed
         self._evaluation: Evaluation | None = None
         self._seconds: list[float] = []
         self._batch_bytes = 0
@@ -190,7 +193,13 @@ class TrainingRun:
         rows = np.intersect1d(np.concatenate(added), self.replay.all_rows())
         size = self._settings.batch_size
         for chunk in np.resize(rows, (-(-len(rows) // size), size)):  # whole chunks: one program to compile
-            self.replay.set_priorities(chunk, self.learner.priorities(self.replay.batch(chunk)))
+            priorities = self.learner.priorities(self.replay.batch(chunk))
+            if not np.isfinite(priorities).all():
+                raise TrainingDiverged(
+                    f"the errors of new fragments after update {self.update} are not finite, expected finite numbers;"
+                    " a smaller --learning-rate or --gradient-clip may help"
+                )
+            self.replay.set_priorities(chunk, priorities)
 
     def _add(self, episodes: Sequence[Episode]) -> np.ndarray:
         for episode in episodes:
@@ -247,7 +256,8 @@ class TrainingRun:
         objective, env, seed = self._objective, self._evaluation_env, self._evaluation_seed
         act: Act = objective.act
         if isinstance(objective, QLearning) and epsilon > 0:
-            act = EpsilonGreedy(objective, self._trainer.actions, np.full(env.num_envs, epsilon), seed=seed)
+            epsilons = np.full(env.num_envs, epsilon)
+            act = EpsilonGreedy(objective, self._trainer.actions, epsilons, seed=self._evaluation_exploration_seed)
         actor = Actor(
             env,
             self._trainer.actor_step,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2d2_burnin.priorities import SumTree, importance_weights
+from r2d2_burnin.priorities import LARGEST, SumTree, importance_weights
 from tests.r2d2_burnin.common import make_replay
 from tests.r2d2_burnin.test_state_equivalence import numbered_episode
 
@@ -55,6 +57,36 @@ def test_rows_are_drawn_as_often_as_their_share_says(before: int, apart: int) ->
     shares = np.bincount(drawn.ravel(), minlength=len(priorities)) / drawn.size
     np.testing.assert_allclose(shares, priorities / 10, atol=0.005)
     assert not shares[priorities == 0].any()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -1e-9, 1e300])
+@pytest.mark.parametrize("place", [0, 3, 6])
+def test_priorities_that_nothing_can_be_drawn_by_are_refused_and_change_nothing(bad: float, place: int) -> None:
+    tree = SumTree()
+    tree.append(np.arange(100.0))
+    priorities = np.ones(7)
+    priorities[place] = bad
+    with pytest.raises(ValueError, match=re.escape(f"priorities: got {bad} for row {place} of 7, expected finite")):
+        tree.set(np.arange(7), priorities)
+    with pytest.raises(ValueError, match="priorities: got"):
+        tree.append(priorities)
+    with np.errstate(over="ignore"), pytest.raises(ValueError, match="priorities: got"):
+        tree.set(np.arange(7), priorities.astype(np.float32))  # where 1e300 is infinite
+    np.testing.assert_array_equal(tree.get(np.arange(100)), np.arange(100.0))
+    assert (tree.end, tree.total) == (100, 4950.0)
+    replay = make_replay("stored", sequence_length=4, period=4, priority_exponent=0.5)
+    rows = replay.add(numbered_episode(0, 28))
+    if not bad < 0:  # a small negative number is raised to the smallest priority
+        with pytest.raises(ValueError, match="priorities: got"):
+            replay.set_priorities(rows, np.where(priorities == 1e300, np.inf, priorities))
+
+
+def test_the_largest_priorities_have_a_finite_sum() -> None:
+    tree = SumTree()
+    tree.append(np.full(100_000, LARGEST))
+    drawn = tree.sample(np.random.default_rng(0), (10_000,))
+    assert np.isfinite(tree.total)
+    assert len(np.unique(drawn // 10_000)) == 10
 
 
 def test_rounding_never_draws_a_row_of_priority_zero() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import decimal
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2d2_burnin import q_learning
+from r2d2_burnin import archive, q_learning
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.learner import Learner
 from r2d2_burnin.networks import DenseRecurrentNetwork
@@ -26,6 +28,38 @@ def test_value_rescaling_by_hand() -> None:
     found = q_learning.rescale_value(tf.constant([0.0, 3.0, 99.0, -3.0]))
     np.testing.assert_allclose(found, [0.0, 1.003, 9.099, -1.003], rtol=1e-6)
     np.testing.assert_allclose(q_learning.restore_value(found), [0.0, 3.0, 99.0, -3.0], rtol=1e-5)
+
+
+def test_rescaling_and_restoring_lose_no_digits_however_small_the_value() -> None:
+    decimal.getcontext().prec = 60
+    sizes = np.geomspace(1e-12, 1e6, 181).astype(np.float32)
+    for x in (sizes, -sizes):
+        rescaled, restored = q_learning.rescale_value(tf.constant(x)), q_learning.restore_value(tf.constant(x))
+        np.testing.assert_allclose(rescaled, [exact_h(value) for value in x], rtol=3e-7, atol=0)
+        np.testing.assert_allclose(restored, [exact_inverse_h(value) for value in x], rtol=5e-7, atol=0)
+    assert q_learning.restore_value(tf.constant([0.0])).numpy() == [0.0]
+
+
+def test_rescaling_and_restoring_have_their_slopes_at_zero_too() -> None:
+    # h'(0) = 1/2 + 1e-3, and the inverse has the inverse slope.
+    x = tf.Variable([-1e-6, 0.0, 1e-6])
+    with tf.GradientTape(persistent=True) as tape:
+        rescaled, restored = q_learning.rescale_value(x), q_learning.restore_value(x)
+    np.testing.assert_allclose(tape.gradient(rescaled, x), [0.501] * 3, rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(restored, x), [1 / 0.501] * 3, rtol=1e-5)
+
+
+def exact_h(x: np.float32) -> float:
+    """The formula of the paper with 60 digits."""
+    size, epsilon = decimal.Decimal(abs(float(x))), decimal.Decimal("0.001")
+    return float(np.sign(x)) * float((size + 1).sqrt() - 1 + epsilon * size)
+
+
+def exact_inverse_h(x: np.float32) -> float:
+    """The inverse's formula of the paper with 60 digits."""
+    size, epsilon = decimal.Decimal(abs(float(x))), decimal.Decimal("0.001")
+    root = (1 + 4 * epsilon * (size + 1 + epsilon)).sqrt()
+    return float(np.sign(x)) * float(((root - 1) / (2 * epsilon)) ** 2 - 1)
 
 
 @given(st.lists(finite, min_size=1, max_size=20))
@@ -99,11 +133,11 @@ def test_epsilon_greedy_explores_as_often_as_it_should() -> None:
     np.testing.assert_allclose(others, [0.0, 0.3, 0.75], atol=0.03)
 
 
-@pytest.mark.parametrize("name", ["zero", "stored+2", "full"])
+@pytest.mark.parametrize("name", ["zero", "stored+2", "full", "learned", "learned+2"])
 @pytest.mark.parametrize("terminated", [True, False])
 @pytest.mark.parametrize("rescaled", [True, False])
 def test_the_whole_loss_equals_a_plain_loop_over_whole_episodes(name: str, terminated: bool, rescaled: bool) -> None:
-    """Two networks unrolled in NumPy: each from its own burn-in, targets as the paper writes them, no padding."""
+    """Two networks unrolled in NumPy: each from its own start state and burn-in, targets as published, no padding."""
     settings = QLearningSettings(discount=0.9, n_step=3, value_rescaling=rescaled)
     objective = QLearning(2, settings)
     online, target = (DenseRecurrentNetwork(1, 2, NetworkSettings(4), seed=seed) for seed in (1, 2))
@@ -112,21 +146,33 @@ def test_the_whole_loss_equals_a_plain_loop_over_whole_episodes(name: str, termi
     for episode in episodes:
         replay.add(episode)
     batch = replay.batch(replay.all_rows())
-    learner = Learner(online, objective, LearnerSettings(), updates=1, target_network=target)
+    learns = name.startswith("learned")
+    learner = Learner(online, objective, LearnerSettings(), updates=1, target_network=target, learns_state=learns)
     for variable, other in zip(target.trainable_variables, online.trainable_variables, strict=True):
         variable.assign(0.7 * other + 0.1)
+    generator = np.random.default_rng(0)
+    planted = {
+        name: generator.normal(size=value.shape).astype(np.float32)
+        for name, value in learner.get_state().items()
+        if "learned" in name
+    }
+    assert len(planted) == 4 * learns  # h and c of the online and of the target network
+    learner.set_state(learner.get_state() | planted)
 
     losses, priorities = [], []
     for episode in episodes:
         length = len(episode)
         seen = np.concatenate([episode.observations, episode.final_observation[None]])
         for start in range(0, max(length - 5, 0) + 3, 3):
-            first = {"zero": start, "stored+2": max(start - 2, 0), "full": 0}[name]
+            first = 0 if name == "full" else max(start - 2, 0) if name.endswith("+2") else start
             q = {}
             for network in (online, target):
                 state = None
                 if name == "stored+2":
                     state = [tuple(part[first].astype(np.float64) for part in layer) for layer in episode.states]
+                if learns and start > (2 if name == "learned+2" else 0):
+                    kind = "learned" if network is online else "target_learned"
+                    state = [tuple(planted[f"{kind}/{part}"][0].astype(np.float64) for part in range(2))]
                 outputs, _ = reference.unroll(network, seen[first:], state)
                 q[network is online] = outputs[start - first :]
             errors = []
@@ -153,27 +199,39 @@ def inverse_h(x: float) -> float:
     return float(np.sign(x) * (((root - 1) / 2e-3) ** 2 - 1))
 
 
-def test_the_target_network_is_copied_every_period_and_not_in_between() -> None:
+def test_the_target_network_and_its_learned_state_are_copied_every_period_and_not_in_between() -> None:
     objective = QLearning(2, QLearningSettings())
     online, target = (DenseRecurrentNetwork(1, 2, NetworkSettings(4), seed=seed, dueling=True) for seed in (1, 2))
-    replay = Replay(ReplaySettings(5, 3, 1000), parse("stored"), objective)
+    replay = Replay(ReplaySettings(5, 3, 1000), parse("learned"), objective)
     replay.add(make_episode(online, 12, True, seed=0))
-    learner = Learner(online, objective, LearnerSettings(), updates=9, target_network=target, target_update_period=3)
-    begun = parameters(online)
-    assert_same(parameters(target), begun)  # copied at the start
+    learner = Learner(
+        online,
+        objective,
+        LearnerSettings(),
+        updates=9,
+        target_network=target,
+        target_update_period=3,
+        learns_state=True,
+    )
+    begun = copied(learner, "network", "learned")
+    assert_same(copied(learner, "target", "target_learned"), begun)  # copied at the start
     generator = np.random.default_rng(0)
     learner.update(replay.batch(replay.sample(generator, 2, 4)))
-    assert_same(parameters(target), begun)
+    assert_same(copied(learner, "target", "target_learned"), begun)
     learner.update(replay.batch(replay.sample(generator, 1, 4)))
-    after_three = parameters(online)
-    assert_same(parameters(target), after_three)
+    after_three = copied(learner, "network", "learned")
+    assert all((a != b).any() for a, b in zip(after_three[-2:], begun[-2:], strict=True))  # the learned states' moved
+    assert_same(copied(learner, "target", "target_learned"), after_three)
     learner.update(replay.batch(replay.sample(generator, 2, 4)))
-    assert_same(parameters(target), after_three)
-    assert any((a != b).any() for a, b in zip(parameters(online), after_three, strict=True))
+    assert_same(copied(learner, "target", "target_learned"), after_three)
+    now = copied(learner, "network", "learned")
+    assert any((a != b).any() for a, b in zip(now, after_three, strict=True))
+    learner.reset()
+    assert all((leaf == 0).all() for leaf in copied(learner, "target_learned"))
 
 
-def parameters(network: DenseRecurrentNetwork) -> list[np.ndarray]:
-    return [variable.numpy() for variable in network.trainable_variables]
+def copied(learner: Learner, *groups: str) -> list[np.ndarray]:
+    return [value for group in groups for value in archive.part(group, learner.get_state()).values()]
 
 
 def assert_same(a: list[np.ndarray], b: list[np.ndarray]) -> None:

@@ -10,10 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from r2d2_burnin import environments, training_run
 from r2d2_burnin.checkpoint import Checkpoints
 from r2d2_burnin.environment_guard import EnvironmentFault
 from r2d2_burnin.initialization import parse
+from r2d2_burnin.learner import Learner
 from r2d2_burnin.measurements import Measurement
+from r2d2_burnin.networks import assign_parameters, parameters_of
+from r2d2_burnin.objectives import EpsilonGreedy
+from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.settings import (
     EnvironmentSettings,
     LearnerSettings,
@@ -171,33 +176,87 @@ def test_an_environment_that_hangs_is_given_up(way: str) -> None:
         Trainer(settings).run(parse("stored"), 3)
 
 
-def test_a_lag_is_exact_to_the_update(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lag", [7, 23, *(pytest.param(lag, marks=pytest.mark.long) for lag in (10, 1000))])
+def test_a_lag_is_exact_to_the_update(lag: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a lag of U updates, acting after update u uses the parameters of update max(u - U, 0)."""
-    seen: dict[int, list[np.ndarray]] = {}
-    for lag in (0, 7, 10, 23, 1000):
-        settings = dataclasses.replace(SMALL, parameter_lag=lag, updates=60)
-        trainer, used, made = Trainer(settings), {}, {}
-        network, acting = trainer.network, trainer.acting_step.network
+    settings = dataclasses.replace(SMALL, parameter_lag=lag, updates=60, measure_every=60)
+    trainer = Trainer(settings)
+    network, acting = trainer.network, trainer.acting_step.network
+    assert network is not acting
+    used: dict[int, list[np.ndarray]] = {}
+    batches: list[Any] = []
+    make_updates = Learner.update
 
-        def note(update: int, words: str, used=used, made=made, network=network, acting=acting) -> None:  # type: ignore[no-untyped-def]
-            made[update] = [variable.numpy() for variable in network.trainable_variables]
-            used[update - 10] = [variable.numpy() for variable in acting.trainable_variables]
+    def update(learner: Learner, batch: Any) -> Any:
+        batches.extend(tf.nest.map_structure(lambda leaf, i=i: leaf[i : i + 1], batch) for i in range(len(batch.mask)))
+        return make_updates(learner, batch)
 
-        trainer.run(parse("stored"), 3, note)
-        if lag == 0:
-            continue
-        assert network is not acting
-        for update, parameters in used.items():
-            wanted = max(update - lag, 0)
-            if wanted in made:
-                for one, other in zip(parameters, made[wanted], strict=True):
-                    np.testing.assert_array_equal(one, other)
-            if wanted == 0:
-                seen.setdefault(0, parameters)
-                for one, other in zip(parameters, seen[0], strict=True):
-                    np.testing.assert_array_equal(one, other)
-            elif lag == 1000:
-                pytest.fail("a lag of 1000 updates reaches beyond the run's start")
+    def note(done: int, words: str) -> None:  # the acting network has still what the round before these updates used
+        used[done - 10] = parameters_of(acting)
+
+    monkeypatch.setattr(Learner, "update", update)
+    trainer.run(parse("stored"), 3, note)
+    monkeypatch.undo()
+    last = parameters_of(network)
+
+    # The same updates again, one by one.
+    learner = trainer.learner(parse("stored"))
+    made = [used[0]]
+    assign_parameters(network, made[0])
+    learner.reset()
+    for batch in batches:
+        learner.update(batch)
+        made.append(parameters_of(network))
+    assert len(made) == 61
+    assert sorted(used) == [0, 10, 20, 30, 40, 50]
+    assert nearest(last, made) == 60
+    assert [nearest(used[update], made) for update in sorted(used)] == [max(u - lag, 0) for u in sorted(used)]
+
+
+def nearest(parameters: list[np.ndarray], made: list[list[np.ndarray]]) -> int:
+    """The update whose parameters these are: programs of one and of many updates may differ in the last digits."""
+    distances = [max(float(np.abs(a - b).max()) for a, b in zip(parameters, one, strict=True)) for one in made]
+    first, second = np.sort(distances)[:2]
+    assert first < 1e-5 < 10 * 1e-5 < second
+    return int(np.argmin(distances))
+
+
+def test_evaluations_explore_by_a_stream_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = dataclasses.replace(SMALL, environment=EnvironmentSettings("CartPole-v1"), objective="q-learning")
+    seeds: list[int] = []
+
+    class Noted(EpsilonGreedy):
+        def __init__(self, *arguments: Any, seed: int) -> None:
+            seeds.append(seed)
+            super().__init__(*arguments, seed=seed)
+
+    monkeypatch.setattr(training_run, "EpsilonGreedy", Noted)
+    trainer, environment = Trainer(settings), environments.make_vector(settings.environment, 3)
+    run = trainer._begin(parse("zero"), 7, environment, environment, observed=False, resumable=False)
+    for _ in range(2):
+        returns = [run._evaluate(epsilon=1.0).episode_return for _ in range(2)]
+        assert returns[0] == returns[1]  # all evaluations are over the same episodes
+    environment.close()
+    # The five seeds of before stay what they were, and the sixth is new.
+    words = [int(word) >> 1 for word in np.random.SeedSequence(7).generate_state(6)]
+    assert words[:5] == [int(word) >> 1 for word in np.random.SeedSequence(7).generate_state(5)]
+    assert run._evaluation_seed == words[3]
+    assert set(seeds) == {words[5]}
+    assert all(abs(words[5] - word) > 1000 for word in words[:5])
+
+
+def test_priorities_of_new_fragments_that_are_no_numbers_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = Trainer(CASES["zero+2"])
+    make_updates = Learner.update
+
+    def diverges(learner: Learner, batch: Any) -> Any:
+        made = make_updates(learner, batch)
+        assign_parameters(learner.network, [np.full_like(one, np.nan) for one in parameters_of(learner.network)])
+        return made
+
+    monkeypatch.setattr(Learner, "update", diverges)
+    with pytest.raises(TrainingDiverged, match="the errors of new fragments after update 10 are not finite"):
+        trainer.run(parse("zero+2"), 3)
 
 
 def test_headers_are_plain_json(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,19 @@ def test_recorded_states_and_outputs_are_compared() -> None:
         check_state_equivalence(DenseRecurrentNetwork(1, 1, NetworkSettings(5, "gru"), seed=9), episodes)
     with pytest.raises(ValueError, match="episodes: got none"):
         check_state_equivalence(network, [])
+
+
+def test_episodes_and_arrays_may_be_mixed_in_any_order() -> None:
+    network = make_network("gru", 1)
+    episodes = record_episodes(network, "BitStream/Count-v0", count=2)
+    arrays = [
+        np.random.default_rng(seed).normal(size=(length, 1)).astype(np.float32) for seed, length in ((0, 4), (1, 9))
+    ]
+    for mixed in ([*arrays, *episodes], [arrays[0], episodes[0], arrays[1], episodes[1]], [*episodes, *arrays]):
+        check_state_equivalence(network, mixed)
+    other = dataclasses.replace(episodes[1], outputs=episodes[1].outputs + 1)
+    with pytest.raises(StateEquivalenceError, match=r"recorded: .* differ by 1 from"):
+        check_state_equivalence(network, [arrays[0], episodes[0], arrays[1], other])
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:

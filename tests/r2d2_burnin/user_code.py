@@ -244,6 +244,49 @@ def make_averaging(observation_space: InputSpace, action_space: spaces.Discrete)
     return Averaging(int(action_space.n))
 
 
+class Normalised(KerasNetwork):
+    """Running statistics of a batch normalization, and a random layer's seed; neither is trained."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__(outputs)
+        self.normalise = keras.layers.BatchNormalization(momentum=0.5)
+        self.dropout = keras.layers.Dropout(0.5)
+
+    def enter(self, hidden: Any) -> Any:
+        return self.dropout(self.normalise(hidden))
+
+
+class Plain:
+    """No Keras model: a class with layers in a list, in another object, and a variable of its own."""
+
+    def __init__(self, outputs: int) -> None:
+        class Encoder:
+            def __init__(self) -> None:
+                self.normalise = keras.layers.BatchNormalization(momentum=0.5)
+                self.owner: Any = None
+
+        self.layers = {"cell": keras.layers.GRUCell(6), "last": [keras.layers.Dense(outputs)]}
+        self.encoder = Encoder()
+        self.encoder.owner = self  # a circle
+        self.scale = tf.Variable(1.0, trainable=False)
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        layers = [self.layers["cell"], self.layers["last"][0], self.encoder.normalise]
+        return [variable for layer in layers for variable in layer.trainable_variables]
+
+    def initial_state(self, batch_size: Any) -> Any:
+        return tf.zeros([batch_size, 6])
+
+    def step(self, observations: Any, state: Any) -> Any:
+        hidden = self.encoder.normalise(observations * self.scale)
+        state, _ = self.layers["cell"](hidden, [state])
+        return self.layers["last"][0](state), state
+
+    def unroll(self, observations: Any, state: Any, mask: Any = None) -> Any:
+        return unroll_step_by_step(self, tf.convert_to_tensor(observations), state, mask)
+
+
 class NotReset(KerasNetwork):
     """Fault: a new episode starts from the state that the last one ended with."""
 
@@ -346,3 +389,47 @@ def no_unroll(observation_space: InputSpace, action_space: spaces.Discrete) -> A
 
 def faulty_network(observation_space: InputSpace, action_space: spaces.Discrete) -> KerasNetwork:
     return IgnoresMask(int(action_space.n))
+
+
+class MixedStates(KerasNetwork):
+    """A state of many dtypes, on all of which the outputs depend: floats of `dtype`, a counter, a flag, a byte."""
+
+    dtype_of_memory = "float32"
+
+    def initial_state(self, batch_size: Any) -> Any:
+        return {
+            "memory": tf.zeros([batch_size, 6], self.dtype_of_memory),
+            "steps": tf.zeros([batch_size], tf.int32),
+            "odd": tf.zeros([batch_size, 1], tf.bool),
+            "byte": tf.ones([batch_size], tf.uint8),
+        }
+
+    def step(self, observations: Any, state: Any) -> Any:
+        hidden = self.first(observations)
+        memory = state["memory"]
+        real = tf.math.real(memory) if memory.dtype.is_complex else memory
+        new, _ = self.cell(hidden, [tf.cast(real, tf.float32)])
+        clock = tf.sin(0.1 * tf.cast(state["steps"], tf.float32)) * tf.cast(state["byte"], tf.float32)
+        outputs = self.last(tf.concat([new, clock[:, None]], -1))
+        outputs = tf.where(state["odd"], outputs, 0.5 * outputs)
+        new = tf.complex(new, 0.5 * new) if memory.dtype.is_complex else new
+        after = {
+            "memory": tf.cast(new, self.dtype_of_memory),
+            "steps": state["steps"] + 1,
+            "odd": ~state["odd"],
+            "byte": state["byte"] % 5 + 1,
+        }
+        return outputs, after
+
+
+def mixed_states(dtype: str) -> Any:
+    """A factory of networks whose memory is of `dtype`; also found as `mixed_states_DTYPE`."""
+
+    def factory(observation_space: InputSpace, action_space: spaces.Discrete) -> MixedStates:
+        return type(f"MixedStates_{dtype}", (MixedStates,), {"dtype_of_memory": dtype})(int(action_space.n))
+
+    return factory
+
+
+STATE_DTYPES = ("float32", "float16", "bfloat16", "float64", "complex64", "int32")
+globals().update({f"mixed_states_{dtype}": mixed_states(dtype) for dtype in STATE_DTYPES})

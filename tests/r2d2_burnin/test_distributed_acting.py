@@ -1,0 +1,65 @@
+"""Ray actors: their seeds, and what replaces a dead one."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from r2d2_burnin.distributed_acting import RayActing, actor_seeds
+from r2d2_burnin.training import Trainer
+from tests.r2d2_burnin.test_resume import SMALL
+
+
+def test_seeds_are_those_of_spawned_sequences_and_all_different() -> None:
+    found: list[int] = []
+    for seed, actor, incarnation in itertools.product((0, 1, 5), range(20), range(20)):
+        found += actor_seeds(seed, actor, incarnation)
+        child = np.random.SeedSequence(seed).spawn(actor + 1)[actor].spawn(incarnation + 1)[incarnation]
+        assert list(actor_seeds(seed, actor, incarnation)) == [int(w) >> 1 for w in child.generate_state(2)]
+    assert len(set(found)) == len(found) == 2400
+    assert 0 <= min(found) <= max(found) < 2**31
+    apart = np.diff(np.sort(found))
+    assert np.median(apart) > 10_000  # none is another plus a small number
+
+
+@pytest.mark.long
+def test_a_replaced_actor_and_a_resumed_run_do_not_repeat_episodes() -> None:
+    ray = pytest.importorskip("ray")
+    settings = dataclasses.replace(SMALL, actors=2, num_envs=2, new_steps=60)
+    network = Trainer(dataclasses.replace(settings, actors=0)).network
+
+    def collected(acting: Any) -> set[bytes]:
+        return {e.observations.tobytes() for episodes in acting.collect(200) for e in episodes}
+
+    acting = RayActing(settings, network, seed=4)
+    acting.prepare(0)
+    first = collected(acting)
+    assert len(first) > 10
+    assert acting.get_state()["incarnations"].tolist() == [0, 0]
+    for actor in acting._actors:
+        ray.kill(actor)
+    second = collected(acting)
+    assert acting.get_state()["incarnations"].tolist() == [1, 1]
+    assert len(second) > 10
+    assert not first & second
+    kept = acting.get_state()
+    acting.close()
+
+    resumed = RayActing(settings, network, seed=4)
+    resumed.set_state(kept)
+    resumed.prepare(0)
+    third = collected(resumed)
+    assert resumed.get_state()["incarnations"].tolist() == [2, 2]
+    assert not third & (first | second)
+    resumed.set_state({})  # of a checkpoint that does not know of incarnations
+    assert resumed.get_state()["incarnations"].tolist() == [1, 1]
+    resumed.close()
+
+    again = RayActing(settings, network, seed=4)
+    again.prepare(0)
+    assert collected(again) & first  # the same seed, from its beginning
+    again.close()

@@ -1,0 +1,261 @@
+"""Recurrent states of any dtype: acted with, stored, refreshed, learned, measured and saved like float32 ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from r2d2_burnin import archive, testing
+from r2d2_burnin.actor import ActorStep
+from r2d2_burnin.discrepancy import DiscrepancyMeasure, state_distance
+from r2d2_burnin.episodes import Episode
+from r2d2_burnin.initialization import parse
+from r2d2_burnin.learner import Learner
+from r2d2_burnin.objectives import QLearning, Regression
+from r2d2_burnin.quiet_tensorflow import tf
+from r2d2_burnin.replay import Replay
+from r2d2_burnin.settings import (
+    EnvironmentSettings,
+    LearnerSettings,
+    NetworkSettings,
+    QLearningSettings,
+    ReplaySettings,
+)
+from r2d2_burnin.start_state import start_state
+from r2d2_burnin.testing import check_state_equivalence
+from r2d2_burnin.training import Trainer
+from tests.r2d2_burnin import user_code
+from tests.r2d2_burnin.test_resume import SMALL, USER, Interrupted, checkpoints, interrupt_at
+
+DTYPES = user_code.STATE_DTYPES
+SOME = [d if d in ("float16", "int32") else pytest.param(d, marks=pytest.mark.long) for d in DTYPES]
+LENGTH = 6
+
+
+def make_network(dtype: str, outputs: int = 1) -> Any:
+    network = user_code.mixed_states(dtype)(None, user_code.spaces.Discrete(outputs))  # type: ignore[arg-type]
+    network.step(tf.zeros([1, 1]), network.initial_state(1))
+    return network
+
+
+def act_episode(network: Any, outputs: int = 1, *, block: bool = True, seed: int = 0) -> Episode:
+    """An episode as the actor's compiled step sees it."""
+    generator = np.random.default_rng(seed)
+    observations = generator.normal(size=(LENGTH + 1, 1)).astype(np.float32)
+    step, state, starts = ActorStep(network), network.initial_state(1), np.ones(1, bool)
+    if block:
+        q, before, _ = step.block(observations[:-1, None], state, starts)
+        states = tf.nest.map_structure(lambda leaf: leaf.numpy()[:, 0], before)
+    else:
+        found = []
+        for t in range(LENGTH):
+            q, before, state = step(observations[t : t + 1], state, starts)
+            starts = np.zeros(1, bool)
+            found.append((q, before))
+        q = np.stack([np.asarray(one) for one, _ in found])
+        states = tf.nest.map_structure(
+            lambda *leaves: np.stack([leaf.numpy()[0] for leaf in leaves]), *[b for _, b in found]
+        )
+    return Episode(
+        observations=observations[:-1],
+        actions=generator.integers(0, outputs, LENGTH),
+        rewards=generator.normal(size=LENGTH).astype(np.float32),
+        targets=generator.normal(size=LENGTH).astype(np.float32),
+        outputs=np.asarray(q)[:, 0],
+        states=states,
+        updates=np.zeros(LENGTH, np.int64),
+        terminated=True,
+        final_observation=observations[-1],
+        environment=0,
+    )
+
+
+def replay_of(episode: Episode, name: str, objective: Any = Regression(1)) -> Replay:  # noqa: B008
+    replay = Replay(ReplaySettings(2, 1, 100), parse(name), objective)
+    replay.add(episode)
+    return replay
+
+
+@pytest.mark.parametrize("dtype", SOME)
+def test_stored_and_refreshed_states_keep_their_dtypes_and_values(dtype: str) -> None:
+    network = make_network(dtype)
+    by_block, by_step = act_episode(network), act_episode(network, block=False)
+    for a, b, initial in zip(
+        *(tf.nest.flatten(one) for one in (by_block.states, by_step.states, network.initial_state(1))), strict=True
+    ):
+        assert a.dtype == b.dtype == initial.dtype
+        np.testing.assert_allclose(a.astype(complex), b.astype(complex), rtol=1e-2)
+    assert by_block.states["steps"].tolist() == list(range(LENGTH))
+    assert by_block.states["odd"][:, 0].tolist() == [False, True] * 3
+
+    replay = replay_of(by_block, "refreshed")
+    rows = replay.all_rows()
+    before = replay.batch(rows).start_state
+    learner = Learner(network, Regression(1), LearnerSettings(), updates=9, refresh_period=1)
+    batches = np.repeat(rows[None], 2, 0)
+    made = learner.update(replay.batch(batches))
+    assert np.isfinite(made.losses).all()
+    replay.refresh(batches, made.states, update=1)
+    after = replay.batch(rows).start_state
+    for name in ("steps", "odd", "byte"):  # no parameter changes these
+        np.testing.assert_array_equal(after[name], before[name])
+        assert after[name].dtype == before[name].dtype
+    assert after["memory"].dtype == before["memory"].dtype
+    if dtype != "int32":
+        assert (after["memory"][1:] != before["memory"][1:]).any()
+
+
+@pytest.mark.parametrize("dtype", SOME)
+@pytest.mark.parametrize("name", ["learned", "learned+1"])
+def test_floats_are_learned_and_other_leaves_stay_initial(dtype: str, name: str) -> None:
+    network = make_network(dtype)
+    replay = replay_of(act_episode(network), name)
+    batch = replay.batch(replay.all_rows())
+    learner = Learner(network, Regression(1), LearnerSettings(), updates=9, learns_state=True)
+    found = learner.gradients(batch)
+    count = len(network.trainable_variables)
+    assert len(found.gradients) == count + (dtype != "int32")
+
+    # The gradient of every number of the learned state against a difference of losses.
+    names = [name for name in learner.get_state() if name.startswith("learned/")]
+    wide, slack = (1 / 16, 3e-2) if dtype in ("float16", "bfloat16") else (1e-2, 2e-3)
+    for variable, gradient in zip(names, found.gradients[count:], strict=True):
+        for place in np.ndindex(*gradient.shape):
+            losses = []
+            for change in (-wide, wide):
+                moved = learner.get_state()
+                moved[variable] = moved[variable].copy()
+                moved[variable][place] += change
+                kept = learner.get_state()
+                learner.set_state(moved)
+                losses.append(float(learner.loss(batch)))
+                learner.set_state(kept)
+            expected = (losses[1] - losses[0]) / (2 * wide)
+            assert float(gradient[place]) == pytest.approx(expected, rel=0.1, abs=slack)
+
+    for _ in range(2):
+        assert np.isfinite(learner.update(tf.nest.map_structure(lambda leaf: leaf[None], batch)).losses).all()
+    state, initial = learner.learned_state, network.initial_state(1)
+    for leaf in ("steps", "odd", "byte"):
+        np.testing.assert_array_equal(state[leaf], initial[leaf])
+        assert state[leaf].dtype == initial[leaf].dtype
+    assert state["memory"].dtype == initial["memory"].dtype
+    if dtype != "int32":
+        assert (state["memory"] != 0).all()
+        assert np.isfinite(state["memory"].astype(complex)).all()
+
+
+@pytest.mark.parametrize("dtype", SOME)
+def test_distances_are_those_of_the_floats(dtype: str) -> None:
+    network = make_network(dtype)
+    episode = act_episode(network)
+    replay = replay_of(episode, "zero")
+    rows = replay.all_rows()
+    found, outputs = DiscrepancyMeasure(network)(replay.batch(rows), replay.references(rows))
+    assert outputs.dtype == np.float32
+    memory = np.abs(episode.states["memory"][: len(rows)].astype(complex))
+    expected = np.zeros(len(rows)) if dtype == "int32" else np.sqrt((memory**2).sum(1))
+    np.testing.assert_allclose(found.state_error, expected, rtol=2e-2, atol=1e-6)
+    assert (found.delta_q_first_exact[2:] > 0).all()
+
+    large = {"a": tf.constant([[300.0, 400.0]], tf.float16), "b": tf.constant([3]), "c": tf.constant([[True]])}
+    none = {"a": tf.zeros([1, 2], tf.float16), "b": tf.constant([900]), "c": tf.constant([[False]])}
+    np.testing.assert_allclose(state_distance(large, none), [500.0], rtol=1e-3)
+    np.testing.assert_array_equal(state_distance([large["b"]], [none["b"]]), [0.0])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_q_learning_takes_the_same_states(dtype: str) -> None:
+    objective = QLearning(2, QLearningSettings(n_step=1))
+    online, target = make_network(dtype, 2), make_network(dtype, 2)
+    replay = replay_of(act_episode(online, 2), "learned+1", objective)
+    learner = Learner(online, objective, LearnerSettings(), updates=9, target_network=target, learns_state=True)
+    batch = replay.batch(replay.all_rows())
+    for _ in range(2):
+        assert np.isfinite(learner.gradients(batch).loss)
+    start = start_state(target, batch, learner.learned_state)
+    assert [leaf.dtype for leaf in tf.nest.flatten(start)] == [
+        leaf.dtype for leaf in tf.nest.flatten(batch.start_state)
+    ]
+
+
+SEQUENCES = [np.random.default_rng(0).normal(size=(5, 1)).astype(np.float32)]
+
+
+@pytest.mark.parametrize("dtype", SOME)
+def test_the_check_passes(dtype: str) -> None:
+    check_state_equivalence(make_network(dtype), [act_episode(make_network(dtype)).observations, *SEQUENCES])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "complex64"])
+def test_the_check_names_faults_of_any_dtype_and_forgives_rounding(dtype: str) -> None:
+    network, step = make_network(dtype), user_code.MixedStates.step
+
+    def faulty(change: Any) -> Any:
+        def unroll(observations: Any, state: Any, mask: Any = None) -> Any:
+            outputs, last = user_code.KerasNetwork.unroll(network, observations, state, mask)
+            return outputs, change(last)
+
+        return unroll
+
+    quantum = {"float16": 2**-10, "bfloat16": 2**-7, "complex64": 1e-6}[dtype]
+    near, far = (
+        lambda last, by=by: {**last, "memory": last["memory"] + tf.cast(by, last["memory"].dtype)}
+        for by in (quantum, 0.2j if dtype == "complex64" else 0.2)
+    )
+    counted = lambda last: {**last, "steps": last["steps"] + 1}  # noqa: E731
+    assert step is type(network).step
+    for change, fault in ((near, False), (far, True), (counted, True)):
+        network.unroll = faulty(change)
+        found = list(testing._step_against_unroll(network, SEQUENCES))
+        assert bool(found) is fault
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "float8_e5m2"])
+def test_archives_keep_dtypes_and_plain_readers_get_numbers(dtype: str, tmp_path: Path) -> None:
+    values = tf.cast(tf.constant([1.0, -2.0, 0.5]), dtype).numpy()
+    archive.write(tmp_path / "a.npz", {"x": values}, {"about": 1})
+    arrays, header = archive.read(tmp_path / "a.npz")
+    assert arrays["x"].dtype == values.dtype
+    np.testing.assert_array_equal(arrays["x"], values)
+    assert header["about"] == 1
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as plain:
+        np.testing.assert_array_equal(plain["x"].astype(complex), values.astype(complex))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("dtype", "name", "objective"),
+    [
+        ("int32", "zero+2", "q-learning"),
+        ("float16", "stored", "q-learning"),
+        ("float16", "refreshed", "regression"),
+        ("bfloat16", "refreshed", "q-learning"),
+        ("bfloat16", "full", "regression"),
+        ("float64", "learned+2", "regression"),
+        ("complex64", "learned+2", "q-learning"),
+        ("int32", "learned", "regression"),
+    ],
+)
+def test_whole_runs_and_interrupted_ones(dtype: str, name: str, objective: str, tmp_path: Path) -> None:
+    settings = dataclasses.replace(
+        SMALL,
+        network=NetworkSettings(network=f"{USER}:mixed_states_{dtype}"),
+        environment=EnvironmentSettings("BitStream/Count-v0", {"length": 6}),
+        replay=dataclasses.replace(SMALL.replay, sequence_length=3, period=2, priority_exponent=0.9),
+        objective=objective,
+        updates=40,
+        measure_every=20,
+    )
+    whole = Trainer(settings).run(parse(name), 3)
+    assert all(np.isfinite(m.value) for m in whole.measurements)
+    warnings: list[str] = []
+    with pytest.raises(Interrupted):
+        Trainer(settings).run(parse(name), 3, interrupt_at(30), checkpoints=checkpoints(tmp_path, warnings))
+    resumed = Trainer(settings).run(parse(name), 3, checkpoints=checkpoints(tmp_path, warnings))
+    assert warnings == []
+    assert resumed.measurements == whole.measurements
