@@ -1,28 +1,34 @@
 """The page a practitioner prints: tasks x initializations, with floors, outcome, ΔQ, memory and time of an update.
 
-Every cell is a comparison as burnin_compare makes it, with the same files in a directory of its own. Runs resume, and
-finished cells are not run again: a killed atlas, or one with a task or a seed more, goes on from what is there.
+Every task is a comparison as burnin_compare makes it, with the same files in a directory of its own. With
+--learning-rates it is one for each rate, and every initialization is judged at its own best rate: what holds at one
+learning rate alone is no finding. Runs resume, and finished runs are not made again: a killed atlas, or one with a
+task, a rate or a seed more, goes on from what is there.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tyro
 
 from experiments import burnin_compare
 from experiments.common import report
+from experiments.common.aggregate import interquartile_mean, probability_of_improvement, scores
 from experiments.common.command import run_experiment
-from experiments.common.comparison import Comparison, error_floor, summary
+from experiments.common.comparison import Comparison, summary
 from experiments.common.metrics import LiveMetrics
 from experiments.common.results import versions, write_csv, write_json
 from experiments.common.runs import RunSettings, finish, finished
 from experiments.common.statistics import Estimate, estimate
+from experiments.common.sweep import Sweep
 from experiments.common.verdict import verdict
 from r2d2_burnin.command_line import from_command_line
 from r2d2_burnin.initialization import parse
@@ -69,9 +75,17 @@ class Settings:
         "full",
     )
     """Initializations: zero, stored, refreshed, learned, each also with +K steps of burn-in, and full."""
+    learning_rates: Annotated[tuple[float, ...], tyro.conf.arg(metavar="RATE ...")] = ()
+    """Learning rates to try, all for each task; by default each task's own alone."""
+    reference: str | None = None
+    """The initialization that the others are compared with; by default full, else stored, else the first one given."""
     flags: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
     """Further settings of burnin_compare for all tasks, for example updates=1000 units=64."""
-    runs: RunSettings = dataclasses.field(default_factory=lambda: RunSettings(seeds=5))
+    runs: RunSettings = dataclasses.field(default_factory=RunSettings)
+    checkpoint_every: int = 500
+    """Updates between two checkpoints of a run, from which it goes on after an interruption."""
+    tensorboard: Path | None = None
+    """Directory for the measures as TensorBoard scalars, while the job runs (pip install -e '.[tensorboard]')."""
     quick: bool = False
     """A rough answer: fewer updates, 1 seed."""
 
@@ -87,6 +101,12 @@ class Settings:
                 raise ValueError(f"tasks: {task} needs the package {NEEDS[task]}: pip install -e '.[envs-extra]'")
         for strategy in self.strategies:
             parse(strategy)
+        burnin_compare.check_reference(self.reference, self.strategies)
+        burnin_compare.check_checkpoint_every(self.checkpoint_every)
+        rates = self.learning_rates
+        if len(set(rates)) < len(rates) or not all(0 < rate < math.inf for rate in rates):
+            told = " ".join(f"{rate:g}" for rate in rates)
+            raise ValueError(f"learning_rates: got {told}, expected finite numbers above 0, each once")
         for flag in self.flags:
             if "=" not in flag:
                 raise ValueError(f"flags: got {flag!r}, expected NAME=VALUE, for example updates=1000")
@@ -97,19 +117,39 @@ class Settings:
         return self.runs.out or Path("results", "atlas-quick" if self.quick else "atlas")
 
 
-def settings_of(task: str, settings: Settings) -> burnin_compare.Settings:
-    """The comparison of a task."""
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One comparison of the atlas."""
+
+    task: str
+    learning_rate: float | None = None  # None: the task's own
+
+    @property
+    def name(self) -> str:
+        """Of its directory, and in metrics.csv."""
+        return self.task if self.learning_rate is None else f"{self.task}-lr{self.learning_rate:g}"
+
+
+def cells_of(settings: Settings) -> list[Cell]:
+    """The comparisons of an atlas, task by task."""
+    return [Cell(task, rate) for task in settings.tasks for rate in settings.learning_rates or (None,)]
+
+
+def settings_of(cell: Cell, settings: Settings) -> burnin_compare.Settings:
+    """The settings of a comparison."""
     more = [part for flag in settings.flags for part in (f"--{flag.partition('=')[0]}", flag.partition("=")[2])]
     seeds = [] if settings.quick else ["--seeds", str(settings.runs.seeds)]
     return burnin_compare.read_settings(
         [
-            *TASKS[task],
-            *("--strategies", *settings.strategies, "--out", str(settings.directory / task)),
+            *TASKS[cell.task],
+            *("--strategies", *settings.strategies, "--out", str(settings.directory / cell.name)),
+            *([] if settings.reference is None else ["--reference", settings.reference]),
             *(["--quick"] if settings.quick else []),
             *(["--fresh"] if settings.runs.fresh else []),
-            *("--checkpoint-every", str(settings.runs.checkpoint_every)),
+            *("--checkpoint-every", str(settings.checkpoint_every)),
             *seeds,
             *more,
+            *([] if cell.learning_rate is None else ["--learning-rate", str(cell.learning_rate)]),
         ]
     )
 
@@ -117,28 +157,37 @@ def settings_of(task: str, settings: Settings) -> burnin_compare.Settings:
 HEADER = ("task", *burnin_compare.HEADER)
 """Columns of `metrics.csv`."""
 
+Comparisons = dict[Cell, Comparison]
 
-def chart(settings: Settings) -> tuple[dict[str, Comparison], list[str], Path]:
-    """Make all runs that are not finished yet; returns the comparisons by task, the errors, and the directory."""
-    prepared = {task: burnin_compare.prepare(settings_of(task, settings)) for task in settings.tasks}
+
+def chart(settings: Settings) -> tuple[Comparisons, list[str], Path]:
+    """Make all runs that are not finished yet; returns the comparisons, the errors, and the directory."""
+    prepared = {cell: burnin_compare.prepare(settings_of(cell, settings)) for cell in cells_of(settings)}
     named = {
-        f"{task} {job.name}": ((task, *run), job)
-        for task, (_, jobs, _) in prepared.items()
+        f"{cell.name} {job.name}": ((cell.name, *run), job)
+        for cell, (_, jobs, _) in prepared.items()
         for run, job in jobs.items()
     }
     jobs = [dataclasses.replace(job, name=name) for name, (_, job) in named.items()]
     before = finished(jobs)
     for comparison, runs, _ in prepared.values():
         burnin_compare.fill(comparison, runs, before)
-    rows = [(task, *row) for task, (comparison, _, _) in prepared.items() for row in comparison.rows()]
+    comparisons = {cell: comparison for cell, (comparison, _, _) in prepared.items()}
     names = {name: columns for name, (columns, _) in named.items()}
     out = settings.directory
-    with LiveMetrics(out / "metrics.csv", HEADER, rows, names, settings.runs.tensorboard) as listen:
+    with LiveMetrics(out / "metrics.csv", HEADER, csv_rows(comparisons), names, settings.tensorboard) as listen:
         contents, errors = finish(jobs, burnin_compare.train, settings.runs, title="atlas", listen=listen)
-    for task, (comparison, runs, directory) in prepared.items():
+    for cell, (comparison, runs, directory) in prepared.items():
         burnin_compare.fill(comparison, runs, contents)
-        burnin_compare.write_results(comparison, [], settings_of(task, settings), directory, show=False)
-    return {task: comparison for task, (comparison, _, _) in prepared.items()}, errors, out
+        burnin_compare.write_results(comparison, [], settings_of(cell, settings), directory, show=False)
+    return comparisons, errors, out
+
+
+def csv_rows(comparisons: Comparisons) -> Iterator[tuple[Any, ...]]:
+    """All measurements, as `metrics.csv` has them."""
+    for cell, comparison in comparisons.items():
+        for row in comparison.rows():
+            yield cell.name, *row
 
 
 def outcome(comparison: Comparison, strategy: str) -> Estimate | None:
@@ -151,13 +200,13 @@ def cost(comparison: Comparison, strategy: str, name: str) -> Estimate | None:
     return estimate([float(getattr(run, name)) for run in comparison.of(strategy).values()])
 
 
-def tables(comparisons: dict[str, Comparison], strategies: Sequence[str]) -> dict[str, list[list[str]]]:
+def tables(comparisons: Comparisons, strategies: Sequence[str]) -> dict[str, list[list[str]]]:
     """Tables tasks x initializations by title."""
 
     def rows(tell: Any) -> list[list[str]]:
         return [
-            [task, *(_told(tell(comparison, strategy)) for strategy in strategies)]
-            for task, comparison in comparisons.items()
+            [cell.name, *(_told(tell(comparison, strategy)) for strategy in strategies)]
+            for cell, comparison in comparisons.items()
         ]
 
     def scaled(name: str, factor: float) -> Any:
@@ -168,9 +217,9 @@ def tables(comparisons: dict[str, Comparison], strategies: Sequence[str]) -> dic
         return tell
 
     return {
-        "Outcome over whole fresh episodes (mean, 95 % bootstrap interval)": rows(outcome),
-        "Error floor of the training loss": rows(lambda comparison, name: error_floor(comparison.settings, name)),
-        "Training loss": rows(lambda comparison, name: comparison.estimate(name, "train_loss")),
+        "Outcome over whole fresh episodes (mean, 95 % t-interval)": rows(outcome),
+        "Error floor of the loss on fresh fragments": rows(lambda comparison, name: comparison.floors[name]),
+        "Loss on fresh fragments": rows(lambda comparison, name: comparison.estimate(name, "fresh_loss")),
         "ΔQ at the first trained step, against the exact state": rows(
             lambda comparison, name: comparison.estimate(name, "delta_q_first_exact")
         ),
@@ -180,50 +229,103 @@ def tables(comparisons: dict[str, Comparison], strategies: Sequence[str]) -> dic
     }
 
 
+def sweeps_of(comparisons: Comparisons) -> dict[str, Sweep]:
+    """The comparisons of each task over learning rates; none where there is but one rate."""
+    sweeps: dict[str, dict[float, Comparison]] = {}
+    for cell, comparison in comparisons.items():
+        if cell.learning_rate is not None:
+            sweeps.setdefault(cell.task, {})[cell.learning_rate] = comparison
+    return {task: Sweep(task, by_rate) for task, by_rate in sweeps.items() if len(by_rate) > 1}
+
+
+def aggregate_rows(comparisons: Comparisons, strategies: Sequence[str]) -> tuple[list[list[str]], list[str]]:
+    """Rows of the table of aggregates, one a strategy, and the names of the comparisons that they leave out.
+
+    A comparison counts where its tasks were learned and every strategy has all seeds.
+    """
+    found = {cell: scores(comparison) for cell, comparison in comparisons.items()}
+    whole = {
+        cell.name: by_strategy
+        for cell, by_strategy in found.items()
+        if by_strategy is not None and set(strategies) == set(by_strategy)
+    }
+    left_out = [cell.name for cell in comparisons if cell.name not in whole]
+    if not whole:
+        return [], left_out
+    reference = next(iter(comparisons.values())).reference
+    of = {
+        name: {task: np.array(list(by_strategy[name].values())) for task, by_strategy in whole.items()}
+        for name in strategies
+    }
+    rows = []
+    for name in strategies:
+        improvement = "-" if name == reference else str(probability_of_improvement(of[name], of[str(reference)]))
+        rows.append([name, str(interquartile_mean(of[name])), improvement])
+    return rows, left_out
+
+
 def _told(value: Estimate | float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def write_results(comparisons: dict[str, Comparison], errors: Sequence[str], settings: Settings, out: Path) -> Path:
+def write_results(comparisons: Comparisons, errors: Sequence[str], settings: Settings, out: Path) -> Path:
     """Write the page and its files and print the tables; returns the path of the page."""
     from experiments.common import atlas_plots  # draws with Matplotlib, which no command line waits for
 
     strategies = settings.strategies
-    write_json(
-        out / "config.json",
-        {
-            "experiment": "atlas",
-            "settings": json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
-            "versions": versions(),
-        },
-    )
-    write_json(out / "summary.json", {"tasks": {task: _summary(c) for task, c in comparisons.items()}})
-    write_csv(
-        out / "metrics.csv",
-        HEADER,
-        ((task, *row) for task, comparison in comparisons.items() for row in comparison.rows()),
-    )
-    title = "What each initialization reaches on each task"
+    config = {
+        "experiment": "atlas",
+        "settings": json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
+        "versions": versions(),
+    }
+    write_json(out / "config.json", config)
+    write_csv(out / "metrics.csv", HEADER, csv_rows(comparisons))
     parts = [report.paragraph(text, alarm=True) for text in errors]
+    sweeps = sweeps_of(comparisons)
     if any(comparison.runs for comparison in comparisons.values()):
-        caption = atlas_plots.draw(comparisons, strategies, out / "atlas.png")
-        parts.append(report.picture(out / "atlas.png", caption))
+        named = {cell.name: comparison for cell, comparison in comparisons.items()}
+        parts.append(report.picture(out / "atlas.png", atlas_plots.draw(named, strategies, out / "atlas.png")))
+    if sweeps:
+        parts.append(report.picture(out / "sweep.png", atlas_plots.draw_sweeps(sweeps, strategies, out / "sweep.png")))
     headers = ["task", *strategies]
-    for name, rows in tables(comparisons, strategies).items():
-        print(f"\n{name}\n{report.table(rows, headers)}")
-        parts += [report.heading(name), report.html_table(rows, headers)]
-    for task, comparison in comparisons.items():
+    shown = {title: (headers, rows) for title, rows in tables(comparisons, strategies).items()}
+    for task, sweep in sweeps.items():
+        shown[f"{task}: outcome by learning rate, and at each initialization's own best"] = sweep.table(strategies)
+    aggregates, left_out = aggregate_rows(comparisons, strategies)
+    without = f" (left out: {', '.join(left_out)})" if left_out else ""
+    shown[AGGREGATES + without] = (
+        ["initialization", "interquartile mean", "probability of improvement over the reference"],
+        aggregates,
+    )
+    for title, (head, rows) in shown.items():
+        print(f"\n{title}\n{report.table(rows, head)}")
+        parts += [report.heading(title), report.html_table(rows, head)]
+    for task, sweep in sweeps.items():
+        sentences = sweep.sentences()
+        parts += [report.heading(f"{task}: what holds over learning rates"), report.bullets(sentences)]
+        print(f"\n{task}", *(f"- {sentence}" for sentence in sentences), sep="\n")
+    for cell, comparison in comparisons.items():
         sentences = verdict(comparison)
-        parts += [report.heading(f"{task}: {comparison.outcome.name}"), report.bullets(sentences)]
+        parts += [report.heading(f"{cell.name}: {comparison.outcome.name}"), report.bullets(sentences)]
         for sentence in sentences:
-            if "LEAK" in sentence:
-                print(f"- {task}: {sentence}")
+            if sentence.startswith(("LEAK", "NOTHING LEARNED")):
+                print(f"- {cell.name}: {sentence}")
     for error in errors:
         print(f"- {error}")
-    report.write_page(out / "report.html", title, parts)
+    content = {
+        "tasks": {cell.name: _summary(comparison) for cell, comparison in comparisons.items()},
+        "learning_rates": {task: sweep.as_json(strategies) for task, sweep in sweeps.items()},
+        "aggregates": {name: {"interquartile_mean": iqm, "improvement": p} for name, iqm, p in aggregates},
+        "errors": list(errors),
+    }
+    write_json(out / "summary.json", content)
+    report.write_page(out / "report.html", "What each initialization reaches on each task", parts)
     return out / "report.html"
+
+
+AGGREGATES = "Over tasks and seeds, scores in relation to each task's baseline (95 % stratified bootstrap)"
 
 
 def _summary(comparison: Comparison) -> dict[str, Any]:

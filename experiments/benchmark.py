@@ -3,8 +3,9 @@
 Each benchmark times all candidates in turns within one process of its own, and reports the median of the rounds'
 ratios (the other's cost over ours): machines are shared and drift, so absolute times say little. Peers that are not
 installed (pip install -e '.[bench]') are left out with a word. Names: train-small, train-large, precision, acting,
-bit-streams, replay, priorities, memory, comparison, start-up, scaling; without any, all of them. And soak, by name
-only: whether anything grows while a worker makes run after run for --minutes.
+bit-streams, replay, priorities, memory, comparison, start-up, scaling, calibration (how often simulated reports state
+what is not so); without any, all of them. And soak, by name only: whether anything grows while a worker makes run after
+run for --minutes.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ BENCHMARKS = {
     "comparison": "benchmark_whole:comparison",
     "start-up": "benchmark_whole:start_up",
     "scaling": "benchmark_scaling:scaling",
+    "calibration": "benchmark_calibration:calibration",
     "soak": "benchmark_soak:soak",
 }
 ONLY_BY_NAME = ("soak",)

@@ -2,8 +2,9 @@
 
 For burn-ins of 0, 1, 2, 4, 8, .. steps it measures, on recorded episodes: ΔQ at the first and last trained step against
 the exact state, from the zero state and from stored states; how fast a wrong state is forgotten; loss; how many best
-actions change; and what the burn-in costs in time and memory. The verdict is the smallest burn-in within --tolerance,
-or 'zero state is enough', or 'no burn-in suffices: store states'.
+actions change; and what the burn-in costs in time and memory. The verdict is the smallest burn-in that is good enough,
+'zero state is enough', or 'none up to N steps', where N is the longest one tried. Good enough: a 95 % upper bound of
+ΔQ's mean over episodes, and the 95 % quantile of ΔQ over fragments, are both within --tolerance.
 
 Without --checkpoint it trains an agent first, with the same flags as burnin_compare. Results are kept seed by seed.
 """
@@ -12,17 +13,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.common import report
-from experiments.common.advice import Task, advise_seed
+from experiments.common.advice import FEWEST_EPISODES, Task, advise_seed, check_task
 from experiments.common.command import run_experiment
 from experiments.common.jobs import Job
-from experiments.common.presets import read_with_preset
+from experiments.common.presets import inputs_of, read_with_preset
 from experiments.common.results import versions, write_json
 from experiments.common.runs import RunSettings, default_directory, finish, open_directory
 from r2d2_burnin.initialization import parse
@@ -38,22 +39,26 @@ class Settings:
     """A network's parameters, as burnin_compare leaves them in runs/; give the flags that it was trained with."""
     stored_checkpoint: Path | None = None
     """Older parameters of the same network, to compute the stored states with; by default --checkpoint itself. Without
-    --checkpoint they are those of as many updates ago as stored states were old in training."""
+    --checkpoint they are those of as many updates ago as stored states were old in training, to the nearest round of
+    --updates-between updates."""
     trained_with: str = "stored"
     """The initialization to train with where there is no --checkpoint."""
     tolerance: float = 0.05
-    """Largest mean ΔQ, at the first and at the last trained step, that is good enough."""
+    """Largest ΔQ that is good enough, at the first and at the last trained step: of the 95 % upper bound of its mean
+    over episodes, and of its 95 % quantile over fragments."""
     longest: int | None = None
-    """Longest burn-in to try; by default the longest one that the episodes can judge (half their length)."""
+    """Longest burn-in to try; by default the longest one that the episodes can judge: nearly all of their past."""
     episodes: int = 64
-    """Episodes to record."""
-    runs: RunSettings = dataclasses.field(default_factory=RunSettings)
+    """Episodes to record, 16 or more: without a failure among N, failures in about 3 / N of episodes are excluded."""
+    runs: RunSettings = dataclasses.field(default_factory=lambda: RunSettings(seeds=3))
     preset: str = "small"
     """Values for all that is not set otherwise, as burnin_compare has them: small, guess or r2d2."""
 
     def __post_init__(self) -> None:
-        if self.episodes < 1:
-            raise ValueError(f"episodes: got {self.episodes}, expected at least 1")
+        if self.episodes < FEWEST_EPISODES:
+            raise ValueError(
+                f"episodes: got {self.episodes}, expected at least {FEWEST_EPISODES}: fewer cannot judge any burn-in"
+            )
         if not self.tolerance > 0:
             raise ValueError(f"tolerance: got {self.tolerance}, expected a number above 0, for example 0.05")
         if self.longest is not None and self.longest < 0:
@@ -67,14 +72,24 @@ class Settings:
             raise ValueError("stored_checkpoint: got one without a checkpoint, expected both")
 
 
+CRITERION = "bound of the mean and quantile"
+"""In `config.json`: an earlier version judged by the mean alone, and its results are not mixed with these."""
+
+
 def advise_all(settings: Settings) -> tuple[dict[int, Any], list[str], Path]:
-    """Advise for every seed that is not finished yet; returns contents by seed, the errors, and the directory."""
+    """Advise for every seed that is not finished yet; returns contents by seed, the errors, and the directory.
+
+    Raises:
+        ValueError: before anything is trained, for what cannot be advised on.
+    """
     task = Task(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(Task)})
+    check_task(task)
     out = settings.runs.out or default_directory("burnin_advisor", settings.training.environment.env, task)
     config = {
         "experiment": "burnin_advisor",
-        "settings": json.loads(json.dumps(dataclasses.asdict(task), default=str)),
+        "settings": json.loads(json.dumps(dataclasses.asdict(task), default=str)) | {"criterion": CRITERION},
         "seeds": list(range(settings.runs.seeds)),
+        "inputs": inputs_of(settings.training),
         "versions": versions(),
     }
     open_directory(out, config, fresh=settings.runs.fresh)
@@ -88,20 +103,24 @@ def advise_all(settings: Settings) -> tuple[dict[int, Any], list[str], Path]:
 
 
 def overall(by_seed: dict[int, Any]) -> dict[str, Any]:
-    """The verdict over seeds: a burn-in that suffices for every seed, or none."""
+    """The verdict over seeds: a burn-in that is good enough for every seed, or none up to the longest that failed."""
     found = [one["burn_in"] for one in by_seed.values()]
-    known = [k for k in found if k is not None]
-    if len(known) < len(found):
-        verdict, burn_in = "no burn-in suffices: store states", None
+    failed = [one["longest"] for one in by_seed.values() if one["burn_in"] is None]
+    if failed:
+        # A seed for which nothing up to its longest burn-in is enough rules these out for all seeds together.
+        verdict, burn_in = f"none up to {max(failed)} steps", None
+        words = f"No burn-in from the zero state is enough for {_all(by_seed)}: {verdict}"
+    elif burn_in := max(found):
+        verdict = "burn-in suffices"
+        words = f"A burn-in of {burn_in} steps from the zero state suffices for {_all(by_seed)}"
     else:
-        burn_in = max(known)
-        verdict = "burn-in suffices" if burn_in else "zero state is enough"
-    words = {
-        "no burn-in suffices: store states": "No burn-in from the zero state suffices: store states",
-        "burn-in suffices": f"A burn-in of {burn_in} steps from the zero state suffices",
-        "zero state is enough": "The zero state is enough, without burn-in",
-    }[verdict]
+        verdict = "zero state is enough"
+        words = f"The zero state is enough for {_all(by_seed)}, without burn-in"
     return {"verdict": verdict, "burn_in": burn_in, "burn_in_by_seed": found, "sentence": words}
+
+
+def _all(by_seed: dict[int, Any]) -> str:
+    return "the only seed" if len(by_seed) == 1 else f"every one of {len(by_seed)} seeds"
 
 
 def summary(by_seed: dict[int, Any], settings: Settings) -> dict[str, Any]:
@@ -115,49 +134,60 @@ def summary(by_seed: dict[int, Any], settings: Settings) -> dict[str, Any]:
     }
 
 
+COLUMNS: tuple[tuple[str, str, Callable[[list[float]], Any]], ...] = (
+    ("ΔQ first: mean", "delta_q_first", np.mean),
+    ("bound", "delta_q_first_upper", np.max),
+    ("quantile", "delta_q_first_q95", np.max),
+    ("ΔQ last: mean", "delta_q_last", np.mean),
+    ("bound", "delta_q_last_upper", np.max),
+    ("quantile", "delta_q_last_q95", np.max),
+    ("all fragments: bound", "delta_q_all_upper", np.max),
+    ("quantile", "delta_q_all_q95", np.max),
+    ("failed episodes", "failed_episodes", np.max),
+    ("state error", "state_error", np.mean),
+    ("loss", "loss", np.mean),
+    ("loss, exact state", "loss_exact", np.mean),
+    ("changed actions", "changed_actions", np.mean),
+)
+"""Header, name of the measure, and what stands for all seeds."""
+
+TABLE_NOTE = (
+    "ΔQ is against the exact state. Means are over episodes, and over seeds. Bounds are one-sided 95 % upper bounds of"
+    " the mean over episodes, quantiles are 95 % quantiles over fragments. Of bounds, of quantiles and of the number of"
+    " failed episodes (with a fragment above the tolerance), the largest of all seeds is shown. All burn-ins are"
+    " measured on the same late fragments, and on all fragments that do not begin an episode."
+)
+
+
 def result_table(by_seed: dict[int, Any]) -> tuple[list[str], list[list[str]]]:
-    """Means over seeds, one row for each burn-in that all seeds measured."""
+    """One row for each burn-in that all seeds measured."""
     ones = list(by_seed.values())
     costs = [{c["burn_in"]: c for c in one["costs"]} for one in ones]
     rows = []
     for start in ("zero", "stored"):
         measured = [{m["burn_in"]: m for m in one["measures"] if m["start"] == start} for one in ones]
         for k in sorted(set.intersection(*(set(m) for m in measured))):
-
-            def mean(name: str, k: int = k, measured: Any = measured) -> str:
-                values = [m[k][name] for m in measured if m[k][name] is not None]
-                return f"{np.mean(values):.3g}" if values else "-"
-
+            found = [[m[k][name] for m in measured if m[k][name] is not None] for _, name, _ in COLUMNS]
             cost = [c[k] for c in costs if k in c]
             rows.append(
                 [
                     start if k == 0 else f"{start}+{k}",
-                    *(mean(name) for name in ("delta_q_first", "delta_q_last", "state_error", "loss", "loss_exact")),
-                    mean("changed_actions"),
+                    *(f"{over(v):.3g}" if v else "-" for v, (_, _, over) in zip(found, COLUMNS, strict=True)),
                     f"{1e3 * np.mean([c['update_seconds'] for c in cost]):.3g}" if cost else "-",
                     f"{np.mean([c['burn_in_bytes'] for c in cost]):.0f}" if cost else "-",
                 ]
             )
-    headers = ["initialization", "ΔQ first (exact)", "ΔQ last (exact)", "state error", "loss", "loss, exact state"]
-    return [*headers, "changed actions", "ms an update", "burn-in bytes a fragment"], rows
+    headers = ["initialization", *(header for header, _, _ in COLUMNS), "ms an update", "burn-in bytes a fragment"]
+    return headers, rows
 
 
 def evidence(by_seed: dict[int, Any], settings: Settings) -> list[str]:
-    """Sentences: the verdict over seeds, each seed's, and the forgetting time."""
+    """Sentences: the verdict over seeds, each seed's, the forgetting times, and what the networks and states are."""
     total = overall(by_seed)
     each = [f"{k}" if k is not None else "none" for k in total["burn_in_by_seed"]]
-    sentences = [f"{total['sentence']} (smallest within ΔQ {settings.tolerance:g}, seed by seed: {', '.join(each)})."]
+    sentences = [f"{total['sentence']} (tolerance {settings.tolerance:g}; seed by seed: {', '.join(each)})."]
     sentences += [f"Seed {seed}: {one['sentence']}" for seed, one in by_seed.items()]
-    for seed, one in by_seed.items():
-        time = one["forgetting"]
-        if time["steps"] is None:
-            sentences.append(f"Seed {seed}: a wrong start state is not forgotten.")
-        else:
-            high = "no bound" if time["high"] is None else f"{time['high']:.3g}"
-            low = "no bound" if time["low"] is None else f"{time['low']:.3g}"
-            sentences.append(
-                f"Seed {seed}: forgetting time {time['steps']:.3g} steps [{low}, {high}] (state error falls to 1/e)."
-            )
+    sentences += [f"Seed {seed}: {_forgetting_words(one['forgetting'])}" for seed, one in by_seed.items()]
     losses = [next(m["loss_exact"] for m in one["measures"]) for one in by_seed.values()]
     told = ", ".join("-" if loss is None else f"{loss:.3g}" for loss in losses)
     sentences.append(
@@ -165,9 +195,11 @@ def evidence(by_seed: dict[int, Any], settings: Settings) -> list[str]:
         " its task needs no memory, or keeps what it does not need."
     )
     if settings.checkpoint is None:
-        ages = ", ".join(str(one["stored_age"]) for one in by_seed.values())
+        ages = ", ".join(f"{one['stored_age']}" for one in by_seed.values())
+        means = ", ".join(f"{one['staleness']:.4g}" for one in by_seed.values())
         sentences.append(
-            f"Stored states were computed by parameters of {ages} updates ago, their mean age in training."
+            f"Stored states are those of the parameters of {ages} updates ago; in training they were {means} updates"
+            f" old on average. (The actor takes new parameters every {settings.training.updates_between} updates only.)"
         )
     elif settings.stored_checkpoint is None:
         sentences.append(
@@ -175,6 +207,17 @@ def evidence(by_seed: dict[int, Any], settings: Settings) -> list[str]:
             " what their age costs."
         )
     return sentences
+
+
+def _forgetting_words(found: dict[str, Any]) -> str:
+    """A forgetting time in words, or why there is none."""
+    if found["steps"] is None:
+        return f"no forgetting time: {found['reason']}."
+    low, high = (f"{found[name]:.3g}" if found[name] is not None else "no bound" for name in ("low", "high"))
+    return (
+        f"forgetting time {found['steps']:.3g} steps [{low}, {high}]: the error of the whole state falls to 1/e in so"
+        f" many, whatever part of it the outputs depend on (R² of its logarithm {found['r_squared']:.3f})."
+    )
 
 
 def write_results(by_seed: dict[int, Any], errors: Sequence[str], settings: Settings, out: Path) -> Path:
@@ -188,13 +231,15 @@ def write_results(by_seed: dict[int, Any], errors: Sequence[str], settings: Sett
     if by_seed:
         sentences = evidence(by_seed, settings)
         headers, rows = result_table(by_seed)
-        title = f"{settings.training.environment.env}: {overall(by_seed)['sentence'].lower()}"
+        words = overall(by_seed)["sentence"]
+        title = f"{settings.training.environment.env}: {words[0].lower()}{words[1:]}"
         print(f"\n{report.table(rows, headers)}\n")
         caption = advice_plots.draw(list(by_seed.values()), settings.tolerance, title, out / "advice.png")
         parts += [
             report.bullets(sentences),
             report.picture(out / "advice.png", caption),
             report.html_table(rows, headers),
+            report.paragraph(TABLE_NOTE),
         ]
     for sentence in [*sentences, *errors]:
         print(f"- {sentence}")

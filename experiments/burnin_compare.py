@@ -12,11 +12,13 @@ the last one stopped, and Ctrl-C reports what is finished.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,11 +26,12 @@ import tyro
 
 from experiments.common import report
 from experiments.common.command import run_experiment
-from experiments.common.comparison import Comparison, content_of, error_floor, result_of, summary
+from experiments.common.comparison import Comparison, content_of, default_reference, result_of, summary
+from experiments.common.comparison_tables import COST_HEADERS, HOW_TO_READ, cost_rows, result_table
 from experiments.common.jobs import Job, Report
 from experiments.common.metrics import LiveMetrics
-from experiments.common.presets import read_with_preset
-from experiments.common.results import versions, write_csv, write_json, write_sealed
+from experiments.common.presets import inputs_of, read_with_preset
+from experiments.common.results import DamagedFile, read_sealed, versions, write_csv, write_json, write_sealed
 from experiments.common.runs import RunSettings, default_directory, fingerprint, finish, finished, open_directory
 from experiments.common.trainers import trainer_for
 from experiments.common.verdict import finding, verdict
@@ -49,13 +52,23 @@ class Settings:
         "full",
     )
     """Initializations to compare: zero, stored, refreshed, learned, each also with +K steps of burn-in, and full."""
+    reference: str | None = None
+    """The initialization that the others are compared with, one of --strategies; by default full, else stored, else the
+    first one given."""
     runs: RunSettings = dataclasses.field(default_factory=RunSettings)
+    checkpoint_every: int = 500
+    """Updates between two checkpoints of a run, from which it goes on after an interruption."""
+    tensorboard: Path | None = None
+    """Directory for the measures as TensorBoard scalars, while the job runs (pip install -e '.[tensorboard]')."""
     preset: str = "small"
-    """Values for all that is not set otherwise. small: minutes on 2 cores; the defaults shown here are those for
-    targets, q-learning has its own. guess: q-learning on bit streams, where a reward follows from the last guess alone.
-    r2d2: the paper's agent (T 80, burn-in 40, period 40, 512 units, batch 64)."""
+    """Values for all that is not set otherwise. small: minutes on 2 cores; the defaults shown are those that hold with
+    the flags beside --help, so add --objective q-learning to see its own. guess: q-learning on bit streams, where a
+    reward follows from the last guess alone. r2d2: the paper's agent (T 80, burn-in 40, period 40, 512 units,
+    batch 64)."""
     quick: bool = False
     """A rough answer in half a minute, for what is not set otherwise: fewer updates, 1 seed."""
+    command: tyro.conf.Suppress[str] = ""
+    """The command line, for `summary.json`."""
 
     def __post_init__(self) -> None:
         if not self.strategies:
@@ -64,6 +77,8 @@ class Settings:
             parse(name)
         if len(set(self.strategies)) < len(self.strategies):
             raise ValueError(f"strategies: got {' '.join(self.strategies)}, expected each once")
+        check_reference(self.reference, self.strategies)
+        check_checkpoint_every(self.checkpoint_every)
 
 
 def compare(settings: Settings) -> tuple[Comparison, list[str], Path]:
@@ -71,7 +86,7 @@ def compare(settings: Settings) -> tuple[Comparison, list[str], Path]:
     comparison, jobs, out = prepare(settings)
     fill(comparison, jobs, finished(list(jobs.values())))
     names = {job.name: run for run, job in jobs.items()}
-    with LiveMetrics(out / "metrics.csv", HEADER, comparison.rows(), names, settings.runs.tensorboard) as listen:
+    with LiveMetrics(out / "metrics.csv", HEADER, comparison.rows(), names, settings.tensorboard) as listen:
         contents, errors = finish(list(jobs.values()), train, settings.runs, title="burn-in comparison", listen=listen)
     fill(comparison, jobs, contents)
     return comparison, errors, out
@@ -96,12 +111,15 @@ def prepare(settings: Settings) -> tuple[Comparison, Jobs, Path]:
         "experiment": "burnin_compare",
         "settings": json.loads(json.dumps(dataclasses.asdict(training))),
         "strategies": list(settings.strategies),
+        "reference": settings.reference or default_reference(settings.strategies),
         "seeds": list(range(settings.runs.seeds)),
+        "inputs": inputs_of(training),
         "versions": versions(),
     }
     open_directory(out, config, fresh=settings.runs.fresh)
-    comparison = Comparison(training, settings.strategies, tuple(range(settings.runs.seeds)))
-    every = settings.runs.checkpoint_every
+    seeds = tuple(range(settings.runs.seeds))
+    comparison = Comparison(training, settings.strategies, seeds, reference=settings.reference)
+    every = settings.checkpoint_every
     jobs = {
         (name, seed): Job(
             name=f"{name} seed {seed}",
@@ -119,6 +137,18 @@ def prepare(settings: Settings) -> tuple[Comparison, Jobs, Path]:
 def fill(comparison: Comparison, jobs: Jobs, contents: dict[Path, Any]) -> None:
     """Give a comparison those of its runs that are finished."""
     comparison.runs = {run: result_of(contents[job.path]) for run, job in jobs.items() if job.path in contents}
+
+
+def check_reference(reference: str | None, strategies: Sequence[str]) -> None:
+    """Raise a ValueError unless the reference is one of the strategies, or None."""
+    if reference is not None and reference not in strategies:
+        raise ValueError(f"reference: got {reference!r}, expected one of the strategies: {', '.join(strategies)}")
+
+
+def check_checkpoint_every(updates: int) -> None:
+    """Raise a ValueError unless checkpoints are at least one update apart."""
+    if updates < 1:
+        raise ValueError(f"checkpoint_every: got {updates}, expected at least 1")
 
 
 def cost_of(strategy: str) -> float:
@@ -155,8 +185,30 @@ def train(payload: tuple[TrainingSettings, str, int, Path, int], report: Report)
         on_measurements=lambda found: report.measured([(m.update, m.metric, m.value) for m in found]),
     )
     checkpoint.save(path.with_suffix(".npz"), trainer.network)
+    if trainer.objective.name == "q-learning":
+        constant = constant_return(lambda: trainer.constant_return(seed), path.parent / f"constant-return-{seed}.json")
+        result = dataclasses.replace(result, constant_return=constant)
     write_sealed(path, content_of(result))
     checkpoints.remove()
+
+
+def constant_return(measure: Callable[[], float], path: Path) -> float | None:
+    """What the best constant action earns, the same for all strategies of a seed: measured once, then kept at `path`.
+
+    None where the environment fails, which costs the run nothing.
+    """
+    from r2d2_burnin.environment_guard import EnvironmentFault
+
+    with contextlib.suppress(DamagedFile):
+        if (content := read_sealed(path)) is not None:
+            return float(content["constant_return"])
+    try:
+        found = measure()
+    except EnvironmentFault as error:
+        print(f"constant actions were not evaluated: {error}", file=sys.stderr)
+        return None
+    write_sealed(path, {"constant_return": found})
+    return found
 
 
 def write_results(
@@ -166,66 +218,38 @@ def write_results(
     from experiments.common import comparison_plots  # draws with Matplotlib, which no command line waits for
 
     write_csv(out / "metrics.csv", HEADER, comparison.rows())
-    write_json(out / "summary.json", summary(comparison))
     sentences = verdict(comparison)
+    missing = len(comparison.strategies) * len(comparison.seeds) - len(comparison.runs)
+    status = {
+        "status": "incomplete" if missing or errors else "complete",
+        "errors": list(errors),
+        "verdict": sentences,
+        "command": settings.command,
+    }
+    write_json(out / "summary.json", summary(comparison) | status)
     headers, rows = result_table(comparison)
+    cost_headers, costs = ["strategy", *COST_HEADERS], cost_rows(comparison)
     if show:
-        print(f"\n{report.table(rows, headers)}\n")
+        print(f"\n{report.table(rows, headers)}\n\n{report.table(costs, cost_headers)}\n")
         for sentence in [*sentences, *errors]:
             print(f"- {sentence}")
 
-    parts = [report.paragraph(text, alarm=True) for text in (*sentences, *errors) if text in errors or "LEAK" in text]
-    parts += [report.bullets([text for text in sentences if "LEAK" not in text]), report.html_table(rows, headers)]
+    loud = [text for text in (*sentences, *errors) if text in errors or text.startswith(("LEAK", "NOTHING LEARNED"))]
+    parts = [report.paragraph(text, alarm=True) for text in loud]
+    parts += [report.bullets([text for text in sentences if text not in loud]), report.html_table(rows, headers)]
     if comparison.runs:
         for name, caption in comparison_plots.draw(comparison, out).items():
             parts.append(report.picture(out / name, caption))
     parts += [
+        report.heading("At equal cost"),
+        report.html_table(costs, cost_headers),
         report.heading("How to read it"),
-        report.bullets(HOW_TO_READ),
+        report.bullets([*HOW_TO_READ, f"ΔQ here is relative to {comparison_plots.delta_q_scale(comparison)}."]),
         report.heading("To run it again"),
         report.preformatted((out / "config.json").read_text(encoding="utf-8")),
     ]
     report.write_page(out / "report.html", finding(comparison), parts)
     return out / "report.html"
-
-
-HOW_TO_READ = (
-    "zero: fragments start from the network's initial state. stored: from the state the actor had there, which older"
-    " parameters produced. +K: K steps before the trained ones are processed first, without gradient (burn-in). full:"
-    " from the episode's first step with today's parameters, the exact state.",
-    "The error floor is the smallest loss that any predictor could reach from what the initialization lets it see; it"
-    " is computed from the environment, not measured.",
-    "Training loss: mean over the last tenth of updates. Error and return: whole fresh episodes, acted from their first"
-    " step with carried state and without exploration, the same for every strategy.",
-    "ΔQ (Kapturowski et al., ICLR 2019, section 3): norm of the difference"
-    " between the outputs from the state tried and from the reference, over the largest absolute output in the"
-    " fragment. Staleness: learner updates between storing a state and replaying it.",
-)
-
-
-def result_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows of the table, one row a strategy."""
-    has_targets = comparison.settings.objective != "q-learning"
-    columns = {
-        **({f"whole-episode {comparison.outcome.name}": "eval_error"} if has_targets else {}),
-        "episode return": "episode_return",
-        "training loss": "train_loss",
-        **({"error floor": None} if has_targets else {"return of random actions": "random_return"}),
-        "ΔQ first (stored)": "delta_q_first",
-        "ΔQ last (stored)": "delta_q_last",
-        "ΔQ first (exact)": "delta_q_first_exact",
-        "ΔQ last (exact)": "delta_q_last_exact",
-    }
-    rows = []
-    for name in comparison.strategies:
-        row = [name]
-        for metric in columns.values():
-            value = error_floor(comparison.settings, name) if metric is None else comparison.estimate(name, metric)
-            row.append("-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value))
-        seconds = [run.seconds for run in comparison.of(name).values()]
-        row.append(f"{sum(seconds) / len(seconds):.1f}" if seconds else "-")
-        rows.append(row)
-    return ["strategy", *columns, "seconds a run"], rows
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:
@@ -234,7 +258,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     Raises:
         ValueError: for settings that cannot work.
     """
-    return read_with_preset(Settings, "experiments.burnin_compare", __doc__ or "", arguments)
+    read = read_with_preset(Settings, "experiments.burnin_compare", __doc__ or "", arguments)
+    return dataclasses.replace(read, command=shlex.join(["python", "-m", "experiments.burnin_compare", *arguments]))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

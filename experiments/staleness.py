@@ -20,7 +20,7 @@ import tyro
 from experiments.common import report
 from experiments.common.command import run_experiment
 from experiments.common.jobs import Job, Report
-from experiments.common.presets import read_with_preset
+from experiments.common.presets import inputs_of, read_with_preset
 from experiments.common.results import versions, write_csv, write_json, write_sealed
 from experiments.common.runs import RunSettings, default_directory, finish, open_directory
 from experiments.common.statistics import Estimate, estimate
@@ -95,6 +95,7 @@ def measure_all(settings: Settings) -> tuple[dict[Case, dict[int, Any]], list[st
         "replay_ratios": settings.replay_ratios,
         "strategies": settings.strategies,
         "seeds": list(range(settings.runs.seeds)),
+        "inputs": inputs_of(settings.training),
         "versions": versions(),
     }
     open_directory(out, config, fresh=settings.runs.fresh)

@@ -17,11 +17,14 @@ from r2d2_burnin.inputs import InputSpace
 from r2d2_burnin.networks import RecurrentNetwork, where
 from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.records import UnfinishedEpisodes
-from r2d2_burnin.time_limit import time_limit
+from r2d2_burnin.targets import TargetRange
+from r2d2_burnin.vector_checks import CheckedCalls, TargetReader
 
 Act = Callable[[np.ndarray], np.ndarray]
 """Chooses actions `[S, N]` of S steps from outputs `[S, N, A]`."""
 
+ANY_NUMBER = TargetRange(required=False)
+"""Targets that are numbers are kept, and whatever else is called a target is left out."""
 
 LONGEST_BLOCK = 128
 """Most steps in one compiled call: multiples of 16, or powers of two below, so that few programs are compiled."""
@@ -112,6 +115,7 @@ class Actor:
         keeps_states: whether episodes hold the recurrent states; an empty tuple if not.
         keeps_actions: whether all actions are kept, so that `get_state` works for an environment without one: its state
             is then brought back by taking them again.
+        targets: what `info["target"]` may be; None where it is not read, so that it may be anything.
 
     Raises:
         ValueError: for spaces that the network cannot use, and for an environment without autoreset.
@@ -131,6 +135,7 @@ class Actor:
         step_timeout: float | None = None,
         keeps_states: bool = True,
         keeps_actions: bool = False,
+        targets: TargetRange | None = ANY_NUMBER,
     ) -> None:
         mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if mode not in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
@@ -141,7 +146,7 @@ class Actor:
         self._same_step = mode is AutoresetMode.SAME_STEP
         self._step = step
         self._act = act
-        self._step_timeout = step_timeout
+        self._call = CheckedCalls(env, step_timeout)
         self._keeps_states = keeps_states
         self._actions_taken = bytearray() if keeps_actions else None
         self._action_type = np.min_scalar_type(self._inputs.actions)
@@ -149,14 +154,14 @@ class Actor:
         knows = hasattr(env, "peek") and hasattr(env, "step_block")
         self._blocks = blocks and knows and not (self._inputs.previous_action or self._inputs.previous_reward)
         self._record = UnfinishedEpisodes(env.num_envs)
-        self._count = 0
-        observations, self._info = self._call(env.reset, seed=seed)
-        self._observations = spaces.encode(observations)
+        self._reader = TargetReader(targets, self._call.name, env.num_envs)
+        observations, info = self._call(env.reset, seed=seed)
         self._state = step.network.initial_state(env.num_envs)
         self._starts = np.ones(env.num_envs, np.bool_)
         self._resetting = np.zeros(env.num_envs, np.bool_)
         self._previous_actions = np.full(env.num_envs, -1)
         self._previous_rewards = np.zeros(env.num_envs, np.float32)
+        self._receive(spaces.encode(observations), info)
 
     def episodes(self) -> Iterator[Episode]:
         """Yield episodes as they end, forever; those that end in one step come in the order of their environments."""
@@ -182,7 +187,7 @@ class Actor:
             outputs, before, self._state = self._step(inputs[0], self._state, self._starts)
         outputs = outputs.numpy().reshape(steps, self.env.num_envs, -1)
         actions = self._act(outputs)
-        self._count += steps
+        self._call.count += steps
         if self._actions_taken is not None:
             self._actions_taken += actions.astype(self._action_type).tobytes()
         if steps > 1:
@@ -211,7 +216,7 @@ class Actor:
         length = self._record.write(acted, rows)
         if self._longest is not None and length > self._longest:
             raise EnvironmentFault(
-                f"{self._place}: an episode has {length} steps and no end, but replay_capacity is {self._longest};"
+                f"{self._call.place}: an episode has {length} steps and no end, but replay_capacity is {self._longest};"
                 " expected episodes that fit: give --max-episode-steps, or a larger --replay-capacity"
             )
 
@@ -224,7 +229,7 @@ class Actor:
                 observations=rows["observations"],
                 actions=rows["actions"],
                 rewards=rows["rewards"],
-                targets=rows.get("targets"),
+                targets=_given(rows.get("targets")),
                 outputs=rows["outputs"],
                 states=nests.pack(before, [rows[name] for name in states]),
                 updates=rows["updates"],
@@ -237,11 +242,17 @@ class Actor:
 
         self._starts = ended if self._same_step else self._resetting
         self._resetting = np.zeros_like(ended) if self._same_step else ended
-        self._observations, self._info = next_observations, info
+        self._reader.ended += ended
+        self._receive(next_observations, info)
         # Where an episode starts with the next step, whatever came before is not its own.
         self._previous_actions = np.where(self._starts, -1, actions[-1])
         self._previous_rewards = np.where(self._starts, 0, rewards[-1]).astype(np.float32)
         return finished, steps * int(acted.sum())
+
+    def _receive(self, observations: np.ndarray, info: dict[str, Any]) -> None:
+        """Keep flat observations `[N, O]` and their targets for the next step."""
+        self._observations = observations
+        self._targets = self._reader.of_info(info, ~self._resetting, self._record.lengths)
 
     def _ahead(self, most: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Observations `[S, N, O]` and targets `[S, N]` of the current step, and of those after it if known."""
@@ -251,25 +262,26 @@ class Actor:
             if steps > 1:
                 steps = steps // 16 * 16 or 1 << (steps.bit_length() - 1)
                 flat = spaces.encode(observations[:steps].reshape(-1, *observations.shape[2:]))
-                check_numbers(self._place, "the observation", flat)
-                return flat.reshape(steps, self.env.num_envs, -1), None if targets is None else targets[:steps]
-        targets = self._info.get("target")
-        return self._observations[None], None if targets is None else np.asarray(targets)[None]
+                check_numbers(self._call.place, "the observation", flat)
+                targets = self._reader.of_block(targets, steps, self._record.lengths)
+                return flat.reshape(steps, self.env.num_envs, -1), targets
+        return self._observations[None], None if self._targets is None else self._targets[None]
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Everything that decides how acting goes on, as arrays that need no pickle."""
         state = {
-            "count": np.array(self._count),
+            "count": np.array(self._call.count),
             "update": np.array(self.update),
             "observations": self._observations,
             "starts": self._starts,
             "resetting": self._resetting,
             "previous_actions": self._previous_actions,
             "previous_rewards": self._previous_rewards,
+            "ended": self._reader.ended,
             **archive.with_prefix("record", self._record.get_state()),
         }
-        if "target" in self._info:
-            state["target"] = np.asarray(self._info["target"])
+        if self._targets is not None:
+            state["target"] = self._targets
         for i, leaf in enumerate(nests.flatten(self._state)):
             state[f"state/{i}"] = np.asarray(leaf)
         if hasattr(self._act, "generator"):
@@ -293,40 +305,27 @@ class Actor:
                 observations = spaces.encode(self._call(self.env.step, actions.astype(np.int64))[0])
             if not np.array_equal(observations, state["observations"]):
                 raise EnvironmentFault(
-                    f"{self._place}: the same seed and the same actions led to other observations, expected an"
+                    f"{self._call.place}: the same seed and the same actions led to other observations, expected an"
                     " environment that is deterministic for a seed, or one with get_state and set_state"
                 )
             self._actions_taken = bytearray(state["actions_taken"].astype(self._action_type).tobytes())
         else:
             cast(StatefulEnv, self.env).set_state(archive.part("env", state))
-        self._count, self.update = int(state["count"]), int(state["update"])
+        self._call.count, self.update = int(state["count"]), int(state["update"])
         self._observations, self._starts, self._resetting = (
             state[name].copy() for name in ("observations", "starts", "resetting")
         )
         self._previous_actions = state["previous_actions"].copy()
         self._previous_rewards = state["previous_rewards"].copy()
-        self._info = {"target": state["target"]} if "target" in state else {}
+        self._reader.ended = state["ended"].copy() if "ended" in state else np.zeros_like(self._reader.ended)
+        self._targets = state["target"].copy() if "target" in state else None
         self._record.set_state(archive.part("record", state))
         leaves = archive.part("state", state)
         self._state = nests.pack(self._state, [tf.constant(leaves[str(i)]) for i in range(len(leaves))])
         if hasattr(self._act, "generator"):
             self._act.generator.bit_generator.state = json.loads(str(state["generator"]))
 
-    @property
-    def _place(self) -> str:
-        name = self.env.spec.id if self.env.spec is not None else str(self.env)
-        return f"env: {name}, step {self._count} of the actor"
 
-    def _call(self, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
-        """Call the environment, and check what it returns."""
-        try:
-            with time_limit(self._step_timeout, "a call of the environment (env_timeout)"):
-                returned = function(*arguments, **keywords)
-        except EnvironmentFault:
-            raise
-        except Exception as error:
-            raise EnvironmentFault(f"{self._place}: raised {type(error).__name__}: {error}") from error
-        check_numbers(self._place, "the observation", returned[0])
-        if len(returned) == 5:
-            check_numbers(self._place, "the reward", returned[1])
-        return returned
+def _given(targets: np.ndarray | None) -> np.ndarray | None:
+    """The targets `[L]` of an episode; None where all are missing."""
+    return None if targets is None or np.isnan(targets).all() else targets

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from r2d2_burnin import environments, spaces
 from r2d2_burnin.command_line import fail, from_command_line
+from r2d2_burnin.environment_guard import EnvironmentFault
 from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, QLearningSettings
 
 
@@ -51,10 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         actions = spaces.actions(env.action_space)
         env.close()
-        network = make_network(settings.network, inputs, make_objective(objective, actions, agent), seed=0)
-    except ValueError as error:
+        asked = make_objective(objective, actions, agent, classes=spaces.target_classes(env))
+        network = make_network(settings.network, inputs, asked, seed=0)
+        episodes = record_episodes(network, settings.environment, count=settings.episodes, inputs=inputs)
+    except (ValueError, EnvironmentFault) as error:
         fail(str(error))
-    episodes = record_episodes(network, settings.environment, count=settings.episodes, inputs=inputs)
     try:
         check_state_equivalence(network, episodes, inputs=inputs)
     except StateEquivalenceError as error:

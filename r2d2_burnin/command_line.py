@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from r2d2_burnin.literals import read_value, written
 
 Settings = TypeVar("Settings")
 
@@ -25,20 +26,28 @@ def _key_value_pairs(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[dict[s
         metavar="KEY=VALUE ...",
         instance_from_str=parse_pairs,
         is_instance=lambda value: isinstance(value, dict),
-        str_from_instance=lambda values: [f"{key}={value}" for key, value in values.items()],
+        str_from_instance=lambda values: [f"{key}={written(value)}" for key, value in values.items()],
     )
 
 
-def from_command_line(settings: type[Settings], module: str, description: str, arguments: Sequence[str]) -> Settings:
+def from_command_line(
+    settings: type[Settings],
+    module: str,
+    description: str,
+    arguments: Sequence[str],
+    *,
+    default: Settings | None = None,
+) -> Settings:
     """Build a settings dataclass from the command-line flags of `python -m <module>`.
 
     A dataclass inside another is a group in `--help`; its flags have no prefix. Settings that refuse their values end
     the program with their message.
     """
     try:
-        return tyro.cli(
+        return tyro.cli(  # type: ignore[return-value]  # never None: there are settings, by default or by flags
             settings,
             args=arguments,
+            default=default,
             prog=f"python -m {module}",
             description=description,
             config=(tyro.conf.OmitArgPrefixes,),
@@ -55,18 +64,21 @@ def fail(message: str) -> NoReturn:
 
 
 def parse_pairs(pairs: Sequence[str]) -> dict[str, Any]:
-    """Read `KEY=VALUE` pairs; values are Python literals, and anything else is text.
+    """Read `KEY=VALUE` pairs, with values as `literals.read_value` reads them.
 
     Raises:
-        ValueError: for a pair without a key or an equals sign.
+        ValueError: for a pair without a key or an equals sign, a key that comes twice, and a value that may be a
+            mistake.
     """
     values: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not key.isidentifier() or not equals:
             raise ValueError(f"env_kwargs: got {pair!r}, expected KEY=VALUE, for example length=80")
+        if key in values:
+            raise ValueError(f"env_kwargs: got {key} twice, expected each key once")
         try:
-            values[key] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            values[key] = text
+            values[key] = read_value(text)
+        except ValueError as error:
+            raise ValueError(f"env_kwargs: {key}: {error}") from None
     return values

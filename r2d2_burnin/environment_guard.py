@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+
+from r2d2_burnin.returned_values import Unfit, check_finite, flag, number, observation_check, shown
+from r2d2_burnin.targets import reduced_info
+
+RESET = ("observation", "info")
+STEP = ("observation", "reward", "terminated", "truncated", "info")
+"""What `reset` and `step` return, since Gym 0.26."""
 
 
 class EnvironmentFault(RuntimeError):
@@ -13,22 +22,23 @@ class EnvironmentFault(RuntimeError):
 
 
 def check_numbers(place: str, name: str, values: Any) -> None:
-    """Raise an EnvironmentFault unless all of `values` (a number or an array) are finite."""
-    array = np.asarray(values)
-    if array.dtype.kind in "fc" and not np.isfinite(array).all():
-        bad = array[~np.isfinite(array)].ravel()[0]
-        where = f" at index {tuple(np.argwhere(~np.isfinite(array))[0].tolist())}" if array.ndim else ""
-        raise EnvironmentFault(f"{place}: {name} has the value {bad}{where}, expected finite numbers")
-    if array.dtype.kind not in "fciub":
-        raise EnvironmentFault(f"{place}: {name} is {values!r} of dtype {array.dtype}, expected numbers")
+    """Raise an EnvironmentFault unless all of `values` (a number or an array) are finite in float32."""
+    try:
+        check_finite(name, np.asarray(values))
+    except Unfit as error:
+        raise EnvironmentFault(f"{place}: {error}") from None
 
 
 class EnvironmentGuard(gym.Wrapper[Any, Any, Any, Any]):
-    """Checks what an environment returns at every step.
+    """Checks what an environment returns at every step, and hands on what training reads of it.
+
+    Observations are those of the environment's space, rewards floats, and infos hold the target alone
+    (see `targets.reduced_info`).
 
     Raises:
-        EnvironmentFault: when the environment raises; when an observation or a reward is not finite, or not a number;
-            when an observation has another type or shape than the first one had.
+        EnvironmentFault: when the environment raises or returns what Gymnasium's methods do not return; when an
+            observation is not of its space (see `returned_values.observation_check`); when a reward is no number; when
+            one of both is not finite in float32.
     """
 
     def __init__(self, env: gym.Env[Any, Any], name: str) -> None:
@@ -36,58 +46,75 @@ class EnvironmentGuard(gym.Wrapper[Any, Any, Any, Any]):
         self._name = name
         self._episode = -1
         self._step = 0
-        self._kinds: list[tuple[Any, ...]] | None = None
+        self._check = observation_check(env.observation_space, "the observation", self._warn)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset the environment and check its observation."""
         self._episode, self._step = self._episode + 1, 0
         try:
-            observation, info = self.env.reset(seed=seed, options=options)
+            returned = self.env.reset(seed=seed, options=options)
         except Exception as error:
-            raise EnvironmentFault(f"{self._place}: reset raised {type(error).__name__}: {error}") from error
-        self._check(observation)
-        return observation, info
+            raise self._raised("reset", error) from error
+        try:
+            _check_parts("reset", returned, RESET)
+            return self._check(returned[0]), reduced_info(returned[1])
+        except Unfit as error:
+            raise EnvironmentFault(f"{self._place}: {error}") from None
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Step the environment and check its observation and reward."""
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Step the environment and check its observation, reward and ends."""
         self._step += 1
         try:
-            observation, reward, terminated, truncated, info = self.env.step(action)
+            returned = self.env.step(action)
         except Exception as error:
-            raise EnvironmentFault(
-                f"{self._place}: step with action {action!r} raised {type(error).__name__}: {error}"
-            ) from error
-        self._check(observation)
-        check_numbers(self._place, "the reward", reward)
-        return observation, float(reward), bool(terminated), bool(truncated), info
+            raise self._raised(f"step with action {action!r}", error) from error
+        try:
+            _check_parts("step", returned, STEP)
+            observation, reward, terminated, truncated, info = returned
+            return (
+                self._check(observation),
+                number("the reward", reward, hint=CLIP_REWARD),
+                flag("terminated", terminated),
+                flag("truncated", truncated),
+                reduced_info(info),
+            )
+        except Unfit as error:
+            raise EnvironmentFault(f"{self._place}: {error}") from None
 
     @property
     def _place(self) -> str:
         return f"env: {self._name}, episode {self._episode}, step {self._step}"
 
-    def _check(self, observation: Any) -> None:
-        leaves = list(_leaves(observation, "the observation"))
-        for name, leaf in leaves:
-            check_numbers(self._place, name, leaf)
-        # A plain int and NumPy's are the same to every use of them here.
-        kinds = [(name, np.asarray(leaf).dtype, np.shape(leaf)) for name, leaf in leaves]
-        if self._kinds is None:
-            self._kinds = kinds
-        elif kinds != self._kinds:
-            got, expected = next(pair for pair in zip(kinds, self._kinds, strict=False) if pair[0] != pair[1])
-            raise EnvironmentFault(
-                f"{self._place}: {got[0]} has dtype {got[1]} and shape {got[2]}, expected dtype {expected[1]} and shape"
-                f" {expected[2]} as in the steps before; its value is {dict(leaves)[got[0]]!r}"
-            )
+    def _raised(self, what: str, error: Exception) -> EnvironmentFault:
+        # A wrapper that unpacks what an environment of Gym's old interface returns: it knows nothing of the reason.
+        hint = f" ({_interface()})" if isinstance(error, ValueError) and "unpack" in str(error) else ""
+        if isinstance(error, TypeError) and "unexpected keyword argument" in str(error):
+            hint = " (since Gym 0.26 reset takes the keywords seed and options)"
+        return EnvironmentFault(f"{self._place}: {what} raised {type(error).__name__}: {error}{hint}")
+
+    def _warn(self, observation: str, message: str) -> None:
+        """Print a warning, once in a process for each environment and observation."""
+        if (self._name, observation) not in _warned:
+            _warned.add((self._name, observation))
+            print(f"warning: {self._place}: {observation} {message}", file=sys.stderr)
 
 
-def _leaves(observation: Any, name: str) -> Any:
-    """Names and values of the arrays in a nest of dictionaries and tuples."""
-    if isinstance(observation, dict):
-        for key, part in observation.items():
-            yield from _leaves(part, f"{name}[{key!r}]")
-    elif isinstance(observation, tuple):
-        for index, part in enumerate(observation):
-            yield from _leaves(part, f"{name}[{index}]")
-    else:
-        yield name, observation
+CLIP_REWARD = "a wrapper that clips helps: --wrappers 'gymnasium.wrappers:ClipReward(min_reward=-1, max_reward=1)'"
+
+_warned: set[tuple[str, str]] = set()
+
+
+def _check_parts(method: str, returned: Any, parts: tuple[str, ...]) -> None:
+    """Raise `Unfit` unless a method returned a tuple of so many parts, the last of which is a dictionary."""
+    if not isinstance(returned, tuple | list) or len(returned) != len(parts):
+        what = f"{len(returned)} values" if isinstance(returned, tuple | list) else shown(returned)
+        raise Unfit(f"{method} returned {what}, expected {len(parts)}: {', '.join(parts)} ({_interface()})")
+    if not isinstance(returned[-1], Mapping):
+        raise Unfit(
+            f"{method} returned as info {shown(returned[-1])}, a {type(returned[-1]).__name__}, expected a dictionary,"
+            f" which may be empty ({_interface()})"
+        )
+
+
+def _interface() -> str:
+    return f"since Gym 0.26 reset returns {', '.join(RESET)} and step {', '.join(STEP)}"

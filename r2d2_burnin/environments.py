@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,13 +16,23 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs import registration
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
 from r2d2_burnin.environment_guard import EnvironmentGuard
+from r2d2_burnin.returned_values import shown_space
 from r2d2_burnin.settings import EnvironmentSettings
+from r2d2_burnin.wrapper_calls import WrapperCall
 
 SLOW_STEP = 2e-3
 """Seconds of a step from which on `auto` steps environments in worker processes: an exchange costs less than that."""
+
+MOST_ACTIONS = 2**16
+"""Outputs of a network, at most. They are recorded at every step: so many take 256 KB a step, 2.7 GB for the 10,240
+steps that a round of acting has by default."""
+
+MOST_INPUTS = 2**20
+"""Numbers of an observation, at most: so many take 4 MB a step, and 128 MB in the first layer's 32 units."""
 
 _USABLE = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
 
@@ -40,14 +51,13 @@ def make(settings: EnvironmentSettings) -> gym.Env[np.ndarray, np.integer[Any]]:
         env: gym.Env[Any, Any] = gym.make(settings.env, disable_env_checker=True, **arguments)
     except gym.error.Error as error:
         raise ValueError(f"env: got {settings.env!r}, expected an id that gymnasium.make knows ({error})") from None
-    except ValueError:
-        raise
+    except ValueError as error:  # a setting that is refused
+        raise ValueError(f"env: {settings.env!r} could not be made: {error}") from error
     except Exception as error:  # whatever a user's environment raises for its settings
         raise ValueError(f"env: {settings.env!r} could not be made: {type(error).__name__}: {error}") from error
-    for name in settings.wrappers:
-        env = import_object("wrappers", name)(env)
-        if not isinstance(env, gym.Env):
-            raise ValueError(f"wrappers: {name} returned {env!r}, expected an environment")
+    for text in settings.wrappers:
+        call = WrapperCall.parse(text)
+        env = call.apply(import_object("wrappers", call.name), env)
     check_spaces(env.observation_space, env.action_space)
     env = EnvironmentGuard(env, settings.env)
     if not isinstance(env.observation_space, spaces.Box):
@@ -75,11 +85,33 @@ def make_vector(settings: EnvironmentSettings, num_envs: int) -> VectorEnv[Any, 
     one = functools.partial(make, settings)
     vector: VectorEnv[Any, Any, Any]
     if way == "async" or (way == "auto" and _seconds_of_a_step(one) > SLOW_STEP):
-        vector = AsyncVectorEnv([one] * num_envs, context="spawn")
+        vector = _QuietAsyncVectorEnv([one] * num_envs, context="spawn")
     else:
         vector = SyncVectorEnv([one] * num_envs)
-    vector.spec = gym.spec(settings.env.rpartition(":")[2])  # errors name the environment by it
+    vector.spec = _spec_of(settings.env)  # errors name the environment by it
     return vector
+
+
+class _QuietAsyncVectorEnv(AsyncVectorEnv):
+    """Gymnasium's, without the traceback of a worker's error on the terminal: the error itself says enough."""
+
+    def _raise_if_errors(self, successes: Any) -> None:
+        level, gym.logger.min_level = gym.logger.min_level, gym.logger.ERROR + 1
+        try:
+            super()._raise_if_errors(successes)
+        finally:
+            gym.logger.min_level = level
+
+
+def _spec_of(env_id: str) -> registration.EnvSpec:
+    """What `gymnasium.make` finds for an id, which may name a module, and leave the version out."""
+    module, _, name = env_id.rpartition(":")
+    if module:
+        importlib.import_module(module)
+    namespace, plain, version = registration.parse_env_id(name)
+    if version is None and name not in registration.registry:
+        version = registration.find_highest_version(namespace, plain)
+    return gym.spec(registration.get_env_id(namespace, plain, version))
 
 
 def close(env: VectorEnv[Any, Any, Any], *, at_once: bool = False) -> None:
@@ -101,10 +133,11 @@ def import_object(setting: str, name: str) -> Callable[..., Any]:
         raise ValueError(f"{setting}: got {name!r}, expected module:name, for example my_package.my_module:MyClass")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise ValueError(f"{setting}: module {module!r} of {name!r} cannot be imported ({error})") from None
     except AttributeError:
         raise ValueError(f"{setting}: module {module!r} has no {attribute!r}") from None
+    except Exception as error:  # whatever a user's module raises when it is imported
+        reason = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"{setting}: module {module!r} of {name!r} cannot be imported ({reason})") from None
     if not callable(found):
         raise ValueError(f"{setting}: got {name!r}, a {type(found).__name__}, expected something to call")
     return found  # type: ignore[no-any-return]
@@ -113,13 +146,47 @@ def import_object(setting: str, name: str) -> Callable[..., Any]:
 def check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
     """Raise a ValueError that names the space which cannot be used, and a wrapper that would help."""
     _check_observation_space(observation_space, "observation space")
+    inputs = _numbers(observation_space)
+    if inputs > MOST_INPUTS:
+        raise ValueError(
+            f"env: got observation space {shown_space(observation_space)}, flattened {inputs} numbers a step (one for"
+            f" each value of a Discrete), expected at most {MOST_INPUTS}; a wrapper that codes it in fewer helps:"
+            " gymnasium.wrappers.TransformObservation, in a function of yours named by --wrappers"
+        )
     if not isinstance(action_space, spaces.Discrete | spaces.MultiDiscrete):
         hint = (
             "; gymnasium.wrappers.DiscretizeAction makes a Box of actions discrete"
             if isinstance(action_space, spaces.Box)
             else ""
         )
-        raise ValueError(f"env: got action space {action_space}, expected a Discrete or MultiDiscrete one{hint}")
+        raise ValueError(
+            f"env: got action space {shown_space(action_space)}, expected a Discrete or MultiDiscrete one{hint}"
+        )
+    count = _count(action_space)
+    if count > MOST_ACTIONS:
+        raise ValueError(
+            f"env: got action space {shown_space(action_space)}, which has {count} actions, expected at most"
+            f" {MOST_ACTIONS}, as a network has one output for each; a wrapper that offers fewer helps:"
+            " gymnasium.wrappers.TransformAction, in a function of yours named by --wrappers"
+        )
+
+
+def _count(space: spaces.Discrete | spaces.MultiDiscrete) -> int:
+    """Elements of a space, exactly."""
+    return int(space.n) if isinstance(space, spaces.Discrete) else math.prod(map(int, space.nvec.ravel()))
+
+
+def _numbers(space: spaces.Space[Any]) -> int:
+    """Numbers that Gymnasium's flattening makes of an observation; a Box is not flattened."""
+    if isinstance(space, spaces.Dict):
+        return sum(map(_numbers, space.spaces.values()))
+    if isinstance(space, spaces.Tuple):
+        return sum(map(_numbers, space.spaces))
+    if isinstance(space, spaces.Discrete):
+        return int(space.n)
+    if isinstance(space, spaces.MultiDiscrete):
+        return sum(map(int, space.nvec.ravel()))
+    return math.prod(map(int, space.shape or ()))
 
 
 def _check_observation_space(space: spaces.Space[Any], place: str) -> None:
@@ -147,16 +214,18 @@ class FlattenAction(gym.ActionWrapper[Any, Any, Any]):
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
         inner: Any = env.action_space
-        count = inner.n if isinstance(inner, spaces.Discrete) else np.prod(inner.nvec)
-        self.action_space = spaces.Discrete(int(count))
+        self.action_space = spaces.Discrete(_count(inner))
 
     def action(self, action: Any) -> Any:
         """The inner action of an index; a MultiDiscrete one counts its last axis fastest."""
         inner: Any = self.env.action_space
         if isinstance(inner, spaces.Discrete):
             return inner.start + action
-        offsets = np.reshape(np.unravel_index(int(action), inner.nvec.ravel()), inner.nvec.shape)
-        return (inner.start + offsets).astype(inner.dtype)
+        sizes = inner.nvec.ravel().tolist()
+        offsets, rest = [0] * len(sizes), int(action)
+        for axis in range(len(sizes) - 1, -1, -1):  # NumPy's own has a limit of axes
+            rest, offsets[axis] = divmod(rest, sizes[axis])
+        return (inner.start + np.reshape(offsets, inner.nvec.shape)).astype(inner.dtype)
 
 
 def _is_plain(space: spaces.Space[Any]) -> bool:

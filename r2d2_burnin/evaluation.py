@@ -18,11 +18,18 @@ ErrorOf = Callable[[np.ndarray, np.ndarray], np.ndarray]
 class Evaluation:
     """What one evaluation found."""
 
-    error: float | None  # mean over all steps of all episodes; None where there are no targets
-    error_by_position: np.ndarray | None  # [L] mean over the episodes that reach the position
+    error: float | None  # mean over all steps that have a target; None where there are none
+    error_by_position: np.ndarray | None  # [L] mean over the episodes that have a target there; NaN where none has
     reward_by_position: np.ndarray  # [L] mean over all episodes; those that have ended earn nothing more
     episode_return: float  # mean over episodes
     episodes: list[Episode]  # one of each environment
+
+    @property
+    def targets(self) -> np.ndarray:
+        """All targets that were given, `[n]`."""
+        found = [episode.targets for episode in self.episodes if episode.targets is not None]
+        every = np.concatenate(found) if found else np.zeros(0)
+        return every[~np.isnan(every)]
 
 
 def evaluate(actor: Actor, error_of: ErrorOf | None) -> Evaluation:
@@ -38,15 +45,33 @@ def evaluate(actor: Actor, error_of: ErrorOf | None) -> Evaluation:
             break
     episodes = [first[i] for i in range(actor.env.num_envs)]
     positions = np.concatenate([np.arange(len(episode)) for episode in episodes])
-    targets = [episode.targets for episode in episodes if episode.targets is not None]
-    errors = None
-    if error_of is not None:
-        errors = error_of(np.concatenate([episode.outputs for episode in episodes]), np.concatenate(targets))
+    error, error_by_position = (None, None) if error_of is None else _errors(episodes, positions, error_of)
     rewards = np.concatenate([episode.rewards for episode in episodes])
     return Evaluation(
-        error=None if errors is None else float(errors.mean()),
-        error_by_position=None if errors is None else np.bincount(positions, errors) / np.bincount(positions),
+        error=error,
+        error_by_position=error_by_position,
         reward_by_position=np.bincount(positions, rewards) / len(episodes),
         episode_return=float(np.mean([episode.rewards.sum() for episode in episodes])),
         episodes=episodes,
     )
+
+
+def _errors(
+    episodes: list[Episode], positions: np.ndarray, error_of: ErrorOf
+) -> tuple[float | None, np.ndarray | None]:
+    """Mean error over the steps that have a target, and at every position of an episode."""
+    outputs = np.concatenate([episode.outputs for episode in episodes])
+    targets = np.concatenate(
+        [np.full(len(episode), np.nan) if episode.targets is None else episode.targets for episode in episodes]
+    )
+    errors = error_of(outputs, targets)
+    missing = np.isnan(targets)
+    if not missing.any():
+        return float(errors.mean()), np.bincount(positions, errors) / np.bincount(positions)
+    if missing.all():
+        return None, None
+    errors, places = errors[~missing], positions[~missing]
+    length = int(positions.max()) + 1
+    with np.errstate(invalid="ignore"):
+        by_position = np.bincount(places, errors, length) / np.bincount(places, minlength=length)
+    return float(errors.mean()), by_position

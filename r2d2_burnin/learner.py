@@ -8,7 +8,7 @@ import numpy as np
 
 from r2d2_burnin.compiled import Compiled
 from r2d2_burnin.networks import RecurrentNetwork, State, all_variables, assign_parameters, parameters_of
-from r2d2_burnin.objectives import Objective, StepLosses
+from r2d2_burnin.objectives import Objective, StepLosses, trained_steps
 from r2d2_burnin.q_learning import fragment_priorities
 from r2d2_burnin.quiet_tensorflow import keras, tf
 from r2d2_burnin.replay import FragmentBatch
@@ -27,9 +27,10 @@ from r2d2_burnin.time_fused import Tensor
 class Updates(NamedTuple):
     """What U updates found."""
 
-    losses: np.ndarray  # [U]
+    losses: np.ndarray  # [U]; 0 where no step of a batch has a loss
     priorities: np.ndarray  # [U, B] of the batches' fragments, under the parameters before each update
     states: Any  # nest of [U, B, M, ...] recomputed at the starts of the next M fragments; () unless they are refreshed
+    trained: np.ndarray  # [U] steps of each batch that have a loss
 
 
 class Gradients(NamedTuple):
@@ -132,8 +133,9 @@ class Learner:
         The loss of an update is the mean over its batch's trained steps, weighted by the batch's importance weights. A
         new shape compiles a new program.
         """
-        losses, priorities, states = self._updates(batches)
-        return Updates(np.asarray(losses), np.asarray(priorities), tf.nest.map_structure(np.asarray, states))
+        losses, priorities, states, trained = self._updates(batches)
+        states = tf.nest.map_structure(np.asarray, states)
+        return Updates(np.asarray(losses), np.asarray(priorities), states, np.asarray(trained))
 
     def priorities(self, batch: FragmentBatch) -> np.ndarray:
         """Priorities `[B]` of a batch's fragments under today's parameters."""
@@ -166,7 +168,7 @@ class Learner:
         return self.objective.losses(outputs, tf.stop_gradient(target_outputs), batch.labels), states
 
     def _batch_priorities(self, batch: FragmentBatch, losses: StepLosses) -> Tensor:
-        return fragment_priorities(losses.error, batch.mask, eta=self._priority_eta)
+        return fragment_priorities(losses.error, trained_steps(batch.mask, losses), eta=self._priority_eta)
 
     def gradients(self, batch: FragmentBatch) -> Gradients:
         """Gradients of a batch's loss, and what came up on the way.
@@ -195,7 +197,7 @@ class Learner:
         )
         return Gradients([*of_parameters, *of_learned], loss, losses, [*states, *later_states])
 
-    def _one_update(self, batch: FragmentBatch) -> tuple[Tensor, Tensor, State]:
+    def _one_update(self, batch: FragmentBatch) -> tuple[Tensor, Tensor, State, Tensor]:
         gradients, loss, losses, states = self.gradients(batch)
         self._optimizer.apply(gradients, self._variables)
         if self.target_network is not None:
@@ -205,9 +207,10 @@ class Learner:
             for target, source in zip(targets, sources, strict=True):
                 target.assign(tf.where(copies, source, target))
         stacked = tf.nest.map_structure(lambda *leaves: tf.stack(leaves, 1), *states) if states else ()
-        return loss, self._batch_priorities(batch, losses), stacked
+        trained = tf.reduce_sum(tf.cast(trained_steps(batch.mask, losses), tf.int32))
+        return loss, self._batch_priorities(batch, losses), stacked, trained
 
-    def _several_updates(self, batches: Any) -> tuple[Tensor, Tensor, State]:
+    def _several_updates(self, batches: Any) -> tuple[Tensor, Tensor, State, Tensor]:
         count, size = batches.mask.shape[:2]
         slots = batches.burn_in_mask.shape[2] + batches.mask.shape[2]
         refreshed: Any = ()
@@ -216,15 +219,20 @@ class Learner:
                 lambda leaf: _history(count, leaf.dtype, [size, slots // self._refresh_period, *leaf.shape[1:]]),
                 self.network.initial_state(1),
             )
-        histories = (_history(count, tf.float32, []), _history(count, tf.float32, [size]), refreshed)
+        histories = (
+            _history(count, tf.float32, []),
+            _history(count, tf.float32, [size]),
+            refreshed,
+            _history(count, tf.int32, []),
+        )
 
         def body(i: Tensor, histories: Any) -> tuple[Tensor, Any]:
             results = self._one_update(tf.nest.map_structure(lambda array: array[i], batches))
             return i + 1, tf.nest.map_structure(lambda history, value: history.write(i, value), histories, results)
 
         _, histories = tf.while_loop(lambda i, _: i < count, body, (tf.constant(0), histories))
-        losses, priorities, states = tf.nest.map_structure(lambda history: history.stack(), histories)
-        return losses, priorities, states
+        losses, priorities, states, trained = tf.nest.map_structure(lambda history: history.stack(), histories)
+        return losses, priorities, states, trained
 
 
 def _variables_of(learned: LearnedState | None) -> list[Any]:
@@ -240,6 +248,8 @@ def _history(count: int, dtype: Any, shape: list[Any]) -> Any:
 
 
 def _mean_loss(batch: FragmentBatch, losses: StepLosses) -> Tensor:
-    trained = tf.cast(batch.mask, losses.loss.dtype)
-    weighted = tf.where(batch.mask, losses.loss, 0.0) * batch.weights[:, None]
-    return tf.reduce_sum(weighted) / tf.reduce_sum(trained)
+    mask = trained_steps(batch.mask, losses)
+    trained = tf.cast(mask, losses.loss.dtype)
+    weighted = tf.where(mask, losses.loss, 0.0) * batch.weights[:, None]
+    # A batch may have no step with a target; each fragment has a step, so that no other batch has fewer than one.
+    return tf.reduce_sum(weighted) / tf.maximum(tf.reduce_sum(trained), 1)

@@ -93,8 +93,8 @@ class DenseRecurrentNetwork:
         units, width = settings.units, self._cell.gates * settings.units
         features = inputs if isinstance(inputs, int) else inputs.shape[0]
         self._convolution: list[Any] = []
-        if isinstance(inputs, InputSpace) and inputs.is_image:
-            shape = inputs.observation_shape
+        if isinstance(inputs, InputSpace) and inputs.image is not None:
+            shape = inputs.image.image_shape
             features += convolution.features(shape) - inputs.observation_size
             for layer, kernel in enumerate(convolution.kernel_shapes(shape)):
                 name = f"convolution_{layer}"
@@ -172,7 +172,7 @@ class DenseRecurrentNetwork:
     def _dense_in(self, observations: Tensor) -> Tensor:
         if self._convolution:
             assert isinstance(self.inputs, InputSpace)
-            images, others = self.inputs.split(observations)
+            images, others = self.inputs.split_image(observations)
             observations = tf.concat([convolution.convolve(images, self._convolution), others], -1)
         return tf.nn.relu(_apply(self._input_layer, observations))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from gymnasium import spaces
 
 from r2d2_burnin import q_learning
 from r2d2_burnin.episodes import Episode
@@ -22,6 +23,12 @@ class StepLosses(NamedTuple):
 
     loss: Tensor  # [B, T] what is minimized
     error: Tensor  # [B, T] what priorities are made of
+    trained: Tensor | None = None  # [B, T] bool: steps that have a loss, the others are 0 in both; None: all
+
+
+def trained_steps(mask: Any, losses: StepLosses) -> Any:
+    """`[B, T]` bool: the steps of a `mask` `[B, T]` that have a loss."""
+    return mask if losses.trained is None else mask & losses.trained
 
 
 class Objective(Protocol):
@@ -75,12 +82,13 @@ class Regression:
         return _targets(episode)
 
     def losses(self, outputs: Tensor, target_outputs: Tensor, labels: dict[str, Tensor]) -> StepLosses:
-        """Squared error `[B, T]`, and the distance."""
-        error = outputs[..., 0] - labels["target"]
-        return StepLosses(tf.square(error), tf.abs(error))
+        """Squared error `[B, T]`, and the distance; a step whose target is NaN has none."""
+        trained = ~tf.math.is_nan(labels["target"])
+        error = tf.where(trained, outputs[..., 0] - labels["target"], 0.0)
+        return StepLosses(tf.square(error), tf.abs(error), trained)
 
     def error(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Squared error `[L]` of every step of an evaluation from outputs `[L, A]` and targets `[L]`."""
+        """Squared error `[L]` of every step of an evaluation from outputs `[L, A]` and targets `[L]`, NaN too."""
         return np.asarray((outputs[..., 0].astype(np.float64) - targets) ** 2)
 
     def constant_error(self, targets: np.ndarray) -> float:
@@ -102,37 +110,46 @@ class Regression:
 
 @dataclasses.dataclass(frozen=True)
 class Classification:
-    """Cross-entropy (in nats) of one output a class against a target that is a class; the action is the likeliest."""
+    """Cross-entropy (in nats) of one output a class against a target that is a class; the action is the likeliest.
+
+    Classes are `first`, `first` + 1, ..; the action of the i-th class is i, or the last action where there are fewer.
+    """
 
     actions: int
     name: str = "classification"
     lookahead: int = 0
+    classes: int | None = None  # by default one an action
+    first: int = 0
 
     @property
     def outputs(self) -> int:
         """One a class."""
-        return self.actions
+        return self.actions if self.classes is None else self.classes
 
     def labels(self, episode: Episode) -> Labels:
-        """The target."""
-        return _targets(episode)
+        """The number of the target's class, from 0."""
+        labels = _targets(episode)
+        return {"target": labels["target"] - np.float32(self.first)} if self.first else labels
 
     def losses(self, outputs: Tensor, target_outputs: Tensor, labels: dict[str, Tensor]) -> StepLosses:
-        """Cross-entropy `[B, T]`, and the probability of all wrong classes."""
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(labels["target"], tf.int32), outputs)
-        return StepLosses(loss, 1 - tf.exp(-loss))
+        """Cross-entropy `[B, T]`, and the probability of all wrong classes; a step whose target is NaN has none."""
+        trained = ~tf.math.is_nan(labels["target"])
+        classes = tf.cast(tf.where(trained, labels["target"], 0.0), tf.int32)
+        loss = tf.where(trained, tf.nn.sparse_softmax_cross_entropy_with_logits(classes, outputs), 0.0)
+        return StepLosses(loss, 1 - tf.exp(-loss), trained)
 
     def error(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """1.0 for a wrong class, else 0.0, `[L]`, of every step of an evaluation."""
-        return np.asarray(self.act(outputs) != targets, np.float64)
+        """1.0 for a wrong class, else 0.0, `[L]`, of every step of an evaluation; NaN where the target is."""
+        wrong = np.asarray(np.argmax(outputs, axis=-1) + self.first != targets, np.float64)
+        return np.where(np.isnan(targets), np.nan, wrong)
 
     def constant_error(self, targets: np.ndarray) -> float:
         """Error rate of the best constant answer, the most frequent class among the targets `[n]`."""
-        return float(1 - np.bincount(np.asarray(targets, np.int64)).max() / len(targets))
+        return float(1 - np.unique(targets, return_counts=True)[1].max() / len(targets))
 
     def act(self, outputs: np.ndarray) -> np.ndarray:
-        """The likeliest class `[...]`."""
-        return np.asarray(np.argmax(outputs, axis=-1))
+        """The action of the likeliest class `[...]`."""
+        return np.asarray(np.minimum(np.argmax(outputs, axis=-1), self.actions - 1))
 
     def values(self, outputs: Tensor) -> Tensor:
         """Probabilities: logits are defined up to a constant, and drift on where nothing depends on them any more."""
@@ -226,14 +243,24 @@ class EpsilonGreedy:
 
 
 def make_objective(
-    name: str, actions: int, agent: QLearningSettings | None = None
+    name: str,
+    actions: int,
+    agent: QLearningSettings | None = None,
+    *,
+    classes: spaces.Discrete | None = None,
 ) -> Regression | Classification | QLearning:
-    """The objective of that name for actions 0 to `actions` - 1."""
+    """The objective of that name for actions 0 to `actions` - 1; `classes` of a classification are by default these."""
     if name == "q-learning":
         return QLearning(actions, agent or QLearningSettings())
-    return Regression(actions) if name == "regression" else Classification(actions)
+    if name == "regression":
+        return Regression(actions)
+    if classes is None:
+        return Classification(actions)
+    return Classification(actions, classes=int(classes.n), first=int(classes.start))
 
 
 def _targets(episode: Episode) -> Labels:
-    assert episode.targets is not None  # `spaces.choose_objective` has seen to it
+    """The targets; NaN at steps, or in whole episodes, without any."""
+    if episode.targets is None:
+        return {"target": np.full(len(episode), np.nan, np.float32)}
     return {"target": episode.targets.astype(np.float32)}

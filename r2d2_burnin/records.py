@@ -13,6 +13,11 @@ class UnfinishedEpisodes:
         self._arrays: dict[str, np.ndarray] = {}  # [N, size, ...]
         self._size = 0
 
+    @property
+    def lengths(self) -> np.ndarray:
+        """Steps `[N]` of the episodes so far."""
+        return self._length
+
     def write(self, active: np.ndarray, rows: dict[str, np.ndarray]) -> int:
         """Add S rows `[S, N, ...]` to the episodes of the active environments [N]; returns the longest one's length."""
         steps = len(next(iter(rows.values())))

@@ -1,4 +1,9 @@
-"""Settings of a training run: frozen dataclasses that check themselves, and import nothing heavy."""
+"""Settings of a training run: frozen dataclasses that check themselves, and import nothing heavy.
+
+Some defaults depend on the objective: `OBJECTIVE_DEFAULTS` has those of Q-learning. They take the place of values that
+were not given as soon as the objective is known: at once in `TrainingSettings(objective="q-learning")`, and when a
+trainer has looked at the environment where the objective is `auto`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,32 @@ OBJECTIVE_NAMES = ("regression", "classification", "q-learning")
 VECTORIZATION_NAMES = ("auto", "native", "sync", "async")
 
 
+class _DefaultInt(int):
+    """A whole number that was not given, and which an objective may replace."""
+
+
+class _DefaultFloat(float):
+    """A number that was not given, and which an objective may replace."""
+
+
+OBJECTIVE_DEFAULTS: dict[str, dict[str, Any]] = {
+    "q-learning": {
+        "learning_rate": 1e-3,
+        "final_learning_rate": 1e-4,
+        "updates": 3000,
+        "num_envs": 64,
+        "initial_steps": 10_240,
+        "new_steps": 2560,
+        "updates_between": 20,
+        "priority_exponent": 0.9,
+        "importance_exponent": 0.6,
+        "evaluation_episodes": 64,
+        "measure_every": 200,
+    }
+}
+"""Defaults of an objective, where they are not those of regression and classification."""
+
+
 @dataclasses.dataclass(frozen=True)
 class EnvironmentSettings:
     """Which environment, and how it is made and stepped."""
@@ -20,9 +51,12 @@ class EnvironmentSettings:
     env: str = "BitStream/Count-v0"
     """Environment id, as gymnasium.make takes it (`module:Id` too)."""
     env_kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Settings of the environment, for example length=80 window=15."""
+    """Settings of the environment, for example length=80 window=15. Values are read as JSON or Python: numbers, true,
+    false, null (or True, False, None), lists, dictionaries, quoted text; other plain words are text, but yes, no, on,
+    off and the like have to be quoted."""
     wrappers: tuple[str, ...] = ()
-    """Wrappers around it, innermost first: `module:Wrapper`, called with the environment alone."""
+    """Wrappers around it, innermost first: `module:Wrapper`, called with the environment, or with arguments besides:
+    'gymnasium.wrappers:FrameStackObservation(stack_size=4)'."""
     max_episode_steps: int | None = None
     """Steps after which an episode is truncated; by default what the environment says itself."""
     vectorization: str = "auto"
@@ -65,9 +99,9 @@ class NetworkSettings:
 class LearnerSettings:
     """The optimizer."""
 
-    learning_rate: float = 6e-3
+    learning_rate: float = _DefaultFloat(6e-3)
     """Adam's step size at the first update."""
-    final_learning_rate: float = 2e-4
+    final_learning_rate: float = _DefaultFloat(2e-4)
     """Adam's step size at the last update, reached along half a cosine."""
     adam_epsilon: float = 1e-7
     """Adam's epsilon."""
@@ -89,11 +123,11 @@ class ReplaySettings:
     """Steps between the starts of fragments."""
     replay_capacity: int = 163_840
     """Steps that replay keeps."""
-    priority_exponent: float = 0.0
+    priority_exponent: float = _DefaultFloat(0.0)
     """Fragments are drawn by priority to this power (R2D2: 0.9); 0 draws uniformly."""
     priority_eta: float = 0.9
     """Priority: this part of the largest error in a fragment, the rest of the mean error."""
-    importance_exponent: float = 0.0
+    importance_exponent: float = _DefaultFloat(0.0)
     """How far importance weights take back what priorities distort: 0 not at all, 1 wholly (R2D2: 0.6)."""
 
     def __post_init__(self) -> None:
@@ -112,8 +146,8 @@ class QLearningSettings:
     """Discount of a reward one step later."""
     n_step: int = 5
     """Rewards in a target before it bootstraps."""
-    target_update_period: int = 2500
-    """Learner updates between two copies of the network to the target network."""
+    target_update_period: int = 100
+    """Learner updates between two copies of the network to the target network (R2D2: 2500)."""
     value_rescaling: bool = True
     """Learn h(Q) = sign(Q) (sqrt(|Q| + 1) - 1) + 1e-3 Q instead of Q."""
     epsilon: float = 0.4
@@ -151,17 +185,17 @@ class TrainingSettings:
     objective: str = "auto"
     """regression or classification on info["target"], q-learning, or auto: what the environment's targets ask for, and
     q-learning where it has none."""
-    updates: int = 2000
+    updates: int = _DefaultInt(2000)
     """Learner updates."""
     batch_size: int = 64
     """Fragments in an update."""
-    num_envs: int = 128
+    num_envs: int = _DefaultInt(128)
     """Environments that the actor acts in at once."""
-    initial_steps: int = 20_480
+    initial_steps: int = _DefaultInt(20_480)
     """Steps that the actor takes before the first update."""
-    new_steps: int = 10_240
+    new_steps: int = _DefaultInt(10_240)
     """Steps that the actor takes after every --updates-between updates."""
-    updates_between: int = 40
+    updates_between: int = _DefaultInt(40)
     """Updates between two rounds of acting, compiled as one program."""
     parameter_lag: int = 0
     """Updates by which the actor's parameters are behind the learner's, as those of distributed actors are."""
@@ -170,15 +204,16 @@ class TrainingSettings:
     parameters that are as old as they happen to be, which is measured. 0: the learner's process acts, in turns."""
     actors_address: str = "local"
     """Address of the Ray cluster of --actors: local begins one on this machine, auto looks for a running one."""
-    measure_every: int = 100
+    measure_every: int = _DefaultInt(100)
     """Updates between two measurements of ΔQ and evaluations."""
     measured_fragments: int = 256
     """Fragments in a measurement of ΔQ."""
-    evaluation_episodes: int = 256
+    evaluation_episodes: int = _DefaultInt(256)
     """Fresh whole episodes in an evaluation."""
 
     def __post_init__(self) -> None:
         _check_choice("objective", self.objective, ("auto", *OBJECTIVE_NAMES))
+        _fill_defaults(self, OBJECTIVE_DEFAULTS.get(self.objective, {}))
         for field in dataclasses.fields(self):
             if isinstance(field.default, int):
                 _check_least(self, field.name, 0 if field.name in ("parameter_lag", "actors") else 1)
@@ -190,6 +225,22 @@ class TrainingSettings:
             raise ValueError(
                 f"actors: got {self.actors}, expected at most one for each of {self.num_envs} environments (num_envs)"
             )
+
+
+def _fill_defaults(settings: Any, values: dict[str, Any]) -> None:
+    """Set fields of a settings dataclass, and of those inside it, that were not given to these values by name."""
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            own = {inner.name: values[inner.name] for inner in dataclasses.fields(value) if inner.name in values}
+            given = {name: new for name, new in own.items() if _is_default(getattr(value, name))}
+            object.__setattr__(settings, field.name, dataclasses.replace(value, **given) if given else value)
+        elif field.name in values and _is_default(value):
+            object.__setattr__(settings, field.name, values[field.name])
+
+
+def _is_default(value: Any) -> bool:
+    return isinstance(value, _DefaultInt | _DefaultFloat)
 
 
 def _check_least(settings: Any, name: str, least: int) -> None:

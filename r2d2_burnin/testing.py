@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from r2d2_burnin import environments, spaces
-from r2d2_burnin.actor import Actor, ActorStep
+from r2d2_burnin.actor import Act, Actor, ActorStep
 from r2d2_burnin.compiled import Compiled
 from r2d2_burnin.episodes import Episode
 from r2d2_burnin.inputs import InputSpace
@@ -83,20 +83,70 @@ def record_episodes(
     inputs: InputSpace | None = None,
     num_envs: int = 2,
     seed: int = 0,
+    act: Act | None = None,
+    longest: int | None = None,
 ) -> list[Episode]:
-    """Record `count` whole episodes of a network that acts in an environment, choosing its largest output."""
+    """Record `count` whole episodes of a network that acts in an environment: a random sample of its episodes.
+
+    How many episodes each of the environments gives is decided beforehand, whatever their lengths: taking those that
+    end first would prefer short ones. They are returned environment by environment. Recordings of different seeds
+    share no environment's seed, which Gymnasium counts up from the first environment's one.
+
+    Args:
+        network: acts, with its present parameters.
+        env: the environment's id or settings.
+        count: episodes.
+        inputs: what the network sees of a step; by default the observation alone.
+        num_envs: environments that are stepped at once, at most.
+        seed: of the environments.
+        act: chooses actions from outputs; by default that of the largest output.
+        longest: steps after which an episode that has not ended is an error.
+
+    Raises:
+        ValueError: for a count or a number of environments below 1, and for an environment that cannot be used.
+        EnvironmentFault: when the environment raises, or an episode is longer than `longest`.
+    """
+    for name, value in (("count", count), ("num_envs", num_envs)):
+        if value < 1:
+            raise ValueError(f"{name}: got {value}, expected at least 1")
     settings = EnvironmentSettings(env) if isinstance(env, str) else env
-    vector = environments.make_vector(settings, num_envs)
+    shares = [len(range(i, count, num_envs)) for i in range(min(num_envs, count))]
+    vector = environments.make_vector(settings, len(shares))
     choices = spaces.actions(vector.single_action_space)
 
-    def act(outputs: np.ndarray) -> np.ndarray:
+    def largest(outputs: np.ndarray) -> np.ndarray:
         return np.asarray(np.argmax(outputs, -1) % choices)
 
+    # Spawned: the words of SeedSequence(seed) itself are those that training takes. Environments take 31 bits.
+    base = int(np.random.SeedSequence(seed).spawn(1)[0].generate_state(1)[0] >> 1)
+    failed = True
     try:
-        actor = Actor(vector, ActorStep(network), act, seed=seed, inputs=inputs)
-        return list(itertools.islice(actor.episodes(), count))
+        actor = Actor(
+            vector,
+            ActorStep(network),
+            act or largest,
+            seed=base,
+            inputs=inputs,
+            longest=longest,
+            step_timeout=settings.env_timeout,
+        )
+        recorded = _first_episodes(actor, shares)
+        failed = False
     finally:
-        vector.close()
+        environments.close(vector, at_once=failed)
+    return recorded
+
+
+def _first_episodes(actor: Actor, shares: Sequence[int]) -> list[Episode]:
+    """The first `shares` [N] episodes of each of the actor's N environments."""
+    recorded: list[list[Episode]] = [[] for _ in shares]
+    for episode in actor.episodes():
+        mine = recorded[episode.environment]
+        if len(mine) < shares[episode.environment]:
+            mine.append(episode)
+            if sum(map(len, recorded)) == sum(shares):
+                break
+    return list(itertools.chain(*recorded))
 
 
 def _inputs_of(episode: Episode | np.ndarray, inputs: InputSpace | None) -> np.ndarray:

@@ -46,12 +46,12 @@ class Trainer:
     """
 
     def __init__(self, settings: TrainingSettings) -> None:
-        self.settings = settings
         single = environments.make(settings.environment)
         self.actions = spaces.actions(single.action_space)
-        self.objective = make_objective(
-            spaces.choose_objective(settings.objective, single), self.actions, settings.q_learning
-        )
+        objective, classes = spaces.choose_objective(settings.objective, single), spaces.target_classes(single)
+        self.settings = settings = dataclasses.replace(settings, objective=objective)
+        self.objective = make_objective(objective, self.actions, settings.q_learning, classes=classes)
+        self.targets = spaces.target_range(objective, single)
         agent = settings.q_learning if isinstance(self.objective, QLearning) else None
         self.inputs = spaces.input_space(single.observation_space, single.action_space, agent)
         single.close()
@@ -149,6 +149,7 @@ class Trainer:
                     longest=settings.replay.replay_capacity,
                     step_timeout=settings.environment.env_timeout,
                     keeps_states=False,
+                    targets=None,
                 )
                 returns.append(evaluate(actor, None).episode_return)
         finally:
@@ -180,6 +181,7 @@ class Trainer:
             longest=self.settings.replay.replay_capacity,
             step_timeout=self.settings.environment.env_timeout,
             keeps_actions=resumable and not hasattr(env, "get_state"),
+            targets=self.targets,
         )
 
     def _begin(

@@ -17,7 +17,7 @@ from r2d2_burnin.evaluation import Evaluation, evaluate
 from r2d2_burnin.initialization import Initialization
 from r2d2_burnin.learner import Updates
 from r2d2_burnin.measurements import Measurement, TrainingResult
-from r2d2_burnin.objectives import EpsilonGreedy, QLearning
+from r2d2_burnin.objectives import EpsilonGreedy, QLearning, trained_steps
 from r2d2_burnin.quiet_tensorflow import tf
 from r2d2_burnin.references import ReferenceSample
 from r2d2_burnin.replay import Replay
@@ -115,8 +115,9 @@ class TrainingRun:
         staleness = float(np.mean([self.replay.staleness(rows[i], self.update + i) for i in range(count)]))
         made = self._make_updates(rows)
         before, self.update = self.update, self.update + count
-        self._loss = float(made.losses.mean())
-        self._note("train_loss", self._loss)
+        if made.trained.any():  # a batch may have no step with a target
+            self._loss = float(made.losses[made.trained > 0].mean())
+            self._note("train_loss", self._loss)
         self._note("staleness", staleness)
         for metric, value in self.acting.measures().items():
             self._note(metric, value)
@@ -134,8 +135,8 @@ class TrainingRun:
         update_seconds = float(np.median(self._seconds[1:] or self._seconds))  # the first call may compile
         constant_error = None
         if self._evaluation is not None and not isinstance(self._objective, QLearning):
-            targets = [episode.targets for episode in self._evaluation.episodes if episode.targets is not None]
-            constant_error = self._objective.constant_error(np.concatenate(targets))
+            targets = self._evaluation.targets
+            constant_error = self._objective.constant_error(targets) if len(targets) else None
         return TrainingResult(
             self.measurements,
             seconds=0.0,
@@ -266,6 +267,7 @@ class TrainingRun:
             longest=self._settings.replay.replay_capacity,
             step_timeout=self._settings.environment.env_timeout,
             keeps_states=self.finished,  # the last evaluation's episodes are measured further
+            targets=self._trainer.targets,
         )
         return evaluate(actor, None if isinstance(objective, QLearning) else objective.error)
 
@@ -273,18 +275,20 @@ class TrainingRun:
         evaluation = self._evaluation
         assert evaluation is not None  # the last update is always measured
         if not isinstance(self._objective, QLearning):
-            loss, standard_error = self._fresh_loss(evaluation.episodes)
-            self._note("fresh_loss", loss)
-            self._note("fresh_loss_standard_error", standard_error)
+            fresh = self._fresh_loss(evaluation.episodes)
+            if fresh is not None:
+                self._note("fresh_loss", fresh[0])
+                self._note("fresh_loss_standard_error", fresh[1])
         for name, profile in (("eval_error", evaluation.error_by_position), ("reward", evaluation.reward_by_position)):
             if profile is not None:
                 for position, value in enumerate(profile[:LONGEST_PROFILE].tolist()):
-                    self._note(f"{name}_at_step_{position}", value)
+                    if np.isfinite(value):  # no target at this step of any episode
+                        self._note(f"{name}_at_step_{position}", value)
         if isinstance(self._objective, QLearning):
             self._note("random_return", self._evaluate(epsilon=1.0).episode_return)
 
-    def _fresh_loss(self, episodes: list[Episode]) -> tuple[float, float]:
-        """Mean loss on fragments that were never trained, and its standard error over episodes.
+    def _fresh_loss(self, episodes: list[Episode]) -> tuple[float, float] | None:
+        """Mean loss on fragments that were never trained, and its standard error over episodes; None without targets.
 
         An error floor holds for these. The loss on replayed fragments can sink a little below it, since the network
         fits the noise of what replay holds.
@@ -298,12 +302,15 @@ class TrainingRun:
         for chunk in chunks:
             batch = replay.batch(chunk)
             _, outputs = self._trainer.measure(batch, replay.references(chunk), self.learner.learned_state)
-            losses.append(np.where(batch.mask, self._objective.losses(outputs, outputs, batch.labels).loss, 0.0))
-            masks.append(batch.mask)
+            found = self._objective.losses(outputs, outputs, batch.labels)
+            masks.append(np.asarray(trained_steps(batch.mask, found)))
+            losses.append(np.where(masks[-1], found.loss, 0.0))
         of_fragments = np.concatenate(losses).sum(1)[: len(rows)]
         trained = np.concatenate(masks).sum(1)[: len(rows)]
         _, owners = np.unique(replay.episodes_of(rows), return_inverse=True)
         sums, counts = np.bincount(owners, of_fragments), np.bincount(owners, trained)
+        if not counts.any():
+            return None
         mean = float(sums.sum() / counts.sum())
         deviations = (sums - mean * counts) / counts.mean()
         return mean, float(deviations.std() / np.sqrt(len(counts)))

@@ -7,12 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from experiments.common.counting_studies import StudySettings
-
-LEVEL = 0.05
-"""Probability of naming any difference of a report where there is none."""
+from experiments.common.statistics import LEVEL, holm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,14 +95,6 @@ def compare(by_seed: Sequence[dict[str, Any]], settings: StudySettings) -> list[
     ]
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted for their number (Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979)."""
-    order = np.argsort(p_values, kind="stable")
-    adjusted = np.empty(len(order))
-    adjusted[order] = np.maximum.accumulate(np.asarray(p_values)[order] * np.arange(len(order), 0, -1))
-    return [float(p) for p in np.minimum(adjusted, 1.0)]
-
-
 def agreement(comparisons: Sequence[Comparison]) -> list[str]:
     """What the comparisons show, in words: how many seeds are in the article's range, and which differences."""
     if not comparisons:
@@ -120,11 +108,11 @@ def agreement(comparisons: Sequence[Comparison]) -> list[str]:
             f"{study}, of {len(ours[0].errors)} seeds those within the range of {theirs} seeds of the article's code:"
             f" {told}. A seed of the same distribution is within with probability {(theirs - 1) / (theirs + 1):.2g}."
         )
-    adjusted = holm([one.p_value for one in comparisons])
+    adjusted, _ = holm({place: one.p_value for place, one in enumerate(comparisons)})
     differing = [
         f"{one.study} at length {one.length} is {'higher' if one.above > one.below else 'lower'} (p {p:.2g})"
-        for one, p in zip(comparisons, adjusted, strict=True)
-        if p <= LEVEL
+        for place, one in enumerate(comparisons)
+        if (p := adjusted[place]) <= LEVEL
     ]
     test = f"exceedance test, Holm's correction over {len(comparisons)} comparisons, level {LEVEL:g}"
     if differing:

@@ -9,6 +9,8 @@ import numpy as np
 
 from experiments.common import plots
 from experiments.common.comparison import Comparison
+from experiments.common.sweep import Sweep
+from experiments.common.verdict import nothing_learned
 
 
 def draw(comparisons: dict[str, Comparison], strategies: Sequence[str], path: Path) -> str:
@@ -36,24 +38,62 @@ def draw(comparisons: dict[str, Comparison], strategies: Sequence[str], path: Pa
     axes.set_yticks(range(len(comparisons)), [f"{task}\n({c.outcome.name})" for task, c in comparisons.items()])
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    plots.save(figure, path, _finding(np.where(np.isnan(values), np.nan, shades), strategies))
+    plots.save(figure, path, _finding(list(comparisons.values()), strategies))
     seeds = max((len(c.seeds) for c in comparisons.values()), default=0)
     return (
-        f"Outcome over whole fresh episodes, mean over {seeds} seeds with its 95 % bootstrap interval. Within a row,"
+        f"Outcome over whole fresh episodes, mean over {seeds} seeds with its 95 % t-interval. Within a row,"
         " the lightest cell is the best. The darkest is the worst one, on a logarithmic scale, where the outcome is an"
         " error; it is what random actions earn, on a linear scale, where the outcome is a return."
     )
 
 
-def _finding(shades: np.ndarray, strategies: Sequence[str]) -> str:
-    """Which strategies lose the least and the most against the best, on average over tasks."""
-    finished = np.flatnonzero(~np.isnan(shades).any(0)).tolist()
-    others = [i for i in finished if strategies[i] != "full"]
-    if len(others) < 2:
+def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path) -> str:
+    """Write the outcomes over learning rates to `path`, a panel a task; returns the caption."""
+    figure, grid = plots.figure(min(len(sweeps), 3), -(-len(sweeps) // 3))
+    for axes, (task, sweep) in zip(grid.flat, sweeps.items(), strict=False):
+        outcome = sweep.first.outcome
+        for index, name in enumerate(strategies):
+            rates = [rate for rate, comparison in sweep.by_rate.items() if name in comparison.outcomes()]
+            by_seed = [sweep.by_rate[rate].outcomes()[name] for rate in rates]
+            seeds = sorted(set.intersection(*map(set, by_seed))) if by_seed else []
+            if seeds:
+                values = np.array([[found[seed] for found in by_seed] for seed in seeds])
+                plots.band(axes, np.array(rates), values, name, index)
+        axes.set(xscale="log", xlabel="learning rate", ylabel=outcome.name, title=task)
+        axes.set_yscale("linear" if outcome.higher_is_better else "log")
+        axes.set_xticks(list(sweep.by_rate), [f"{rate:g}" for rate in sweep.by_rate])
+        axes.minorticks_off()
+        axes.grid(alpha=0.25)
+    for axes in list(grid.flat)[len(sweeps) :]:
+        axes.set_visible(False)
+    plots.legend_below(figure, grid[0, 0])
+    survive = [
+        f"{task}: {', '.join(names) or 'none'}"
+        for task, sweep in sweeps.items()
+        for names in [[c.strategy for c in sweep.contrasts() if c.direction == "worse"]]
+    ]
+    reference = next(iter(sweeps.values())).first.reference
+    plots.save(figure, path, f"Worse than {reference}, each at its own best learning rate: {'; '.join(survive)}")
+    return f"Outcome over whole fresh episodes by learning rate. {plots.bands(_seeds(sweeps))}"
+
+
+def _seeds(sweeps: dict[str, Sweep]) -> int:
+    return max(len(sweep.first.seeds) for sweep in sweeps.values())
+
+
+def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str]) -> str:
+    """On how many tasks each strategy is worse than the reference, as far as tests say so."""
+    learned = [comparison for comparison in comparisons if comparison.runs and not nothing_learned(comparison)]
+    contrasts = [contrast for comparison in learned for contrast in comparison.contrasts()]
+    if not any(contrast.seeds > 1 for contrast in contrasts):
         return "What each initialization reaches on each task"
-    means = shades.mean(0)
-    best, worst = min(others, key=lambda i: means[i]), max(others, key=lambda i: means[i])
-    return f"Besides full, {strategies[best]} loses the least and {strategies[worst]} the most over these tasks"
+    worse = {
+        name: sum(contrast.direction == "worse" for contrast in contrasts if contrast.strategy == name)
+        for name in strategies
+        if name != learned[0].reference
+    }
+    told = ", ".join(f"{name} {count}" for name, count in worse.items())
+    return f"Worse than {learned[0].reference} on so many of {len(learned)} tasks: {told}"
 
 
 def _shades(values: np.ndarray, comparison: Comparison, strategies: Sequence[str]) -> np.ndarray:

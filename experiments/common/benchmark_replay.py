@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common.timing import Candidates, Row, measure, peer, rows
+from experiments.common.peers import cpprb_draw, cpprb_priorities, peers
+from experiments.common.timing import Candidates, Row, measure, rows
 from r2d2_burnin.episodes import Episode
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.objectives import Regression
@@ -39,7 +40,15 @@ def drawing(repetitions: int) -> list[Row]:
         "sample and batch": lambda: replay.batch(replay.sample(generator, BATCH)),
         "memcpy of the same bytes": lambda: next(copies).copy(),
         "NumPy row gather": gather,
-        **_cpprb_draw(processed),
+        **peers(
+            "cpprb",
+            {"cpprb": cpprb_draw},
+            processed=processed,
+            features=FEATURES,
+            units=UNITS,
+            fragments=FRAGMENTS,
+            batch=BATCH,
+        ),
     }
     found = measure(candidates, repetitions, calls=20)
     goals = {"memcpy of the same bytes": 0.7, "cpprb": 2.0}
@@ -50,17 +59,7 @@ def priorities(repetitions: int) -> list[Row]:
     """64 fragments drawn by priority, and their priorities changed, among a million."""
     count = 1_000_000
     candidates: Candidates = {"sum tree": _our_round(count)}
-    cpprb = peer("cpprb")
-    if cpprb is not None:
-        generator = np.random.default_rng(0)
-        buffer = cpprb.PrioritizedReplayBuffer(count, {"step": {"shape": 1}})
-        buffer.add(step=np.zeros((count, 1)), priorities=generator.random(count))
-
-        def draw_and_change() -> None:
-            drawn = buffer.sample(BATCH)
-            buffer.update_priorities(drawn["indexes"], generator.random(BATCH))
-
-        candidates["cpprb"] = draw_and_change
+    candidates |= peers("cpprb", {"cpprb": cpprb_priorities}, count=count, batch=BATCH)
     candidates["the same among 10,000"] = _our_round(10_000)
     found = measure(candidates, repetitions, calls=100)
     return rows("priorities, draw and change 64 of 1,000,000", found, "µs", {"cpprb": 0.5})
@@ -121,18 +120,3 @@ def _our_round(count: int) -> Callable[[], None]:
         tree.set(drawn, generator.random(BATCH))
 
     return draw_and_change
-
-
-def _cpprb_draw(processed: int) -> Candidates:
-    cpprb = peer("cpprb")
-    if cpprb is None:
-        return {}
-    shapes = {"steps": (processed, FEATURES), "h": UNITS, "c": UNITS}
-    buffer = cpprb.ReplayBuffer(
-        FRAGMENTS, {name: {"shape": shape, "dtype": np.float32} for name, shape in shapes.items()}
-    )
-    generator = np.random.default_rng(0)
-    for _ in range(FRAGMENTS):
-        values = generator.random((processed, FEATURES), np.float32)
-        buffer.add(steps=values, h=values[0, :1].repeat(UNITS), c=values[0, :1].repeat(UNITS))
-    return {"cpprb": lambda: buffer.sample(BATCH)}

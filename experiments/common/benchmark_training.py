@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common.timing import Candidates, Row, measure, peer, rows
+from experiments.common.peers import counted_bits, peers, torch_train_step
+from experiments.common.timing import Candidates, Row, measure, rows
 from r2d2_burnin.keras_layers import TimeFusedLSTM
 from r2d2_burnin.quiet_tensorflow import keras, tf
 
@@ -76,7 +77,7 @@ def our_step(units: int, batch: int, steps: int, *, burn_in: int = 0, updates: i
     from r2d2_burnin.settings import LearnerSettings, NetworkSettings
 
     shape = (updates, batch, steps)
-    observations, targets = _bits(shape)
+    observations, targets = counted_bits(shape)
     unseen = np.zeros((updates, batch, burn_in, 1), np.float32)
     network = DenseRecurrentNetwork(1, 1, NetworkSettings(units))
     learner = Learner(network, Regression(steps + 1), LearnerSettings(), updates=100_000)
@@ -128,7 +129,7 @@ def keras_step(
         return loss
 
     function = tf.function(step, jit_compile=compiled)
-    x, y = (tf.constant(values) for values in _bits((batch, steps)))
+    x, y = (tf.constant(values) for values in counted_bits((batch, steps)))
     return lambda: function(x, y).numpy()
 
 
@@ -136,33 +137,15 @@ def keras_fit(units: int, batch: int, steps: int) -> tuple[Callable[[], Any], in
     """An epoch of `Model.fit` as the article has it, with its validation data and progress; and its updates."""
     model = keras_model(units, steps)
     model.compile("adam", "mse")
-    x, y = _bits((1000, steps))
+    x, y = counted_bits((1000, steps))
     updates = -(-900 // batch)
     return lambda: model.fit(x, y[..., None], batch_size=batch, epochs=1, validation_split=0.1, verbose=0), updates
 
 
 def torch_step(units: int, batch: int, steps: int, *, threads: int) -> Candidates:
-    """One update of the same network in PyTorch, where it is installed."""
-    torch = peer("torch")
-    if torch is None:
-        return {}
-    torch.set_num_threads(threads)
-    dense, output = torch.nn.Linear(1, units), torch.nn.Linear(units, 1)
-    lstm = torch.nn.LSTM(units, units, batch_first=True)
-    parameters = [*dense.parameters(), *lstm.parameters(), *output.parameters()]
-    optimizer = torch.optim.Adam(parameters, 1e-3)
-    x, y = (torch.from_numpy(values) for values in _bits((batch, steps)))
-
-    def step() -> float:
-        optimizer.zero_grad()
-        hidden, _ = lstm(torch.relu(dense(x)))
-        loss = ((output(hidden)[..., 0] - y) ** 2).mean()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 10.0)
-        optimizer.step()
-        return float(loss.detach())
-
-    return {"torch.nn.LSTM": step}
+    """One update of the same network in PyTorch, where it is installed, in a process of its own."""
+    builds = {"torch.nn.LSTM": torch_train_step}
+    return peers("torch", builds, units=units, batch=batch, steps=steps, threads=threads)
 
 
 def large_product() -> tuple[Callable[[], Any], int]:
@@ -170,11 +153,6 @@ def large_product() -> tuple[Callable[[], Any], int]:
     size = 3072
     a = tf.random.normal((size, size), seed=0)
     return lambda: tf.matmul(a, a).numpy(), 2 * size**3
-
-
-def _bits(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    bits = np.random.default_rng(0).integers(0, 2, (*shape, 1)).astype(np.float32)
-    return bits, bits[..., 0].cumsum(-1)
 
 
 def _threads(count: int) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from r2d2_burnin.command_line import fail
+from r2d2_burnin.environment_guard import EnvironmentFault
 
 Settings = TypeVar("Settings")
 Found = TypeVar("Found")
@@ -24,12 +28,14 @@ def run_experiment(
     """Read settings, make what is not finished, write the results; returns the exit status.
 
     It is 0, or 1 if something failed, was stopped, could not be written or is not accepted; settings that cannot work
-    end the program with 2 before anything is done.
+    end the program with 2 before anything is done. SIGTERM, as batch systems send it, stops the runs as `Ctrl-C` does,
+    and what is finished is reported.
     """
     try:
         settings = read(sys.argv[1:] if arguments is None else arguments)
-        found, errors, out = make(settings)
-    except ValueError as error:
+        with _interrupted_by_sigterm():
+            found, errors, out = make(settings)
+    except (ValueError, EnvironmentFault) as error:  # a first look at the environment may find the fault
         fail(str(error))
     except OSError as error:
         fail(f"out: the results cannot be written ({error}); finished runs stay where they are")
@@ -40,3 +46,21 @@ def run_experiment(
         return 1
     print(f"\nreport: {page}")
     return 0 if not errors and accept(found) else 1
+
+
+@contextlib.contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """SIGTERM raises KeyboardInterrupt inside, once; a second one ends the process."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

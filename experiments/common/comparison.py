@@ -1,16 +1,16 @@
-"""A comparison's runs, and what they add up to: metrics, summary, error floors, leaks."""
+"""A comparison's runs, and what they add up to: estimates, contrasts, what was learned, error floors, leaks."""
 
 from __future__ import annotations
 
 import dataclasses
-import sys
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from experiments.common.statistics import Estimate, estimate
-from r2d2_burnin import environments
+from experiments.common.floors import error_floors
+from experiments.common.statistics import LEVEL, Contrast, Estimate, compare_all, estimate, holm, is_better
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.measurements import Measurement, TrainingResult
 from r2d2_burnin.settings import TrainingSettings
@@ -26,7 +26,8 @@ MEASURED = (
     "staleness",
 )
 
-LOSS_NAMES = {"regression": "squared error", "classification": "cross-entropy", "q-learning": "squared TD error"}
+LAST_EVALUATIONS = 5
+"""In control the outcome is the mean over so many evaluations at least: a single one is noisy."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,15 +36,25 @@ class Outcome:
 
     metric: str
     name: str
-    unit: str  # what there is more or less of
+    unit: str  # what it is an amount of
+    baseline: str  # what a strategy has to beat to have learned anything
     higher_is_better: bool = False
     profile: str = "eval_error"  # the metric by step of the episode
+    evaluations: int = 1  # the outcome is the mean over so many at least
 
 
 OUTCOMES = {
-    "regression": Outcome("eval_error", "mean squared error", "error"),
-    "classification": Outcome("eval_error", "error rate", "error"),
-    "q-learning": Outcome("episode_return", "episode return", "return", higher_is_better=True, profile="reward"),
+    "regression": Outcome("eval_error", "mean squared error", "error", "the best constant answer"),
+    "classification": Outcome("eval_error", "error rate", "error", "the best constant answer"),
+    "q-learning": Outcome(
+        "episode_return",
+        "episode return",
+        "return",
+        "random actions and the best constant action",
+        higher_is_better=True,
+        profile="reward",
+        evaluations=LAST_EVALUATIONS,
+    ),
 }
 
 
@@ -55,24 +66,118 @@ class Comparison:
     strategies: tuple[str, ...]
     seeds: tuple[int, ...]
     runs: dict[tuple[str, int], TrainingResult] = dataclasses.field(default_factory=dict)
+    reference: str | None = None
+    """What the others are compared with; by default full, else stored, else the first strategy."""
+
+    def __post_init__(self) -> None:
+        if self.reference is None:
+            self.reference = default_reference(self.strategies)
 
     @property
     def outcome(self) -> Outcome:
         """What strategies are judged by."""
         return OUTCOMES[self.settings.objective]
 
+    @functools.cached_property
+    def floors(self) -> dict[str, float | None]:
+        """Error floors of the strategies' losses on fragments; None where they are not known."""
+        return error_floors(self.settings, self.strategies)
+
     def of(self, strategy: str) -> dict[int, TrainingResult]:
         """The finished runs of one strategy, by seed."""
         return {seed: self.runs[strategy, seed] for seed in self.seeds if (strategy, seed) in self.runs}
 
-    def final(self, strategy: str, metric: str) -> dict[int, float]:
-        """A metric at the end of training, by seed."""
-        values = {seed: run.final(metric) for seed, run in self.of(strategy).items()}
+    def final(self, strategy: str, metric: str, updates: Mapping[int, float] | None = None) -> dict[int, float]:
+        """A metric at the end of training, by seed; with `updates`, at these updates of each seed instead."""
+        fewest = self.outcome.evaluations if metric == self.outcome.metric else 1
+        values = {
+            seed: run.final(metric, fewest=fewest, until=None if updates is None else updates[seed])
+            for seed, run in self.of(strategy).items()
+        }
         return {seed: value for seed, value in values.items() if value is not None}
 
     def estimate(self, strategy: str, metric: str) -> Estimate | None:
         """A metric at the end of training, over seeds."""
         return estimate(list(self.final(strategy, metric).values()))
+
+    def outcomes(self) -> dict[str, dict[int, float]]:
+        """The outcome of every strategy that has finished runs, by seed."""
+        found = {name: self.final(name, self.outcome.metric) for name in self.strategies}
+        return {name: by_seed for name, by_seed in found.items() if by_seed}
+
+    def contrasts(self) -> tuple[Contrast, ...]:
+        """Every other strategy against the reference; none while the reference has no finished run."""
+        outcomes = self.outcomes()
+        if self.reference not in outcomes:
+            return ()
+        return compare_all(outcomes, self.reference, higher_is_better=self.outcome.higher_is_better)
+
+    def baseline(self, strategy: str) -> dict[int, float]:
+        """What a strategy has to beat, by seed: the best constant answer, in control also random actions."""
+        if not self.outcome.higher_is_better:
+            errors = {seed: run.constant_error for seed, run in self.of(strategy).items()}
+            return {seed: value for seed, value in errors.items() if value is not None}
+        random = self.final(strategy, "random_return")
+        constant = {seed: run.constant_return for seed, run in self.of(strategy).items()}
+        return {seed: value if (c := constant[seed]) is None else max(value, c) for seed, value in random.items()}
+
+    def learned(self) -> dict[str, bool | None]:
+        """Whether each strategy's outcome is better than its baseline; None where there is no baseline.
+
+        One-sided paired tests over seeds with Holm's correction; a single seed is judged by its value alone.
+        """
+        higher = self.outcome.higher_is_better
+        known = {name: self.baseline(name) for name in self.outcomes()}
+        p_values = {
+            name: is_better(self.final(name, self.outcome.metric), baseline, higher_is_better=higher)
+            for name, baseline in known.items()
+            if baseline
+        }
+        adjusted, _ = holm(p_values)
+        return {name: adjusted[name] <= LEVEL if name in adjusted else None for name in known}
+
+    def streams_differ(self) -> bool | None:
+        """Whether strategies saw different observations with the same seed; None where nothing can be compared."""
+        checksums = [
+            {run.streams for (_, other), run in self.runs.items() if other == seed and run.streams is not None}
+            for seed in self.seeds
+        ]
+        several = [seed for seed in self.seeds if sum(other == seed for _, other in self.runs) > 1]
+        return any(len(found) > 1 for found in checksums) if several and all(checksums) else None
+
+    def cannot_differ(self) -> list[str]:
+        """Strategies that start every fragment from the exact state: their burn-in reaches every episode's start."""
+        found = []
+        for name in self.strategies:
+            burn_in = parse(name).burn_in
+            longest = [run.longest_start for run in self.of(name).values()]
+            reaches = all(start is not None and burn_in is not None and burn_in >= start for start in longest)
+            if longest and reaches:
+                found.append(name)
+        return found
+
+    def at_equal_cost(self, strategy: str) -> dict[str, EqualCost]:
+        """Outcomes where every strategy has processed as many steps, and where its updates have taken as long.
+
+        The cheapest strategy's whole training sets the amount. It is the time of updates without compiling and acting:
+        the median of an update's time, times updates.
+        """
+        found = {}
+        for name, times in (("processed_steps", 1), ("update_seconds", self.settings.updates)):
+            totals = {
+                one: [times * float(getattr(run, name)) for run in self.of(one).values()]
+                for one in self.strategies
+                if self.of(one)
+            }
+            smallest = min((float(np.mean(values)) for values in totals.values()), default=0.0)
+            if strategy not in totals or smallest <= 0:
+                continue
+            updates = self.settings.updates * min(smallest / float(np.mean(totals[strategy])), 1.0)
+            values = self.final(strategy, self.outcome.metric, dict.fromkeys(self.seeds, updates))
+            outcome = estimate(list(values.values()))
+            if outcome is not None:
+                found[name] = EqualCost(smallest, updates, outcome)
+        return found
 
     def curve(self, strategy: str, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
         """A metric over training: updates `[N]` and values `[S, N]`; None if it was not measured."""
@@ -84,12 +189,10 @@ class Comparison:
     def profile(self, strategy: str) -> np.ndarray | None:
         """Error or reward of the final evaluation at every step of an episode, `[S, L]`.
 
-        Errors reach as far as the episodes of all seeds; a reward is 0 where all episodes of a seed have ended.
+        Errors reach as far as the episodes of all seeds, and are NaN at steps without a target; a reward is 0 where
+        all episodes of a seed have ended.
         """
-        prefix = f"{self.outcome.profile}_at_step_"
-        rows = [
-            [m.value for m in run.measurements if m.metric.startswith(prefix)] for run in self.of(strategy).values()
-        ]
+        rows = [_by_position(run, f"{self.outcome.profile}_at_step_") for run in self.of(strategy).values()]
         if not any(rows):
             return None
         if self.outcome.higher_is_better:
@@ -106,6 +209,24 @@ class Comparison:
                     yield strategy, seed, m.update, m.metric, m.value
 
 
+@dataclasses.dataclass(frozen=True)
+class EqualCost:
+    """An outcome after a cost that all strategies have paid."""
+
+    cost: float  # steps, or seconds
+    updates: float  # that this strategy makes for it
+    outcome: Estimate
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that `summary.json` has."""
+        return {"cost": self.cost, "updates": self.updates, **self.outcome.as_json()}
+
+
+def default_reference(strategies: tuple[str, ...]) -> str:
+    """What the others are compared with: full, else stored, else the first; never chosen by its outcome."""
+    return next((name for name in ("full", "stored") if name in strategies), strategies[0])
+
+
 def content_of(result: TrainingResult) -> dict[str, Any]:
     """A finished run as its file has it."""
     return {**dataclasses.asdict(result), "measurements": [dataclasses.astuple(m) for m in result.measurements]}
@@ -116,42 +237,33 @@ def result_of(content: dict[str, Any]) -> TrainingResult:
     return TrainingResult(**{**content, "measurements": [Measurement(*row) for row in content["measurements"]]})
 
 
-def error_floor(settings: TrainingSettings, strategy: str) -> float | None:
-    """The environment's error floor for a strategy's training loss; None where the environment does not know one."""
-    initialization = parse(strategy)
-    env = environments.make(settings.environment).unwrapped
-    floor_of = getattr(env, "error_floor", None)
-    if floor_of is None or settings.environment.wrappers or settings.objective == "q-learning":
-        return None
-    try:
-        return float(
-            floor_of(
-                "stored" if initialization.start == "refreshed" else initialization.start,
-                sys.maxsize if initialization.burn_in is None else initialization.burn_in,
-                sequence_length=settings.replay.sequence_length,
-                period=settings.replay.period,
-                loss=LOSS_NAMES[settings.objective],
-            )
-        )
-    except ValueError:  # trained on another loss than the environment knows floors for
-        return None
+def _by_position(run: TrainingResult, prefix: str) -> list[float]:
+    """Values of the metrics that a prefix and a position name, by position; NaN at those that were not measured."""
+    found = {int(m.metric.removeprefix(prefix)): m.value for m in run.measurements if m.metric.startswith(prefix)}
+    return [found.get(position, float("nan")) for position in range(max(found, default=-1) + 1)]
 
 
 def summary(comparison: Comparison) -> dict[str, Any]:
     """The content of `summary.json`."""
     settings = comparison.settings
     strategies = {}
+    learned = comparison.learned()
     for name in comparison.strategies:
         initialization = parse(name)
         entry: dict[str, Any] = {"start": initialization.start, "burn_in": initialization.burn_in}
-        for metric in MEASURED:
-            found = comparison.estimate(name, metric)
-            entry[metric] = None if found is None else found.as_json()
+        for metric in (*MEASURED, "fresh_loss", "random_return"):
+            entry[metric] = _json(comparison.estimate(name, metric))
         if initialization.start not in ("stored", "refreshed"):
             entry["staleness"] = None
-        seconds = estimate([run.seconds for run in comparison.of(name).values()])
-        entry["seconds"] = None if seconds is None else seconds.as_json()
-        entry["floor"] = error_floor(settings, name)
+        runs = comparison.of(name).values()
+        for key in ("seconds", "update_seconds", "processed_steps", "constant_error", "constant_return"):
+            values = [getattr(run, key) for run in runs]
+            entry[key] = _json(estimate([value for value in values if value is not None]))
+        costs = comparison.at_equal_cost(name)
+        for key in ("processed_steps", "update_seconds"):
+            entry[f"at_equal_{key}"] = costs[key].as_json() if key in costs else None
+        entry["learned"] = learned.get(name)
+        entry["floor"] = comparison.floors[name]
         strategies[name] = entry
     return {
         "env": settings.environment.env,
@@ -161,7 +273,14 @@ def summary(comparison: Comparison) -> dict[str, Any]:
         "updates": settings.updates,
         "seeds": list(comparison.seeds),
         "strategies": strategies,
+        "reference": comparison.reference,
+        "contrasts": [contrast.as_json() for contrast in comparison.contrasts()],
+        "streams_differ": comparison.streams_differ(),
     }
+
+
+def _json(found: Estimate | None) -> dict[str, object] | None:
+    return None if found is None else found.as_json()
 
 
 def leaks(comparison: Comparison) -> list[str]:
@@ -172,7 +291,7 @@ def leaks(comparison: Comparison) -> list[str]:
     """
     found = []
     for name in comparison.strategies:
-        floor = error_floor(comparison.settings, name)
+        floor = comparison.floors[name]
         losses = list(comparison.final(name, "fresh_loss").values())
         if not floor or not losses:
             continue

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from experiments.common import plots
-from experiments.common.comparison import LOSS_NAMES, Comparison, error_floor
+from experiments.common.comparison import Comparison
+from experiments.common.floors import LOSS_NAMES
 from experiments.common.verdict import finding
 
 
@@ -17,20 +18,28 @@ def draw(comparison: Comparison, out: Path) -> dict[str, str]:
     _learning_curves(comparison, out / "learning_curves.png")
     _error_by_position(comparison, out / "error_by_position.png")
     _delta_q(comparison, out / "delta_q.png")
-    seeds = len(comparison.seeds)
-    bands = f"Lines: mean of {seeds} seeds; bands: 95 % bootstrap intervals." if seeds > 1 else "One seed, no bands."
+    bands = plots.bands(len(comparison.seeds))
     position = "Error"
     if comparison.outcome.higher_is_better:
         position = "Reward (mean over all episodes; one that has ended earns nothing more)"
     return {
-        "learning_curves.png": "Training loss on replayed fragments, with the error floors (dotted, if there are any)"
-        " that no predictor can beat from what its initialization shows it, and"
-        f" {comparison.outcome.name} over whole fresh episodes. {bands}",
+        "learning_curves.png": "Left: training loss on replayed fragments, with the error floors (dotted, if there are"
+        " any) that no predictor can beat there from what its initialization shows it. Right:"
+        f" {comparison.outcome.name} over whole fresh episodes, which these floors do not bound, with"
+        f" {comparison.outcome.baseline} (dotted). {bands}",
         "error_by_position.png": f"{position} at each step of whole fresh episodes, after training. {bands}",
-        "delta_q.png": "ΔQ: relative distance between the outputs from the state tried and from a reference state, at a"
-        " fragment's first and last trained step. Upper row: against the state that the actor had there (as R2D2"
-        f" reports it); lower row: against the exact state under today's parameters. Zeros are not drawn. {bands}",
+        "delta_q.png": f"ΔQ: distance between the outputs from the state tried and from a reference state, relative to"
+        f" {delta_q_scale(comparison)}, at a fragment's first and last trained step. Upper row: against the state that"
+        " the actor had there (as R2D2 reports it); lower row: against the exact state under today's parameters. Zeros"
+        f" are not drawn. {bands}",
     }
+
+
+def delta_q_scale(comparison: Comparison) -> str:
+    """What ΔQ is relative to, in words."""
+    if comparison.settings.objective == "q-learning":
+        return "the absolute value of the largest Q-value over the trained steps and actions, as R2D2 defines it"
+    return "the largest absolute output over the trained steps, as these outputs are no Q-values"
 
 
 def _learning_curves(comparison: Comparison, path: Path) -> None:
@@ -44,7 +53,7 @@ def _learning_curves(comparison: Comparison, path: Path) -> None:
             if curve is not None:
                 plots.band(axes, *curve, name, index)
                 shown.append(curve[1])
-        floor = error_floor(comparison.settings, name)
+        floor = comparison.floors[name]
         if floor and floor > 1e-9 and comparison.of(name):
             floors.setdefault(round(floor, 9), []).append(index)
     for floor, indices in floors.items():
@@ -54,23 +63,27 @@ def _learning_curves(comparison: Comparison, path: Path) -> None:
     outcome = comparison.outcome
     loss_axes.set(xlabel="learner updates", ylabel=f"training loss ({loss})", title="on fragments", yscale="log")
     error_axes.set(xlabel="learner updates", ylabel=outcome.name, title="on whole fresh episodes")
-    if outcome.higher_is_better:
-        _random_line(comparison, error_axes)
-    else:
+    if not outcome.higher_is_better:
         error_axes.set_yscale("log")
+    _baselines(comparison, error_axes)
     for axes in (loss_axes, error_axes):
         axes.grid(alpha=0.25)
     plots.legend_below(figure, error_axes)
     plots.save(figure, path, finding(comparison))
 
 
-def _random_line(comparison: Comparison, axes: Axes) -> None:
-    """The return of random actions, the same for every strategy."""
+def _baselines(comparison: Comparison, axes: Axes) -> None:
+    """What random actions and the best constant answer reach, the same for every strategy."""
+    found: dict[str, list[float]] = {}
     for name in comparison.strategies:
-        random = comparison.estimate(name, "random_return")
-        if random is not None:
-            plots.floor_line(axes, random.mean, f"random actions: {random.mean:.3g}", len(plots.COLOURS) - 1)
-            return
+        found.setdefault("random actions", []).extend(comparison.final(name, "random_return").values())
+        for run in comparison.of(name).values():
+            values = (run.constant_return,) if comparison.outcome.higher_is_better else (run.constant_error,)
+            found.setdefault("best constant answer", []).extend(value for value in values if value is not None)
+    for label, numbers in found.items():
+        if numbers:
+            mean = float(np.mean(numbers))
+            plots.floor_line(axes, mean, f"{label}: {mean:.3g}", len(plots.COLOURS) - 1)
 
 
 def _error_by_position(comparison: Comparison, path: Path) -> None:
@@ -81,9 +94,7 @@ def _error_by_position(comparison: Comparison, path: Path) -> None:
     for index, name in enumerate(comparison.strategies):
         values = comparison.profile(name)
         if values is not None:
-            told.append(
-                f"{name} {_half_way(values.mean(0)) if outcome.higher_is_better else values.mean(0).argmax() + 1}"
-            )
+            told.append(f"{name} {_half_way(values.mean(0)) if outcome.higher_is_better else _largest(values.mean(0))}")
             plots.band(axes, np.arange(1, values.shape[1] + 1), values, name, index)
     axes.set_yscale("log" if comparison.settings.objective == "regression" else "linear")
     axes.set(xlabel="step of the episode", ylabel="reward" if outcome.higher_is_better else outcome.name)
@@ -91,6 +102,11 @@ def _error_by_position(comparison: Comparison, path: Path) -> None:
     plots.legend_below(figure, axes, columns=4)
     what = "Step by which half of the reward is earned" if outcome.higher_is_better else "Step of the largest error"
     plots.save(figure, path, f"{what}: {'; '.join(told)}")
+
+
+def _largest(errors: np.ndarray) -> int:
+    """The step of the largest error `[L]`; NaN is a step without a target."""
+    return int(np.where(np.isnan(errors), -np.inf, errors).argmax()) + 1
 
 
 def _half_way(rewards: np.ndarray) -> str:

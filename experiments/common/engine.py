@@ -26,6 +26,10 @@ PATIENCE = 20.0
 """Seconds that a job may take to stop when it is asked to; it is killed then."""
 
 
+LOG_EVERY = 10.0
+"""Seconds between two lines on a running job, where there is no terminal for its bar."""
+
+
 def default_workers() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -98,6 +102,7 @@ class _Slot:
         self._process: Any = None
         self._job: Job | None = None
         self._bar: tqdm[Any] | None = None
+        self._shown = -LOG_EVERY
         self.connection: Connection | None = None
         self.last_group = ""
         self.attempt = 1
@@ -129,8 +134,7 @@ class _Slot:
             while self.connection.poll():
                 kind, *content = self.connection.recv()
                 if kind == "progress" and self._bar is not None:
-                    self._bar.n = content[0]
-                    self._bar.set_postfix_str(content[1], refresh=True)
+                    self._show(job, *content)
                 elif kind == "rows":
                     self._listen(job, content[0])
                 elif kind in ("result", "error"):
@@ -143,6 +147,16 @@ class _Slot:
             self.close()
             return Outcome(job, error=_DIED)
         return None
+
+    def _show(self, job: Job, done: int, words: str) -> None:
+        """Move the job's bar; without a terminal, print a line now and then."""
+        assert self._bar is not None
+        self._bar.n = done
+        self._bar.set_postfix_str(words, refresh=True)
+        if self._bar.disable and time.monotonic() - self._shown >= LOG_EVERY:
+            self._shown = time.monotonic()
+            tqdm.write(f"{job.name}: {done} of {job.steps} updates, {words}", file=sys.stderr)
+            sys.stderr.flush()
 
     def ask_to_stop(self) -> None:
         if self.connection is not None:

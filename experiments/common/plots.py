@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.common.statistics import bootstrap_interval
+from experiments.common.statistics import t_interval
 
 COLOURS = ("#D55E00", "#0072B2", "#E69F00", "#56B4E9", "#000000", "#009E73", "#CC79A7", "#999999")
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2, 1, 2)))
@@ -43,11 +43,20 @@ def figure(columns: int, rows: int = 1, **options: Any) -> tuple[Figure, Any]:
 
 
 def band(axes: Axes, x: np.ndarray, per_seed: np.ndarray, label: str, index: int) -> None:
-    """Mean over seeds of `[S, N]` at `x` [N], with its 95 % bootstrap interval as a band."""
-    low, high = bootstrap_interval(per_seed)
+    """Mean over seeds of `[S, N]` at `x` [N], with its 95 % t-interval as a band, and every seed as a thin line."""
+    low, high = t_interval(per_seed)
     look = style(index)
     axes.plot(x, per_seed.mean(0), label=label, markevery=max(len(x) // 8, 1), **look)
-    axes.fill_between(x, low, high, color=look["color"], alpha=0.2, linewidth=0)
+    if len(per_seed) > 1:
+        axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
+        axes.plot(x, per_seed.T, color=look["color"], alpha=0.4, linewidth=0.5)
+
+
+def bands(seeds: int) -> str:
+    """What `band` shows, for a caption."""
+    if seeds < 2:
+        return "One seed, no bands."
+    return f"Lines: mean of {seeds} seeds; bands: 95 % t-intervals; thin lines: single seeds."
 
 
 def floor_line(axes: Axes, value: float, label: str, index: int) -> None:

@@ -8,26 +8,11 @@ from typing import Any, Protocol, TypeVar
 
 from r2d2_burnin import environments, spaces
 from r2d2_burnin.command_line import from_command_line
-from r2d2_burnin.settings import TrainingSettings
+from r2d2_burnin.settings import OBJECTIVE_DEFAULTS, TrainingSettings
 
 PRESET_NAMES = ("small", "guess", "r2d2")
 
-Q_LEARNING_SMALL: dict[str, Any] = {
-    "learning_rate": 1e-3,
-    "final_learning_rate": 1e-4,
-    "updates": 3000,
-    "num_envs": 64,
-    "initial_steps": 10_240,
-    "new_steps": 2560,
-    "updates_between": 20,
-    "target_update_period": 100,
-    "priority_exponent": 0.9,
-    "importance_exponent": 0.6,
-    "evaluation_episodes": 64,
-    "measure_every": 200,
-}
-
-GUESS: dict[str, Any] = Q_LEARNING_SMALL | {
+GUESS: dict[str, Any] = OBJECTIVE_DEFAULTS["q-learning"] | {
     "learning_rate": 6e-3,
     "final_learning_rate": 2e-4,
     "updates": 4000,
@@ -62,6 +47,7 @@ R2D2: dict[str, Any] = {
     "priority_exponent": 0.9,
     "importance_exponent": 0.6,
     "measure_every": 500,
+    "evaluation_episodes": 256,
 }
 """Kapturowski et al., ICLR 2019, table 2 (appendix), with fewer actors and an end."""
 
@@ -92,15 +78,23 @@ def read_with_preset(settings: type[Settings], module: str, description: str, ar
     Raises:
         ValueError: for settings that cannot work, an unknown environment, wrapper or network among them.
     """
-    first = from_command_line(settings, module, description, arguments)
+    asked = [argument for argument in arguments if argument not in HELP]
+    if not asked and len(arguments):
+        from_command_line(settings, module, description, arguments)  # answers at once
+    first = from_command_line(settings, module, description, asked)
     if first.preset not in PRESET_NAMES:
         raise ValueError(f"preset: got {first.preset!r}, expected one of {', '.join(PRESET_NAMES)}")
     objective = _objective(first.training)
     known = {field.name for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
     flags = preset_flags(first.preset, objective, quick=getattr(first, "quick", False), known=known)
-    read = from_command_line(settings, module, description, [*flags, *arguments])  # the last one wins
+    read = from_command_line(settings, module, description, [*flags, *asked])  # the last one wins
+    if len(asked) < len(arguments):  # help shows the defaults that hold with the other flags
+        from_command_line(settings, module, description, ["--help"], default=read)
     training = dataclasses.replace(read.training, objective=objective)
     return dataclasses.replace(read, training=training)  # type: ignore[type-var]
+
+
+HELP = ("-h", "--help")
 
 
 def _objective(training: TrainingSettings) -> str:
@@ -115,6 +109,15 @@ def _objective(training: TrainingSettings) -> str:
     return objective
 
 
+def inputs_of(training: TrainingSettings) -> dict[str, str | None]:
+    """What the network is shown, and how images are read, for `config.json`."""
+    env = environments.make(training.environment)
+    try:
+        return spaces.describe_inputs(env)
+    finally:
+        env.close()
+
+
 EXPERIMENTS_OWN = ("strategies",)
 """Flags of a preset that not every experiment has."""
 
@@ -124,8 +127,8 @@ def preset_flags(preset: str, objective: str, *, quick: bool, known: set[str]) -
     values: dict[str, Any] = {}
     if preset in PRESETS:
         values |= PRESETS[preset]
-    elif objective == "q-learning":
-        values |= Q_LEARNING_SMALL
+    else:
+        values |= OBJECTIVE_DEFAULTS.get(objective, {})
     if quick:
         values |= QUICK
     flags = []

@@ -96,13 +96,15 @@ def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) 
     write_text(path, text.getvalue())
 
 
-def check_same_config(out: Path, config: dict[str, Any]) -> None:
-    """Raise a ValueError if `out` holds results of other settings than `config`'s."""
+def check_same_config(out: Path, config: dict[str, Any], *, anything_to_keep: bool = True) -> None:
+    """Raise a ValueError if `out` holds results of other settings than `config`'s, or settings of something else."""
     found = read_json(out / "config.json")
     if found is None:
         return
     if not isinstance(found, dict) or not isinstance(found.get("settings"), dict):
         raise DamagedFile(f"out: {out / 'config.json'} is no settings of an experiment; choose another --out")
+    if not anything_to_keep:
+        return
     there, here = _flat(found["settings"]), _flat(config["settings"])
     differing = [
         f"{name} is {there.get(name)!r} there and {value!r} here"

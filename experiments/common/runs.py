@@ -27,7 +27,7 @@ OURS = ("config.json", "metrics.csv", "summary.json", "report.html", "runs", "ch
 class RunSettings:
     """Which runs are made, where, and what becomes of them."""
 
-    seeds: int = 3
+    seeds: int = 5
     """Number of seeds."""
     workers: int = dataclasses.field(default_factory=default_workers)
     """Worker processes; by default one a core."""
@@ -37,17 +37,13 @@ class RunSettings:
     """Throw away what an earlier run with this --out has left, instead of taking it up."""
     resume: bool = False
     """Take up what an earlier run with this --out has left without asking; without a terminal nobody is asked."""
-    checkpoint_every: int = 500
-    """Updates between two checkpoints of a run, from which it goes on after an interruption."""
     engine: Literal["local", "ray"] = "local"
     """Where runs are made: in processes of this machine, or on a Ray cluster (pip install -e '.[ray]')."""
     ray_address: str = "local"
     """Address of the Ray cluster: local begins one on this machine, auto looks for a running one."""
-    tensorboard: Path | None = None
-    """Directory for the measures as TensorBoard scalars, while the job runs (pip install -e '.[tensorboard]')."""
 
     def __post_init__(self) -> None:
-        for name in ("seeds", "workers", "checkpoint_every"):
+        for name in ("seeds", "workers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: got {getattr(self, name)}, expected at least 1")
         if self.fresh and self.resume:
@@ -77,10 +73,16 @@ def open_directory(out: Path, config: dict[str, Any], *, fresh: bool) -> None:
         hold(out)
         if fresh:
             _empty(out)
-        check_same_config(out, config)
+        check_same_config(out, config, anything_to_keep=_has_results(out))
         write_json(out / "config.json", config)
     except OSError as error:
         raise ValueError(f"out: {out} cannot be written ({error}), expected a directory with room; try --out") from None
+
+
+def _has_results(out: Path) -> bool:
+    """Whether a run has left anything to keep: a command that failed before must not occupy a directory."""
+    finished_or_begun = (path for path in out.glob("runs/*") if not path.name.endswith(".failed.json"))
+    return any(finished_or_begun) or any(out.glob("checkpoints/*/*"))
 
 
 def _empty(out: Path) -> None:
@@ -113,8 +115,8 @@ def finish(
 ) -> tuple[dict[Path, Any], list[str]]:
     """Do the jobs that have no file yet; returns what is in the files, by path, and what went wrong.
 
-    `work` writes a job's file before it returns. After `Ctrl-C` the files of finished jobs are returned all the same. A
-    job that failed leaves a file that says why.
+    `work` writes a job's file before it returns. After `Ctrl-C` or SIGTERM the files of finished jobs are returned all
+    the same. A job that failed leaves a file that says why.
     """
     contents = finished(jobs)
     missing = [job for job in jobs if job.path not in contents]
@@ -140,7 +142,8 @@ def finish(
                 note.unlink(missing_ok=True)
     except KeyboardInterrupt:
         errors.append(
-            f"Stopped by Ctrl-C after {len(contents)} finished runs; the same command with --resume goes on from there."
+            f"Stopped after {len(contents)} finished runs (Ctrl-C or SIGTERM); the same command with --resume goes on"
+            " from there."
         )
     return contents, errors
 

@@ -38,5 +38,5 @@ def draw(found: Mapping[Any, dict[int, Any]], title: str, path: Path) -> str:
     plots.save(figure, path, title)
     return (
         "ΔQ at the first trained step against the exact state, by the age of the stored state, in the second half of"
-        " training with a constant step size. Lines: mean over seeds; bands: 95 % bootstrap intervals."
+        f" training with a constant step size. {plots.bands(max((len(one) for one in found.values()), default=0))}"
     )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
+import functools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from experiments.common.peers import PeerFailed
 from experiments.common.report import table
 
-Candidates = dict[str, Callable[[], Any]]
-"""What is timed, by name; ours comes first."""
+Candidates = dict[str, Any]
+"""What is timed, by name: something to call, or a `peers.PeerProcess`; ours comes first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,16 +47,29 @@ def measure(
         calls: calls of each in a round.
         steps: steps in a call, where it is not one.
     """
-    for candidate in candidates.values():
-        candidate()
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    timers: dict[str, Callable[[int], float]] = {}
+    for name, candidate in candidates.items():
+        timer = getattr(candidate, "seconds", None) or functools.partial(_seconds, candidate)
+        try:
+            timer(1)
+        except PeerFailed as error:
+            print(f"{name} is left out: {error}")
+        else:
+            timers[name] = timer
+    seconds: dict[str, list[float]] = {name: [] for name in timers}
     for _ in range(repetitions):
-        for name, candidate in candidates.items():
-            began = time.perf_counter()
-            for _ in range(calls):
-                candidate()
-            seconds[name].append((time.perf_counter() - began) / calls / (steps or {}).get(name, 1))
+        for name, timer in timers.items():
+            seconds[name].append(timer(calls) / calls / (steps or {}).get(name, 1))
+    for candidate in candidates.values():
+        getattr(candidate, "close", bool)()
     return {name: np.array(values) for name, values in seconds.items()}
+
+
+def _seconds(candidate: Callable[[], Any], calls: int) -> float:
+    began = time.perf_counter()
+    for _ in range(calls):
+        candidate()
+    return time.perf_counter() - began
 
 
 UNITS = {"ms": 1e3, "µs": 1e6, "ns": 1e9, "s": 1.0}
@@ -79,15 +93,6 @@ def rows(work: str, seconds: dict[str, np.ndarray], unit: str, goals: Mapping[st
         for name, values in seconds.items()
         if name != ours
     ]
-
-
-def peer(module: str) -> Any:
-    """The module of a peer, or None, with a word, where it is not installed."""
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        print(f"{module} is not installed and left out: pip install -e '.[bench]'")
-        return None
 
 
 def told(found: list[Row]) -> str:

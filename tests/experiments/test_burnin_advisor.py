@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from experiments import burnin_advisor, burnin_compare
+from experiments.common.advice import (
+    FEWEST_EPISODES,
+    Task,
+    _train,
+    check_task,
+    kept_ages,
+    longest_episode,
+    nearest_age,
+)
+from r2d2_burnin.initialization import parse
+from r2d2_burnin.settings import EnvironmentSettings, ReplaySettings, TrainingSettings
 
 TINY = [
     *("--sequence-length", "5", "--period", "3", "--updates", "20", "--units", "4", "--batch-size", "8"),
@@ -20,12 +36,20 @@ def test_it_trains_an_agent_and_advises(tmp_path: Path, capsys: pytest.CaptureFi
     flags = [*TINY, "--env-kwargs", "length=24", "--episodes", "16", "--out", str(tmp_path)]
     assert burnin_advisor.main(flags) == 0
     printed = capsys.readouterr().out
-    assert "Stored states were computed by parameters of" in printed
     content = json.loads((tmp_path / "summary.json").read_text())
     one = content["seeds"]["0"]
+    assert one["stored_age"] == 10  # two rounds of 10 updates; states of both are replayed in the second
+    assert 0 < one["staleness"] < 20
+    assert f"parameters of 10 updates ago; in training they were {one['staleness']:.4g} updates" in printed
     assert content["verdict"] == one["verdict"]
     assert {m["start"] for m in one["measures"]} == {"zero", "stored"}
-    assert [cost["burn_in"] for cost in one["costs"]] == [0, 1, 2, 4, 8, 10]
+    assert len({(m["fragments"], m["episodes"]) for m in one["measures"]}) == 1
+    assert [cost["burn_in"] for cost in one["costs"]] == [0, 1, 2, 4, 8, 16, 18]  # fragments start at 21 at the latest
+    for m in one["measures"]:
+        assert m["delta_q_first"] <= m["delta_q_first_upper"]
+    for words in ("95 % upper bounds", "95 % quantiles", f"{one['measures'][0]['delta_q_first_upper']:.3g}"):
+        assert words in printed
+        assert words in (tmp_path / "report.html").read_text()
     assert one["costs"][0]["burn_in_bytes"] == 0
     assert one["costs"][3]["burn_in_bytes"] == 4 * (4 + 1)  # a float32 and a flag a step
     assert one["costs"][0]["state_bytes"] == 2 * 4 * 4
@@ -61,6 +85,7 @@ def test_it_advises_on_a_checkpoint_with_older_stored_states(
         (["--checkpoint", "nowhere.npz"], "checkpoint: there is no file nowhere.npz"),
         (["--trained-with", "stord"], "did you mean 'stored'"),
         (["--episodes", "0"], "episodes: got 0"),
+        (["--episodes", "15"], "episodes: got 15, expected at least 16"),
         (["--longest", "-1"], "longest: got -1"),
     ],
 )
@@ -68,6 +93,146 @@ def test_bad_input_is_explained(flags: list[str], message: str, capsys: pytest.C
     with pytest.raises(SystemExit):
         burnin_advisor.main(flags)
     assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--env-kwargs", "length=20", "--sequence-length", "20"],
+            "sequence_length: got 20, but episodes of BitStream/Count-v0 have 20 steps (so had all of 16 with random"
+            " actions), so that every fragment begins an episode and no burn-in is needed; expected less than 20, the"
+            " nearest is --sequence-length 19 --period 3",
+        ),
+        (
+            ["--env", "CartPole-v1", "--max-episode-steps", "4"],
+            "episodes of CartPole-v1 have at most 4 steps (max_episode_steps), so that every fragment begins an episode"
+            " and no burn-in is needed; expected less than 4, the nearest is --sequence-length 3 --period 3",
+        ),
+        (
+            ["--env-kwargs", "length=1"],
+            "have 1 steps (so had all of 16 with random actions): a network needs no memory",
+        ),
+        (["--updates", "10"], "updates: got 10, expected more than updates_between (10)"),
+    ],
+)
+def test_what_cannot_be_advised_on_is_refused_before_training(
+    flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        burnin_advisor.main([*TINY, *flags, "--episodes", "16", "--out", str(tmp_path / "advice")])
+    assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert not (tmp_path / "advice").exists()
+
+
+@pytest.mark.parametrize(
+    ("environment", "enough", "length"),
+    [
+        (EnvironmentSettings(env_kwargs={"length": 12}), 12, 12),
+        (EnvironmentSettings(env_kwargs={"length": 12}), 11, None),
+        (EnvironmentSettings(env_kwargs={"length": 12}, max_episode_steps=7), 9, 7),
+        (EnvironmentSettings("CartPole-v1"), 500, 500),  # what it states; random episodes are far shorter
+        (EnvironmentSettings("CartPole-v1"), 80, None),  # an agent that has learned may get further
+        (EnvironmentSettings("CartPole-v1", max_episode_steps=30), 30, 30),
+    ],
+)
+def test_what_is_known_of_the_length_of_episodes(
+    environment: EnvironmentSettings, enough: int, length: int | None
+) -> None:
+    assert longest_episode(environment, enough)[0] == length
+
+
+@given(st.integers(2, 40), st.integers(1, 45), st.integers(1, 45))
+def test_the_nearest_settings_that_a_refusal_names_work(length: int, sequence_length: int, period: int) -> None:
+    training = TrainingSettings(
+        environment=EnvironmentSettings(env_kwargs={"length": length}),
+        replay=ReplaySettings(sequence_length, min(period, sequence_length)),
+    )
+    task = Task(training, None, None, "stored", 0.05, None, 16)
+    if sequence_length < length:
+        check_task(task)
+        return
+    with pytest.raises(ValueError, match=f"sequence_length: got {sequence_length}") as refusal:
+        check_task(task)
+    words = str(refusal.value).split()
+    named = {name: int(words[words.index(f"--{name}") + 1]) for name in ("sequence-length", "period")}
+    replay = ReplaySettings(named["sequence-length"], named["period"])
+    check_task(dataclasses.replace(task, training=dataclasses.replace(training, replay=replay)))
+
+
+@pytest.mark.long
+def test_too_short_episodes_that_only_training_shows_keep_the_trained_parameters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Random actions end a cart pole's episodes after about 20 steps, but those of an agent may be longer."""
+    flags = [*TINY, "--env", "CartPole-v1", "--sequence-length", "120", "--period", "60", "--episodes", "16"]
+    assert burnin_advisor.main([*flags, "--out", str(tmp_path / "first")]) == 1
+    printed = capsys.readouterr().out
+    assert "fragments that do not begin an episode, expected at least 16" in printed
+    assert "sequence_length is 120; CartPole-v1 gave episodes of" in printed
+    runs = tmp_path / "first" / "runs"
+    again = [f"--checkpoint {runs / 'seed0.npz'}", f"--stored-checkpoint {runs / 'seed0_stored.npz'}"]
+    for words in again:
+        assert words in printed
+    given = [part for words in again for part in words.split()]
+    more = ["--sequence-length", "2", "--period", "2", "--longest", "0", "--out", str(tmp_path / "second")]
+    assert burnin_advisor.main([*flags, *given, *more]) == 0
+
+
+def test_stored_states_come_from_the_parameters_of_the_age_that_is_reported() -> None:
+    from r2d2_burnin.training import Trainer
+
+    settings = burnin_advisor.read_settings([*TINY, "--env-kwargs", "length=12", "--updates", "50"])
+    task = Task(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(Task)})
+    trainer = Trainer(task.training)
+    old, age, staleness = _train(trainer, task, 3, lambda update, words: None)  # type: ignore[arg-type]
+    assert age in (10, 20, 30, 40)
+    assert abs(age - staleness) <= 5
+    found: dict[int, list[np.ndarray]] = {}
+
+    def observe(update: int, replay: Any, learner: Any) -> None:
+        found[update] = [variable.numpy() for variable in trainer.network.trainable_variables]
+
+    trainer.run(parse("stored"), 3, observer=observe)  # measures every 10 updates
+    for a, b in zip(old, found[50 - age], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any((a != b).any() for a, b in zip(old, found[50], strict=True))
+
+
+@given(st.integers(2, 100_000), st.integers(1, 500), st.floats(0, 1))
+def test_kept_ages_are_those_of_rounds_and_near_any_staleness(updates: int, between: int, part: float) -> None:
+    between = min(between, updates - 1)
+    ages = kept_ages(updates, between)
+    ends = {*range(between, updates, between), updates}
+    assert ages <= {updates - end for end in ends}
+    assert len(ages) <= 17 + 6 * max(np.log2(updates / between / 16), 0) + 8
+    staleness = part * max(ages)
+    age = nearest_age(staleness, sorted(ages))
+    assert age > 0 or staleness == 0
+    assert abs(age - staleness) <= max(between, age / 8)
+    if staleness <= 16 * between and staleness >= between / 2:
+        nearest = min({updates - end for end in ends} - {0}, key=lambda one: abs(one - staleness))
+        assert abs(age - staleness) <= abs(nearest - staleness) + 1e-9
+
+
+def test_a_verdict_for_all_seeds_claims_no_more_than_was_tried() -> None:
+    def one(burn_in: int | None, longest: int) -> dict[str, Any]:
+        return {"burn_in": burn_in, "longest": longest}
+
+    for seeds, verdict, burn_in in (
+        ([one(0, 9)], "zero state is enough", 0),
+        ([one(0, 9), one(4, 9)], "burn-in suffices", 4),
+        ([one(0, 9), one(None, 7), one(None, 12)], "none up to 12 steps", None),
+    ):
+        found = burnin_advisor.overall(dict(enumerate(seeds)))
+        assert (found["verdict"], found["burn_in"]) == (verdict, burn_in)
+        assert found["burn_in_by_seed"] == [seed["burn_in"] for seed in seeds]
+
+
+def test_as_many_episodes_are_asked_for_as_an_advice_needs() -> None:
+    from r2d2_burnin.burn_in_advice import FEWEST_FRAGMENTS
+
+    assert FEWEST_EPISODES == FEWEST_FRAGMENTS
 
 
 @pytest.mark.long
@@ -86,6 +251,7 @@ def test_known_answers(flags: list[str], least: int | None, most: int | None, tm
     assert burnin_advisor.main([*flags, "--seeds", "1", "--out", str(tmp_path)]) == 0
     content = json.loads((tmp_path / "summary.json").read_text())
     if least is None or most is None:
-        assert content["verdict"] == "no burn-in suffices: store states"
+        assert content["verdict"].startswith("none up to ")
+        assert "Store states" in content["seeds"]["0"]["sentence"]
     else:
         assert least <= content["burn_in"] <= most

@@ -29,7 +29,9 @@ def read_summary(out: Path) -> dict[str, Any]:
     """A summary without what the clock decides."""
     content = json.loads((out / "summary.json").read_text())
     for entry in content["strategies"].values():
-        assert entry.pop("seconds")["mean"] > 0
+        for name in ("seconds", "update_seconds"):
+            assert entry.pop(name)["mean"] > 0
+        assert entry.pop("at_equal_update_seconds")["cost"] > 0
     return content
 
 
@@ -37,13 +39,17 @@ def test_all_files_resuming_and_the_same_figures_twice(tmp_path: Path, capsys: p
     out = tmp_path / "first"
     assert run(out, "--seeds", "2", "--workers", "2") == 0
     printed = capsys.readouterr().out
-    assert "Whole-episode mean squared error, best first" in printed
+    assert "Mean squared error over whole fresh episodes (mean over seeds, 95 % t-interval)" in printed
     assert f"report: {out / 'report.html'}" in printed
     for name in FILES + PICTURES:
         assert (out / name).stat().st_size > 0
 
     content = read_summary(out)
-    assert list(content) == ["env", "objective", "sequence_length", "period", "updates", "seeds", "strategies"]
+    assert list(content)[:7] == ["env", "objective", "sequence_length", "period", "updates", "seeds", "strategies"]
+    assert (content["status"], content["errors"], content["reference"]) == ("complete", [], "full")
+    assert content["streams_differ"] is False  # observations do not depend on actions here
+    assert all(sentence in printed for sentence in content["verdict"])
+    assert [contrast["strategy"] for contrast in content["contrasts"]] == ["zero", "stored+4"]
     assert content["seeds"] == [0, 1]
     assert content["objective"] == "regression"
     assert list(content["strategies"]) == ["zero", "stored+4", "full"]
@@ -54,6 +60,13 @@ def test_all_files_resuming_and_the_same_figures_twice(tmp_path: Path, capsys: p
         assert len(entry["eval_error"]["per_seed"]) == 2
         assert (entry["floor"] > 0) == (name == "zero")
         assert (entry["staleness"] is None) == (start == "zero")
+        # The count's variance over steps 1 to 12: 6.5 / 4 within them, 143 / 48 between their means.
+        assert entry["constant_error"]["mean"] == pytest.approx(6.5 / 4 + 143 / 48, rel=0.4)
+    # Fragments start at 0, 3, 6 and 9 of 12 steps; 20 updates on 8 of them.
+    for name, steps in (("zero", 4.5), ("stored+4", 4.5 + 2.75), ("full", 4.5 + 4.5)):
+        entry = content["strategies"][name]
+        assert entry["processed_steps"]["mean"] == pytest.approx(20 * 8 * steps, rel=0.1)
+        assert entry["at_equal_processed_steps"]["updates"] == pytest.approx(20 * 4.5 / steps, rel=0.15)
 
     with (out / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -105,6 +118,7 @@ def test_classes_are_compared_by_error_rate(tmp_path: Path, capsys: pytest.Captu
             "strategies: got 'stord', expected one of zero, stored, refreshed, learned, zero+K",
         ),
         (["--strategies", "zero", "zero"], "strategies: got zero zero, expected each once"),
+        (["--reference", "learned"], "reference: got 'learned', expected one of the strategies: zero, stored+4, full"),
         (["--period", "30"], "period: got 30, expected 1 to sequence_length (5)"),
         (["--env-kwargs", "lenght=3"], "lenght: Count has no such setting"),
         (["--env-kwargs", "length"], "env_kwargs: got 'length', expected KEY=VALUE"),

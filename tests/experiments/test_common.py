@@ -11,49 +11,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from experiments.common.comparison import Comparison, leaks, summary
 from experiments.common.directory import hold
 from experiments.common.engine import next_job, run_jobs
 from experiments.common.jobs import Job
 from experiments.common.results import DamagedFile, check_same_config, read_json, read_sealed, write_json, write_sealed
-from experiments.common.statistics import bootstrap_interval, estimate, paired_difference
-from experiments.common.verdict import verdict
 from r2d2_burnin.command_line import parse_pairs
-from r2d2_burnin.measurements import Measurement, TrainingResult
-from r2d2_burnin.settings import TrainingSettings
 from tests.experiments.work import do
-
-
-def test_estimates() -> None:
-    assert estimate([]) is None
-    one = estimate([2.0])
-    assert one is not None
-    assert (one.mean, one.low, one.high) == (2.0, None, None)
-    assert one.as_json() == {"mean": 2.0, "ci95": [None, None], "per_seed": [2.0]}
-    values = np.random.default_rng(0).normal(3.0, 2.0, 400)
-    many = estimate(list(values))
-    assert many is not None
-    assert many.low is not None
-    assert many.high is not None
-    # For many values the bootstrap interval is the normal one.
-    half = 1.96 * values.std() / np.sqrt(400)
-    assert many.low == pytest.approx(values.mean() - half, abs=0.05)
-    assert many.high == pytest.approx(values.mean() + half, abs=0.05)
-    assert estimate(list(values)) == many
-    low, high = bootstrap_interval(np.full((3, 2), 4.0))
-    assert low.tolist() == high.tolist() == [4.0, 4.0]
-
-
-def test_differences_are_paired_by_seed() -> None:
-    found = paired_difference({0: 1.0, 1: 5.0, 2: 9.0}, {1: 4.0, 2: 7.0, 3: 100.0})
-    assert found is not None
-    assert found.per_seed == (1.0, 2.0)
-    assert paired_difference({0: 1.0}, {1: 1.0}) is None
 
 
 def test_a_failing_job_and_a_dying_process_cost_nothing_but_themselves() -> None:
@@ -131,44 +98,6 @@ def test_results_of_other_settings_are_not_mixed(tmp_path: Path) -> None:
     check_same_config(tmp_path, config)
     with pytest.raises(ValueError, match=r"updates is 10 there and 20 here.*--fresh"):
         check_same_config(tmp_path, {"settings": {"updates": 20, "units": 4}})
-
-
-def made_up(losses: dict[str, float], spread: float) -> Comparison:
-    """A comparison whose strategies reached the given losses on fresh fragments, on Count with its floors."""
-    settings = TrainingSettings(objective="regression")
-    comparison = Comparison(settings, tuple(losses), (0, 1))
-    for name, loss in losses.items():
-        for seed in comparison.seeds:
-            metrics = {"fresh_loss": loss, "fresh_loss_standard_error": spread, "train_loss": loss, "eval_error": loss}
-            measurements = [Measurement(10, metric, value) for metric, value in metrics.items()]
-            comparison.runs[name, seed] = TrainingResult(measurements, 1.0)
-    return comparison
-
-
-def test_a_loss_below_its_floor_is_called_a_leak() -> None:
-    found = leaks(made_up({"zero": 104.0, "zero+20": 39.0, "stored": 0.0}, spread=0.7))
-    assert len(found) == 1
-    assert "LEAK: zero reached a loss of 104" in found[0]
-    assert leaks(made_up({"zero": 104.0, "zero+20": 39.0, "full": 0.1}, spread=3.0)) == []  # within sampling error
-    assert leaks(made_up({"learned": 70.0, "learned+20": 21.4, "refreshed": 0.1}, spread=0.7)) == []  # at their floors
-    assert verdict(made_up({"zero": 90.0, "full": 1.0}, spread=0.1))[0].startswith("LEAK")
-
-
-def test_the_verdict_says_so_where_no_difference_is_seen() -> None:
-    comparison = made_up({"stored": 1.0, "full": 1.0}, spread=0.1)
-    comparison.runs["stored", 0].measurements[-1] = Measurement(10, "eval_error", 1.4)
-    comparison.runs["stored", 1].measurements[-1] = Measurement(10, "eval_error", 0.7)
-    assert any("stored against full, paired by seed: no difference seen" in text for text in verdict(comparison))
-
-
-def test_a_summary_has_null_where_nothing_was_measured() -> None:
-    comparison = made_up({"zero": 110.0, "stored": 1.0}, spread=0.1)
-    del comparison.runs["stored", 0], comparison.runs["stored", 1]
-    entries = summary(comparison)["strategies"]
-    assert entries["stored"]["eval_error"] is None
-    assert entries["zero"]["staleness"] is None
-    assert entries["zero"]["floor"] == pytest.approx(107.5)
-    assert entries["zero"]["eval_error"]["per_seed"] == [110.0, 110.0]
 
 
 JSON = st.recursive(

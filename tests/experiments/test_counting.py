@@ -24,7 +24,6 @@ from experiments.common.article_errors import (
     SeedRange,
     agreement,
     exceedance_probability,
-    holm,
     known_errors,
 )
 from experiments.common.counting_studies import (
@@ -188,14 +187,6 @@ def test_the_p_value_holds_its_level_and_can_reach_the_smallest(ours: int, their
         assert np.mean(np.array(values) <= level) <= level
     best = Comparison("every-step", 20, SeedRange(0, 1, theirs), (2.0,) * ours)
     assert min(values) == best.p_value == best.smallest_p_value
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
-def test_holm_is_the_closed_test_with_bonferroni(p_values: list[float]) -> None:
-    indices = range(len(p_values))
-    subsets = [set(one) for size in indices for one in itertools.combinations(indices, size + 1)]
-    expected = [max(min(1.0, len(one) * min(p_values[j] for j in one)) for one in subsets if i in one) for i in indices]
-    np.testing.assert_allclose(holm(p_values), expected)
 
 
 def test_agreement_in_words() -> None:

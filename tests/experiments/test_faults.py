@@ -142,6 +142,38 @@ def test_a_second_command_in_the_same_directory_is_refused(tmp_path: Path) -> No
         process.communicate()
 
 
+def test_the_log_shows_progress_without_a_terminal_and_sigterm_ends_with_a_report(tmp_path: Path) -> None:
+    process = begin(tmp_path, *LONG, "--workers", "1")
+    assert process.stdout is not None
+    seen = ""
+    while " of 8000 updates, loss " not in seen:
+        line = process.stdout.readline()
+        assert line, seen
+        seen += line
+    assert "stored seed 0: " in seen or "zero+3 seed 0: " in seen
+    process.send_signal(signal.SIGTERM)
+    printed = process.communicate(timeout=60)[0]
+    assert process.returncode == 1
+    assert "Stopped after 0 finished runs" in printed
+    assert "Traceback" not in printed
+    content = json.loads((tmp_path / "summary.json").read_text())
+    assert content["status"] == "incomplete"
+    assert content["errors"] == [text for text in content["errors"] if "--resume" in text]
+    assert content["command"].startswith("python -m experiments.burnin_compare --strategies stored zero+3")
+    assert (tmp_path / "report.html").exists()
+
+
+def test_a_start_that_failed_does_not_occupy_the_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = [*SHORT, "--out", str(tmp_path)]
+    assert burnin_compare.main([*flags, "--network", f"{USER}:wrong_outputs"]) == 1
+    assert "failed: " in capsys.readouterr().out
+    assert burnin_compare.main(flags) == 0
+    assert json.loads((tmp_path / "summary.json").read_text())["status"] == "complete"
+    with pytest.raises(SystemExit):  # now there is something to keep
+        burnin_compare.main([*flags, "--units", "5"])
+    assert "units is 4 there and 5 here" in capsys.readouterr().err
+
+
 def test_damaged_and_foreign_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert burnin_compare.main([*SHORT, "--out", str(out)]) == 0

@@ -44,15 +44,21 @@ def test_the_same_files_and_the_same_figures_twice(tmp_path: Path, capsys: pytes
     flags += ["--strategies", "zero+4", "refreshed+4", "learned+4", "full"]
     assert run(tmp_path / "a", *flags) == 0
     printed = capsys.readouterr().out
-    assert "Whole-episode episode return, best first" in printed
-    assert "Return above random actions in the same episodes: " in printed
+    assert "Episode return over whole fresh episodes (one seed, mean over the last 5 evaluations)" in printed
+    assert "In the same episodes, episode return of random actions " in printed
+    assert " and of the best constant action " in printed
     assert run(tmp_path / "b", *flags) == 0
     contents = [read_summary(tmp_path / name) for name in "ab"]
     for content in contents:
         assert content["objective"] == "q-learning"
         for entry in content["strategies"].values():
-            assert entry.pop("seconds")["mean"] > 0
+            for name in ("seconds", "update_seconds"):
+                assert entry.pop(name)["mean"] > 0
+            entry.pop("at_equal_update_seconds")
             assert entry["eval_error"] is None
+            # Of 4 classes the best constant guess is right a little more often than in a quarter of 12 steps.
+            assert 3 < entry["constant_return"]["mean"] < 7
+            assert entry["constant_return"] == content["strategies"]["full"]["constant_return"]
             assert entry["floor"] is None
             assert 0 <= entry["episode_return"]["mean"] <= 12
             assert entry["delta_q_first"]["mean"] >= 0

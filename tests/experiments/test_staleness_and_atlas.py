@@ -92,9 +92,34 @@ def test_atlas_resumes_and_writes_one_page(tmp_path: Path, capsys: pytest.Captur
     assert "runs are finished" in capsys.readouterr().out
 
 
+def test_atlas_judges_each_initialization_at_its_own_best_learning_rate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [f"{name}={value}" for name, value in {**TINY, "new-steps": 48, "updates": 20}.items()]
+    base = ["--tasks", "count", "--strategies", "zero", "full", "--learning-rates", "0.0001", "0.03", "--seeds", "2"]
+    assert atlas.main([*base, "--reference", "zero", "--flags", *flags, "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "count: outcome by learning rate, and at each initialization's own best" in printed
+    assert "Each at its own best rate, full against zero: " in printed
+    content = json.loads((tmp_path / "summary.json").read_text())
+    assert set(content["tasks"]) == {"count-lr0.0001", "count-lr0.03"}
+    sweep = content["learning_rates"]["count"]
+    for name in ("zero", "full"):
+        by_rate = {
+            rate: content["tasks"][f"count-lr{rate:g}"]["strategies"][name]["eval_error"] for rate in sweep["rates"]
+        }
+        assert sweep["best_rate"][name] == min(by_rate, key=lambda rate: by_rate[rate]["mean"])
+        assert set(sweep["at_best"][name]["per_seed"]) <= {v for one in by_rate.values() for v in one["per_seed"]}
+    assert content["tasks"]["count-lr0.03"]["reference"] == "zero"
+    assert set(content["aggregates"]) <= {"zero", "full"}
+    assert (tmp_path / "sweep.png").stat().st_size > 0
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
+        (["--learning-rates", "0.1", "0.1"], "learning_rates: got 0.1 0.1, expected finite numbers above 0, each once"),
+        (["--reference", "stord"], "reference: got 'stord', expected one of the strategies: zero, zero+20"),
         (["--tasks", "counting"], "tasks: got 'counting', expected some of count, window-count"),
         (["--flags", "updates"], "flags: got 'updates', expected NAME=VALUE"),
         (["--strategies", "zero", "zero"], "strategies: got zero zero, expected at least one, each once"),

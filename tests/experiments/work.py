@@ -6,6 +6,7 @@ import itertools
 import mmap
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,15 @@ def do(payload: Any, report: Report) -> Any:
     if payload in ("use up mappings", "process"):
         return os.getpid()
     return payload * 2
+
+
+def peer_that_sleeps(*, seconds: float) -> Callable[[], Any]:
+    return lambda: time.sleep(seconds)
+
+
+def peer_that_dies(*, code: int) -> Callable[[], Any]:
+    os._exit(code)
+
+
+def peer_that_raises() -> Callable[[], Any]:
+    raise ValueError("expected trouble")

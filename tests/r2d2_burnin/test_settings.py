@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import json
 import math
+import pickle
 import re
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from experiments import burnin_compare
 from r2d2_burnin.initialization import Initialization, parse
 from r2d2_burnin.measurements import Measurement, TrainingResult
 from r2d2_burnin.settings import (
@@ -26,6 +29,7 @@ from r2d2_burnin.settings import (
     ReplaySettings,
     TrainingSettings,
 )
+from r2d2_burnin.training import Trainer
 
 
 @pytest.mark.parametrize("name", ["zero", "stored", "full", "zero+20", "stored+1", "refreshed", "learned+3"])
@@ -160,3 +164,41 @@ def test_whatever_the_command_line_says_the_answer_is_settings_or_an_error(argum
             problem = str(error)
     assert status in (0, 2)
     assert re.match(r"[a-z_]+: ", problem), problem
+
+
+def test_defaults_are_those_of_the_objective_unless_given() -> None:
+    control = TrainingSettings(objective="q-learning", updates=2000, learner=LearnerSettings(final_learning_rate=2e-4))
+    assert (control.learner.learning_rate, control.learner.final_learning_rate) == (1e-3, 2e-4)  # one was given
+    assert (control.updates, control.num_envs, control.new_steps) == (2000, 64, 2560)
+    assert (control.replay.priority_exponent, control.replay.importance_exponent) == (0.9, 0.6)
+    assert control.q_learning.target_update_period < control.updates
+    uniform = dataclasses.replace(control, replay=ReplaySettings(priority_exponent=0.0))
+    assert uniform.replay.priority_exponent == 0.0
+    unknown = TrainingSettings()  # auto: until the environment was looked at
+    assert (unknown.learner.learning_rate, unknown.updates) == (6e-3, 2000)
+    assert dataclasses.replace(unknown, objective="q-learning") == TrainingSettings(objective="q-learning")
+    assert dataclasses.replace(unknown, objective="regression").updates == 2000
+    assert pickle.loads(pickle.dumps(unknown)) == unknown
+    assert json.loads(json.dumps(dataclasses.asdict(unknown)))["learner"]["learning_rate"] == 6e-3
+
+
+def test_a_trainer_takes_the_defaults_of_the_objective_that_its_environment_asks_for() -> None:
+    trainer = Trainer(TrainingSettings(EnvironmentSettings("CartPole-v1"), updates=77, evaluation_episodes=2))
+    assert trainer.settings.objective == "q-learning"
+    assert trainer.settings.learner.learning_rate == 1e-3
+    assert (trainer.settings.updates, trainer.settings.evaluation_episodes) == (77, 2)
+    counting = Trainer(TrainingSettings(evaluation_episodes=2))
+    assert (counting.settings.objective, counting.settings.learner.learning_rate) == ("regression", 6e-3)
+
+
+@pytest.mark.parametrize("flags", [["--objective", "q-learning", "--help"], ["-h", "--env", "CartPole-v1"]])
+def test_help_shows_the_defaults_that_hold(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        burnin_compare.read_settings(flags)
+    assert ended.value.code == 0
+    shown = re.sub(r"[│\s]+", " ", capsys.readouterr().out)
+    assert "Adam's step size at the first update. (default: 0.001)" in shown
+    with pytest.raises(SystemExit):
+        burnin_compare.read_settings(["--help"])
+    shown = re.sub(r"[│\s]+", " ", capsys.readouterr().out)
+    assert "Adam's step size at the first update. (default: 0.006)" in shown

@@ -1,0 +1,53 @@
+"""Benchmark of the statistics: how often reports are wrong, beside what is allowed, and beside resampled seeds."""
+
+from __future__ import annotations
+
+import math
+
+from experiments.common.calibration import (
+    DIFFERENCES,
+    DISTRIBUTIONS,
+    SEEDS,
+    STRATEGIES,
+    bootstrap_coverage,
+    coverage,
+    false_directions,
+    seen,
+)
+from experiments.common.report import table
+from experiments.common.statistics import LEVEL
+from experiments.common.timing import Row
+
+REPORTS = 10_000
+"""Simulated reports for each row of false directions; the standard error of 5 % is 0.2 %."""
+
+ALLOWED_WRONG = LEVEL + 2 * math.sqrt(LEVEL * (1 - LEVEL) / REPORTS)
+"""Share of reports that may contain a false direction, with two standard errors of the simulation."""
+
+ALLOWED_TO_MISS = 0.2
+"""Share of large differences that a report may miss."""
+
+
+def calibration(repetitions: int) -> list[Row]:
+    """Rates of wrong statements in simulated reports; nothing is timed, and the rounds are always as many."""
+    rows, shown = [], []
+    for name, distribution in DISTRIBUTIONS.items():
+        line = [name]
+        for seeds in SEEDS:
+            wrong = false_directions(distribution, seeds, reports=REPORTS)
+            covered = coverage(distribution, seeds, reports=2 * REPORTS)
+            resampled = bootstrap_coverage(distribution, seeds, reports=REPORTS // 5)
+            line += [f"{wrong:.1%}", f"{covered:.0%}", f"{resampled:.0%}"]
+            rows.append(_row(f"false direction, {STRATEGIES} identical, {name}, {seeds} seeds", wrong, ALLOWED_WRONG))
+        shown.append(line)
+    for factor, seeds in DIFFERENCES:
+        missed = 1 - seen(factor, seeds, reports=REPORTS // 5)
+        rows.append(_row(f"difference of {factor:g} times missed, {seeds} seeds", missed, ALLOWED_TO_MISS))
+    headers = [f"{seeds} seeds: {what}" for seeds in SEEDS for what in ("false", "t covers", "bootstrap covers")]
+    print(table(shown, ["outcomes over seeds", *headers]))
+    return rows
+
+
+def _row(work: str, share: float, allowed: float) -> Row:
+    smallest = 1 / REPORTS  # a share of none is at most this
+    return Row(work, "reports", 100 * share, "%", "allowed", 100 * allowed, allowed / max(share, smallest), 1.0)

@@ -1,0 +1,89 @@
+"""How often the statistics of reports are wrong, by simulation: false directions, missed differences, coverage."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from experiments.common.statistics import compare_all, t_interval
+
+SEEDS = (3, 5, 10)
+STRATEGIES = 5
+DIFFERENCES = ((100.0, 3), (5.0, 5), (2.0, 10))
+"""Ratios of errors that a number of seeds has to show, where seeds vary by 0.3 in the logarithm."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Distribution:
+    """Outcomes over seeds."""
+
+    draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+    mean: float
+    higher_is_better: bool
+    """Whether `compare_all` takes them for returns, which it compares by differences, or for errors."""
+
+
+def _failing(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Errors of which a fifth is a hundred times as large."""
+    return np.exp(generator.normal(0.0, 0.3, shape)) * np.where(generator.random(shape) < 0.2, 100.0, 1.0)
+
+
+DISTRIBUTIONS = {
+    "normal": Distribution(lambda g, shape: g.normal(0.0, 1.0, shape), 0.0, True),
+    "lognormal": Distribution(lambda g, shape: np.exp(g.normal(0.0, 1.0, shape)), float(np.exp(0.5)), False),
+    "t, 3 degrees": Distribution(lambda g, shape: g.standard_t(3, shape), 0.0, True),
+    "a fifth failing": Distribution(_failing, float(np.exp(0.045) * (0.8 + 0.2 * 100)), False),
+}
+"""What outcomes over seeds may look like."""
+
+
+def false_directions(distribution: Distribution, seeds: int, *, reports: int) -> float:
+    """Share of reports of identical initializations that contain a direction."""
+    generator = np.random.default_rng((seeds, reports, round(1e6 * abs(distribution.mean))))
+    wrong = 0
+    for _ in range(reports):
+        values = distribution.draw(generator, (STRATEGIES, seeds))
+        outcomes = {str(i): dict(enumerate(row.tolist())) for i, row in enumerate(values)}
+        contrasts = compare_all(outcomes, "0", higher_is_better=distribution.higher_is_better)
+        wrong += any(contrast.direction is not None for contrast in contrasts)
+    return wrong / reports
+
+
+def seen(factor: float, seeds: int, *, reports: int, spread: float = 0.3) -> float:
+    """Share of reports that show the direction of an initialization whose error is `factor` times the others'.
+
+    Args:
+        factor: ratio of the errors.
+        seeds: number of seeds.
+        reports: reports to simulate.
+        spread: standard deviation over seeds, in the logarithm.
+    """
+    generator = np.random.default_rng(seeds)
+    right = 0
+    for _ in range(reports):
+        values = np.exp(generator.normal(0.0, spread, (STRATEGIES, seeds)))
+        values[1] *= factor
+        outcomes = {str(i): dict(enumerate(row.tolist())) for i, row in enumerate(values)}
+        right += compare_all(outcomes, "0", higher_is_better=False)[0].direction == "worse"
+    return right / reports
+
+
+def coverage(distribution: Distribution, seeds: int, *, reports: int) -> float:
+    """Share of 95 % t-intervals that contain the distribution's mean."""
+    values = distribution.draw(np.random.default_rng(seeds), (seeds, reports))
+    low, high = t_interval(values)
+    return float(((low <= distribution.mean) & (distribution.mean <= high)).mean())
+
+
+def bootstrap_coverage(distribution: Distribution, seeds: int, *, reports: int, resamples: int = 1000) -> float:
+    """The same for percentile intervals of resampled seeds, as earlier versions reported."""
+    generator = np.random.default_rng(seeds)
+    values = distribution.draw(generator, (reports, seeds))
+    covered = 0
+    for row in values:
+        means = row[generator.integers(seeds, size=(resamples, seeds))].mean(1)
+        low, high = np.percentile(means, [2.5, 97.5])
+        covered += low <= distribution.mean <= high
+    return covered / reports

@@ -1,0 +1,194 @@
+"""Statistics: intervals and tests against SciPy, by hand, and by simulation."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from experiments.common.calibration import DISTRIBUTIONS, coverage, false_directions, seen
+from experiments.common.statistics import LEVEL, compare_all, estimate, holm, is_better, t_interval
+
+
+def test_estimates() -> None:
+    assert estimate([]) is None
+    one = estimate([2.0])
+    assert one is not None
+    assert (one.mean, one.low, one.high) == (2.0, None, None)
+    assert one.as_json() == {"mean": 2.0, "ci95": [None, None], "per_seed": [2.0]}
+    values = [1.0, 2.0, 4.0]
+    found = estimate(values)
+    assert found is not None
+    expected = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
+    assert (found.low, found.high) == pytest.approx(expected)
+    assert str(found) == f"2.33 [{expected[0]:.3g}, {expected[1]:.3g}]"
+
+
+@given(st.lists(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3), min_size=2, max_size=12))
+def test_t_intervals_are_those_of_scipy(rows: list[list[float]]) -> None:
+    values = np.array(rows)
+    low, high = t_interval(values)
+    for i in range(3):
+        spread = stats.sem(values[:, i])
+        expected = (
+            stats.t.interval(0.95, len(rows) - 1, values[:, i].mean(), spread) if spread > 0 else [rows[0][i]] * 2
+        )
+        np.testing.assert_allclose([low[i], high[i]], expected, rtol=1e-6, atol=1e-6)
+    alone = t_interval(values[:1])
+    np.testing.assert_array_equal(alone, [values[0], values[0]])
+
+
+def by_seed(*values: float) -> dict[int, float]:
+    return dict(enumerate(values))
+
+
+def test_errors_are_compared_by_ratios_paired_over_common_seeds() -> None:
+    errors = {"full": {0: 1.0, 1: 2.0, 2: 4.0, 9: 100.0}, "zero": {0: 10.0, 1: 24.0, 2: 36.0, 7: 1e-9}}
+    (found,) = compare_all(errors, "full", higher_is_better=False)
+    ratios = np.log([10.0, 12.0, 9.0])
+    test = stats.ttest_1samp(ratios, 0)
+    interval = test.confidence_interval(0.95)
+    assert (found.strategy, found.reference, found.seeds, found.is_ratio) == ("zero", "full", 3, True)
+    assert found.estimate == pytest.approx(ratios.mean())
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert found.p == pytest.approx(test.pvalue)
+    assert found.direction == "worse"
+    (back,) = compare_all(errors, "zero", higher_is_better=False)
+    assert (back.direction, back.p) == ("better", pytest.approx(found.p))
+    assert back.low == pytest.approx(-found.high)
+
+
+def test_returns_are_compared_by_differences() -> None:
+    returns = {"full": by_seed(5.0, 6.0, 7.0), "zero": by_seed(-1.0, 0.5, 0.0)}
+    (found,) = compare_all(returns, "full", higher_is_better=True)
+    test = stats.ttest_rel([-1.0, 0.5, 0.0], [5.0, 6.0, 7.0])
+    assert not found.is_ratio
+    assert found.estimate == pytest.approx(-6.0 - 1 / 6)
+    assert found.p == pytest.approx(test.pvalue)
+    assert found.direction == "worse"
+
+
+def test_one_common_seed_gives_no_direction() -> None:
+    contrasts = compare_all(
+        {"full": by_seed(1.0, 1.0), "one": {1: 1e9}, "none": {5: 1.0}}, "full", higher_is_better=False
+    )
+    for found, seeds in zip(contrasts, (1, 0), strict=True):
+        assert (found.seeds, found.direction, found.p) == (seeds, None, 1.0)
+        assert (found.low, found.high) == (-math.inf, math.inf)
+        assert not found.within(10.0)
+        json.dumps(found.as_json(), allow_nan=False)
+
+
+def test_an_error_of_zero_is_half_of_the_smallest_above_it() -> None:
+    errors = {"full": by_seed(0.0, 0.0, 0.0), "zero": by_seed(0.2, 0.3, 0.25), "other": by_seed(0.1, 0.0, 0.0)}
+    zero, other = compare_all(errors, "full", higher_is_better=False)
+    assert zero.estimate == pytest.approx(np.mean(np.log([0.2, 0.3, 0.25])) - np.log(0.05))
+    assert zero.direction == "worse"
+    assert other.estimate == pytest.approx(np.log(2) / 3)
+    assert other.direction is None
+    (nothing,) = compare_all({"a": by_seed(0.0, 0.0), "b": by_seed(0.0, 0.0)}, "a", higher_is_better=False)
+    assert (nothing.estimate, nothing.p, nothing.direction) == (0.0, 1.0, None)
+    assert not nothing.within(0.1)  # two seeds that agree cannot say how far others would
+
+
+def test_differences_that_are_all_the_same_are_judged_by_their_signs() -> None:
+    for count, direction in ((2, None), (3, None), (5, None), (6, "worse"), (10, "worse")):
+        returns = {"full": by_seed(*[1.0] * count), "zero": by_seed(*[0.5] * count)}
+        (found,) = compare_all(returns, "full", higher_is_better=True)
+        assert found.direction == direction
+        assert found.p == pytest.approx(2 / 2**count)
+
+
+def test_values_below_zero_have_no_ratio_and_what_is_no_number_is_refused() -> None:
+    (found,) = compare_all({"a": by_seed(1.0, -1.0), "b": by_seed(2.0, 0.5)}, "a", higher_is_better=False)
+    assert not found.is_ratio
+    assert found.estimate == pytest.approx(1.25)
+    with pytest.raises(ValueError, match="reference: got 'c', expected one of a"):
+        compare_all({"a": by_seed(1.0)}, "c", higher_is_better=False)
+    with pytest.raises(ValueError, match="outcomes: got nan of b, seed 1, expected a finite number"):
+        compare_all({"a": by_seed(1.0), "b": by_seed(1.0, math.nan)}, "a", higher_is_better=False)
+
+
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_holm_by_its_definition(p_values: list[float]) -> None:
+    named = {str(i): p for i, p in enumerate(p_values)}
+    adjusted, levels = holm(named)
+    remaining = dict(named)
+    rejected = set()
+    while remaining:  # the textbook's steps
+        name = min(remaining, key=remaining.__getitem__)
+        if remaining[name] > LEVEL / len(remaining):
+            break
+        rejected.add(name)
+        assert levels[name] == pytest.approx(LEVEL / len(remaining))
+        del remaining[name]
+    assert rejected == {name for name, p in adjusted.items() if p <= LEVEL} or any(
+        math.isclose(p, LEVEL) for p in adjusted.values()
+    )
+    for name in remaining:
+        assert levels[name] == pytest.approx(LEVEL / len(remaining))
+    assert all(adjusted[name] >= p for name, p in named.items())
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_holm_is_the_closed_test_with_bonferroni(p_values: list[float]) -> None:
+    indices = range(len(p_values))
+    subsets = [set(one) for size in indices for one in itertools.combinations(indices, size + 1)]
+    expected = [max(min(1.0, len(one) * min(p_values[j] for j in one)) for one in subsets if i in one) for i in indices]
+    adjusted, _ = holm(dict(enumerate(p_values)))
+    np.testing.assert_allclose([adjusted[i] for i in indices], expected)
+
+
+@given(st.integers(0, 10_000), st.integers(2, 6), st.booleans())
+def test_intervals_and_directions_agree(seed: int, strategies: int, higher: bool) -> None:
+    generator = np.random.default_rng(seed)
+    outcomes = {
+        str(i): by_seed(*np.exp(generator.normal(generator.choice([0, 1, 3]), 0.3, 5)).tolist())
+        for i in range(strategies)
+    }
+    for found in compare_all(outcomes, "0", higher_is_better=higher):
+        excludes = found.low > 0 or found.high < 0
+        assert excludes == (found.direction is not None)
+        if found.direction is not None:
+            assert (found.direction == "better") == ((found.low > 0) == higher)
+        assert found.within(1e9) == (found.seeds > 1)
+
+
+def test_being_better_than_a_baseline() -> None:
+    baseline = by_seed(1.0, 1.1, 0.9, 1.0)
+    good, same = by_seed(2.0, 2.2, 1.9, 2.1), by_seed(1.05, 1.0, 0.95, 0.99)
+    assert is_better(good, baseline, higher_is_better=True) < 0.01
+    assert is_better(good, baseline, higher_is_better=False) > 0.99
+    assert is_better(same, baseline, higher_is_better=True) > 0.2
+    one_sided = stats.ttest_1samp([1.0, 1.1, 1.0, 1.1], 0, alternative="greater").pvalue
+    assert is_better(good, baseline, higher_is_better=True) == pytest.approx(one_sided)
+    assert is_better({0: 2.0}, baseline, higher_is_better=True) == 0.0
+    assert is_better({0: 0.5}, baseline, higher_is_better=True) == 1.0
+    assert is_better({}, baseline, higher_is_better=True) == 1.0
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_reports_of_identical_strategies_contain_a_direction_in_five_percent(name: str, seeds: int) -> None:
+    reports = 1500
+    share = false_directions(DISTRIBUTIONS[name], seeds, reports=reports)
+    assert share <= 0.05 + 2.6 * math.sqrt(0.05 * 0.95 / reports)  # 99.5 % of what 5 % would give
+
+
+@pytest.mark.parametrize(("factor", "seeds"), [(100, 3), (5, 5), (2, 10)])
+def test_large_differences_are_seen(factor: float, seeds: int) -> None:
+    assert seen(factor, seeds, reports=300) >= 0.8
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_intervals_cover_the_mean_of_normal_seeds(seeds: int) -> None:
+    normal: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray] = DISTRIBUTIONS["normal"].draw
+    assert normal(np.random.default_rng(0), (4, 3)).shape == (4, 3)
+    assert coverage(DISTRIBUTIONS["normal"], seeds, reports=4000) == pytest.approx(0.95, abs=0.012)

@@ -1,0 +1,298 @@
+"""What a report says: only what its figures carry, and first what they do not carry."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from scipy import stats
+
+import envs
+from envs.bit_stream import BitStreamEnv
+from experiments.common.aggregate import interquartile_mean, probability_of_improvement, scores
+from experiments.common.comparison import Comparison, default_reference, leaks, summary
+from experiments.common.floors import error_floors
+from experiments.common.sweep import Sweep
+from experiments.common.verdict import finding, nothing_learned, verdict
+from r2d2_burnin.measurements import Measurement, TrainingResult
+from r2d2_burnin.settings import EnvironmentSettings, TrainingSettings
+
+REGRESSION = TrainingSettings(objective="regression")
+CONTROL = TrainingSettings(EnvironmentSettings("CartPole-v1"), objective="q-learning")
+
+
+def run(metrics: dict[str, float], **more: Any) -> TrainingResult:
+    """A run with one measurement of each metric, at its end."""
+    fields = {"seconds": 1.0, "longest_start": 60, "streams": "a", "constant_error": 500.0, "processed_steps": 1000}
+    return TrainingResult([Measurement(2000, name, value) for name, value in metrics.items()], **{**fields, **more})
+
+
+def made_up(errors: dict[str, list[float]], *, fresh: dict[str, float] | None = None, **more: Any) -> Comparison:
+    """A comparison on Count in which strategies reached these errors, seed by seed."""
+    seeds = tuple(range(max(map(len, errors.values()))))
+    comparison = Comparison(REGRESSION, tuple(errors), seeds)
+    for name, values in errors.items():
+        for seed, value in enumerate(values):
+            metrics = {"train_loss": value, "eval_error": value}
+            if fresh is not None:
+                metrics |= {"fresh_loss": fresh[name], "fresh_loss_standard_error": 0.7}
+            comparison.runs[name, seed] = run(metrics, **more)
+    return comparison
+
+
+def in_control(returns: dict[str, list[float]], *, random: float = 0.0, constant: float | None = None) -> Comparison:
+    comparison = Comparison(CONTROL, tuple(returns), tuple(range(max(map(len, returns.values())))))
+    for name, values in returns.items():
+        for seed, value in enumerate(values):
+            metrics = {"episode_return": value, "random_return": random + 0.01 * seed}
+            comparison.runs[name, seed] = run(metrics, constant_error=None, constant_return=constant, streams=name)
+    return comparison
+
+
+def test_a_loss_below_its_floor_is_called_a_leak() -> None:
+    errors = {"zero": [104.0] * 3, "zero+20": [39.0] * 3, "stored": [0.0] * 3}
+    found = leaks(made_up(errors, fresh={"zero": 104.0, "zero+20": 39.0, "stored": 0.0}))
+    assert len(found) == 1
+    assert "LEAK: zero reached a loss of 104" in found[0]
+    at_floor = {"learned": 70.0, "learned+20": 21.4, "refreshed": 0.1}
+    assert leaks(made_up({name: [1.0] * 3 for name in at_floor}, fresh=at_floor)) == []
+    below = made_up({"zero": [1.0] * 3, "full": [1.0] * 3}, fresh={"zero": 90.0, "full": 1.0})
+    assert verdict(below)[0].startswith("LEAK")
+
+
+@pytest.mark.parametrize("where", ["flag", "env_kwargs", "registration"])
+def test_a_floor_is_that_of_episodes_as_long_as_they_are_played(where: str) -> None:
+    """Count for 40 steps, T 20, period 10: fragments start after 0, 10 or 20 bits that `zero` does not see.
+
+    The variance of their count: 2.5 within the three starts, 50 / 3 between their means.
+    """
+    environment = {
+        "flag": EnvironmentSettings("BitStream/Count-v0", max_episode_steps=40),
+        "env_kwargs": EnvironmentSettings("BitStream/Count-v0", {"max_episode_steps": 40}),
+        "registration": EnvironmentSettings("Test/Count40-v0"),
+    }[where]
+    if "Test/Count40-v0" not in gym.registry:
+        gym.register("Test/Count40-v0", "envs.bit_stream:BitStreamEnv", max_episode_steps=40)
+    settings = dataclasses.replace(REGRESSION, environment=environment)
+    floors = error_floors(settings, ["zero", "zero+20", "stored", "full"])
+    short = BitStreamEnv("Count", length=40)
+    expected = [short.error_floor("zero", k, sequence_length=20, period=10) for k in (0, 20)]
+    assert floors == {"zero": pytest.approx(2.5 + 50 / 3), "zero+20": expected[1], "stored": 0.0, "full": 0.0}
+    bits = np.random.default_rng(0).integers(0, 2, (100_000, 20)).cumsum(1)
+    unseen = np.stack([np.zeros(len(bits)), bits[:, 9], bits[:, 19]])
+    assert floors["zero"] == pytest.approx(unseen.var(), rel=0.01)
+    longer = dataclasses.replace(environment, max_episode_steps=500) if where == "flag" else None
+    if longer is not None:  # a limit beyond the stream's end changes nothing
+        assert error_floors(dataclasses.replace(REGRESSION, environment=longer), ["zero"])["zero"] == pytest.approx(
+            107.5
+        )
+
+
+class Noisy(gym.ObservationWrapper[Any, Any, Any]):
+    """Shows something else than the environment whose floor it hides."""
+
+    def observation(self, observation: Any) -> Any:
+        return observation
+
+
+class OwnFloor(BitStreamEnv):
+    """An environment that knows the floor of whole episodes only."""
+
+    def error_floor(self, start: Any, burn_in: int, *, sequence_length: int, period: int, loss: Any = None) -> float:  # type: ignore[override]
+        return 3.0
+
+
+def test_the_floor_of_anything_else_is_unknown() -> None:
+    assert envs is not None
+    for name, entry in (
+        ("Test/Wrapped-v0", lambda: Noisy(BitStreamEnv())),
+        ("Test/OwnFloor-v0", OwnFloor),
+        ("Test/Additional-v0", BitStreamEnv),
+    ):
+        if name not in gym.registry:
+            wrappers = (gym.wrappers.TransformReward.wrapper_spec(func=float),) if "Additional" in name else ()
+            gym.register(name, entry, additional_wrappers=wrappers)
+
+    def floor(**environment: Any) -> float | None:
+        settings = dataclasses.replace(REGRESSION, environment=EnvironmentSettings(**environment))
+        return error_floors(settings, ["zero"])["zero"]
+
+    assert floor(env="Test/Wrapped-v0") is None
+    assert floor(env="Test/Additional-v0") is None
+    assert floor(env="BitStream/Count-v0", wrappers=("gymnasium.wrappers:FlattenObservation",)) is None
+    assert floor(env="Test/OwnFloor-v0") == 3.0
+    assert floor(env="Test/OwnFloor-v0", max_episode_steps=40) is None
+    assert floor(env="CartPole-v1") is None
+    parity = dataclasses.replace(REGRESSION, environment=EnvironmentSettings("BitStream/Parity-v0"))
+    assert error_floors(parity, ["zero"])["zero"] is None  # trained on another loss than it knows a floor for
+
+
+def test_contrasts_are_with_full_then_stored_then_the_first_and_no_sentence_is_there_twice() -> None:
+    assert default_reference(("zero", "stored", "full")) == "full"
+    assert default_reference(("zero+10", "zero", "stored")) == "stored"
+    assert default_reference(("zero+10", "zero")) == "zero+10"
+    errors = {"zero+10": [40.0, 42.0, 39.0], "stored": [0.7, 0.8, 0.6], "zero": [110.0, 120.0, 118.0]}
+    sentences = verdict(made_up(errors))
+    assert len(set(sentences)) == len(sentences)
+    assert sum("zero+10 against stored" in sentence for sentence in sentences) == 1
+    chosen = Comparison(REGRESSION, ("zero", "full"), (0,), reference="zero")
+    assert chosen.reference == "zero"
+
+
+def test_directions_are_those_of_tests_and_no_difference_is_not_equal() -> None:
+    errors = {
+        "full": [1.0, 1.1, 0.9, 1.05, 0.95],
+        "stored": [1.4, 0.8, 1.2, 0.9, 1.1],
+        "stored+20": [1.01, 1.09, 0.91, 1.05, 0.94],
+        "zero": [90.0, 110.0, 100.0, 95.0, 105.0],
+    }
+    comparison = made_up(errors)
+    sentences = {text.split(" against")[0]: text for text in verdict(comparison) if " against full: " in text}
+    test = stats.ttest_1samp(np.log(errors["zero"]) - np.log(errors["full"]), 0)
+    assert test.pvalue < 0.001
+    assert sentences["zero"].startswith("zero against full: worse, 100 times the error [")
+    assert "(p below 0.001)" in sentences["zero"]
+    assert "no difference seen" in sentences["stored"]
+    assert "equal" not in sentences["stored"]
+    assert "no difference seen" in sentences["stored+20"]
+    assert sentences["stored+20"].endswith("; equal within a factor of 1.25.")
+    assert finding(comparison) == (
+        "BitStream/Count-v0: worse than full: zero (100x); no difference from full seen: stored, stored+20"
+    )
+
+
+def test_where_nothing_was_learned_nothing_is_compared() -> None:
+    """RepeatFirstEasy as it was reported: all near what random actions earn, and ranked all the same."""
+    returns = {"zero": [-0.45, -0.4, -0.42], "zero+20": [-0.41, -0.38, -0.43], "full": [-0.44, -0.46, -0.41]}
+    comparison = in_control(returns, random=-0.5, constant=-0.4)
+    assert nothing_learned(comparison)
+    sentences = verdict(comparison)
+    assert sentences[0].startswith("NOTHING LEARNED: No initialization is shown to be better than random actions and")
+    assert not any("against" in text for text in sentences)
+    assert "no initialization has learned the task" in finding(comparison)
+
+    returns["full"] = [0.9, 0.95, 0.97]
+    partly = in_control(returns, random=-0.5, constant=-0.4)
+    assert partly.learned() == {"zero": False, "zero+20": False, "full": True}
+    sentences = verdict(partly)
+    assert sentences[0].startswith("NOTHING LEARNED: Of the initializations, zero, zero+20 are not shown")
+    assert any("zero against full: worse, return -1.3" in text for text in sentences)
+    # Without the constant action, which earns more than random ones, zero+20 would count as having learned.
+    assert in_control(returns, random=-0.5).learned()["zero+20"] is True
+
+    constant = made_up({"zero": [490.0, 505.0, 510.0], "full": [480.0, 520.0, 500.0]})
+    assert nothing_learned(constant)
+    assert "the best constant answer (mean squared error 500)" in verdict(constant)[0]
+    unknown = made_up({"zero": [490.0, 505.0], "full": [1.0, 2.0]}, constant_error=None)
+    assert unknown.learned() == {"zero": None, "full": None}
+    assert any("not known: no baseline was measured" in text for text in verdict(unknown))
+
+
+def test_what_cannot_differ_from_full_is_said() -> None:
+    errors = {name: [1.0, 1.1, 0.9] for name in ("zero", "zero+59", "zero+60", "stored+80", "full")}
+    comparison = made_up(errors)
+    assert comparison.cannot_differ() == ["zero+60", "stored+80"]
+    (sentence,) = [text for text in verdict(comparison) if "cannot differ" in text]
+    assert "the last fragment starts at step 60" in sentence
+    one_fragment = made_up(errors, longest_start=0)
+    assert one_fragment.cannot_differ() == ["zero", "zero+59", "zero+60", "stored+80"]
+    assert any("every episode fits in one fragment" in text for text in verdict(one_fragment))
+    assert made_up(errors, longest_start=None).cannot_differ() == []
+
+
+def test_different_streams_are_said() -> None:
+    differing = in_control({"zero": [5.0, 6.0], "full": [7.0, 8.0]})
+    assert differing.streams_differ() is True
+    assert any("saw different streams" in text for text in verdict(differing))
+    same = made_up({"zero": [5.0, 6.0], "full": [7.0, 8.0]})
+    assert same.streams_differ() is False
+    assert not any("streams" in text for text in verdict(same))
+    assert made_up({"zero": [5.0]}).streams_differ() is None
+    assert made_up({"zero": [5.0], "full": [5.0]}, streams=None).streams_differ() is None
+
+
+def test_in_control_the_outcome_is_the_mean_over_the_last_evaluations() -> None:
+    comparison = Comparison(CONTROL, ("zero",), (0,))
+    values = [0.0, 0.0, 10.0, 20.0, 30.0, 40.0, 50.0]
+    measurements = [Measurement(200 * (i + 1), "episode_return", value) for i, value in enumerate(values)]
+    comparison.runs["zero", 0] = TrainingResult(measurements, 1.0)
+    assert comparison.final("zero", "episode_return") == {0: 30.0}
+    assert comparison.final("zero", "episode_return", {0: 1000.0}) == {0: 12.0}
+    assert comparison.final("zero", "episode_return", {0: 30.0}) == {0: 0.0}  # before the first: the first
+
+
+def test_outcomes_at_equal_cost() -> None:
+    """full takes twice the steps and four times the seconds of zero: half and a quarter of its updates are left."""
+    comparison = Comparison(REGRESSION, ("zero", "full"), (0, 1))
+    for name, seed in itertools.product(comparison.strategies, comparison.seeds):
+        measurements = [Measurement(update, "eval_error", 2000.0 - update + seed) for update in range(100, 2001, 100)]
+        factor = 1 if name == "zero" else 2
+        comparison.runs[name, seed] = TrainingResult(
+            measurements, 9.0, update_seconds=1e-3 * factor**2, processed_steps=1000 * factor
+        )
+    zero, full = comparison.at_equal_cost("zero"), comparison.at_equal_cost("full")
+    assert (zero["processed_steps"].updates, full["processed_steps"].updates) == (2000, 1000)
+    assert full["update_seconds"].updates == pytest.approx(500)
+    assert full["processed_steps"].outcome.per_seed == (1000.0, 1001.0)  # the last tenth of 1000 updates
+    assert full["update_seconds"].outcome.per_seed == (1500.0, 1501.0)
+    assert zero["update_seconds"].cost == pytest.approx(2.0)
+
+
+def test_a_summary_has_null_where_nothing_was_measured() -> None:
+    comparison = made_up({"zero": [110.0, 110.0], "stored": [1.0, 1.0]})
+    del comparison.runs["stored", 0], comparison.runs["stored", 1]
+    entries = summary(comparison)["strategies"]
+    assert entries["stored"]["eval_error"] is None
+    assert entries["zero"]["staleness"] is None
+    assert entries["zero"]["floor"] == pytest.approx(107.5)
+    assert entries["zero"]["eval_error"]["per_seed"] == [110.0, 110.0]
+    nothing = Comparison(REGRESSION, ("zero", "full"), (0, 1))
+    assert verdict(nothing) == ["No run has finished, so there is nothing to say."]
+    assert summary(nothing)["contrasts"] == []
+
+
+def test_each_initialization_is_judged_at_its_own_best_rate() -> None:
+    by_rate = {
+        1e-3: made_up({"stored": [9.0, 9.5, 8.5], "full": [8.0, 8.2, 7.9]}),
+        6e-3: made_up({"stored": [1.0, 1.1, 0.9], "full": [20.0, 21.0, 19.0]}),
+        1e-2: made_up({"stored": [4.0, 0.5, 4.1], "full": [1.0, 1.2, 0.8]}),
+    }
+    sweep = Sweep("count", by_rate)
+    assert (sweep.best_rate("stored"), sweep.best_rate("full")) == (6e-3, 1e-2)
+    best = sweep.at_best()
+    assert best["full"] == {0: 1.0, 1: 1.2, 2: 0.8}
+    assert best["stored"] == {0: 1.0, 1: 1.1, 2: 0.9}  # seed 1 does not choose the rate that suits it alone
+    (contrast,) = sweep.contrasts()
+    assert contrast.direction is None
+    (sentence,) = sweep.sentences()
+    assert sentence.startswith("Each at its own best rate, stored against full: no difference seen")
+    assert "another one" in sentence
+    headers, rows = sweep.table(("stored", "full"))
+    assert headers == ["initialization", "0.001", "0.006", "0.01", "own best", "its rate"]
+    assert rows[0][-1] == "0.006"
+
+
+def test_aggregates_over_tasks() -> None:
+    mine = {"a": np.array([0.1, 0.9]), "b": np.array([0.5, 0.6])}
+    found = interquartile_mean(mine)
+    assert found.value == pytest.approx(0.55)  # the middle two of 0.1, 0.5, 0.6, 0.9
+    assert found.low <= found.value <= found.high
+    better = {"a": np.array([1.0, 1.0]), "b": np.array([0.5, 0.5])}
+    assert probability_of_improvement(better, mine).value == pytest.approx((1.0 + 0.25) / 2)
+    assert probability_of_improvement(mine, mine).value == pytest.approx(0.5)
+
+    errors = made_up({"zero": [250.0, 125.0], "full": [5.0, 0.0]})
+    assert scores(errors) == {"zero": {0: 0.5, 1: 0.75}, "full": {0: 0.99, 1: 1.0}}
+    assert scores(made_up({"zero": [250.0], "full": [5.0]}, constant_error=None)) is None
+    returns = in_control({"zero": [10.0, 20.0, 15.0], "full": [40.0, 40.0, 42.0]}, constant=2.0)
+    found_scores = scores(returns)
+    assert found_scores is not None
+    above = math.fsum([38.0, 38.0, 40.0]) / 3
+    assert found_scores["full"][2] == pytest.approx(40.0 / above)
+    assert found_scores["zero"][1] == pytest.approx(18.0 / above)
+    assert scores(in_control({"zero": [0.0, 1.0], "full": [1.0, 0.0]}, constant=2.0)) is None  # nothing learned
