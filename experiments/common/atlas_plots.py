@@ -58,7 +58,7 @@ def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path)
             seeds = sorted(set.intersection(*map(set, by_seed))) if by_seed else []
             if seeds:
                 values = np.array([[found[seed] for found in by_seed] for seed in seeds])
-                plots.band(axes, np.array(rates), values, name, index)
+                plots.band(axes, np.array(rates), values, name, index, logarithmic=not outcome.higher_is_better)
         axes.set(xscale="log", xlabel="learning rate", ylabel=outcome.name, title=task)
         axes.set_yscale("linear" if outcome.higher_is_better else "log")
         axes.set_xticks(list(sweep.by_rate), [f"{rate:g}" for rate in sweep.by_rate])
@@ -74,11 +74,11 @@ def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path)
     ]
     reference = next(iter(sweeps.values())).first.reference
     plots.save(figure, path, f"Worse than {reference}, each at its own best learning rate: {'; '.join(survive)}")
-    return f"Outcome over whole fresh episodes by learning rate. {plots.bands(_seeds(sweeps))}"
-
-
-def _seeds(sweeps: dict[str, Sweep]) -> int:
-    return max(len(sweep.first.seeds) for sweep in sweeps.values())
+    count = max(len(sweep.first.seeds) for sweep in sweeps.values())
+    return (
+        "Outcome over whole fresh episodes by learning rate; errors on a logarithmic axis, with means and intervals of"
+        f" their logarithms. {plots.bands(count)}"
+    )
 
 
 def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str]) -> str:

@@ -18,7 +18,9 @@ def draw(comparison: Comparison, out: Path) -> dict[str, str]:
     _learning_curves(comparison, out / "learning_curves.png")
     _error_by_position(comparison, out / "error_by_position.png")
     _delta_q(comparison, out / "delta_q.png")
-    bands = plots.bands(len(comparison.seeds))
+    seeds, higher = len(comparison.seeds), comparison.outcome.higher_is_better
+    logarithmic = plots.bands(seeds, logarithmic=True)
+    of_loss = f"{logarithmic} Right: {plots.bands(seeds)}" if higher else logarithmic
     position = "Error"
     if comparison.outcome.higher_is_better:
         position = "Reward (mean over all episodes; one that has ended earns nothing more)"
@@ -26,12 +28,13 @@ def draw(comparison: Comparison, out: Path) -> dict[str, str]:
         "learning_curves.png": "Left: training loss on replayed fragments, with the error floors (dotted, if there are"
         " any) that no predictor can beat there from what its initialization shows it. Right:"
         f" {comparison.outcome.name} over whole fresh episodes, which these floors do not bound, with"
-        f" {comparison.outcome.baseline} (dotted). {bands}",
-        "error_by_position.png": f"{position} at each step of whole fresh episodes, after training. {bands}",
+        f" {comparison.outcome.baseline} (dotted). {of_loss}",
+        "error_by_position.png": f"{position} at each step of whole fresh episodes, after training."
+        f" {plots.bands(seeds, logarithmic=_logarithmic_profile(comparison))}",
         "delta_q.png": f"ΔQ: distance between the outputs from the state tried and from a reference state, relative to"
         f" {delta_q_scale(comparison)}, at a fragment's first and last trained step. Upper row: against the state that"
         " the actor had there (as R2D2 reports it); lower row: against the exact state under today's parameters. Zeros"
-        f" are not drawn. {bands}",
+        f" are not drawn. {logarithmic}",
     }
 
 
@@ -46,12 +49,13 @@ def _learning_curves(comparison: Comparison, path: Path) -> None:
     figure, grid = plots.figure(2)
     loss_axes, error_axes = grid[0]
     shown = []
+    outcome = comparison.outcome
     floors: dict[float, list[int]] = {}
     for index, name in enumerate(comparison.strategies):
         for axes, metric in ((loss_axes, "train_loss"), (error_axes, comparison.outcome.metric)):
             curve = comparison.curve(name, metric)
             if curve is not None:
-                plots.band(axes, *curve, name, index)
+                plots.band(axes, *curve, name, index, logarithmic=axes is loss_axes or not outcome.higher_is_better)
                 shown.append(curve[1])
         floor = comparison.floors[name]
         if floor and floor > 1e-9 and comparison.of(name):
@@ -60,7 +64,6 @@ def _learning_curves(comparison: Comparison, path: Path) -> None:
         names = ", ".join(comparison.strategies[i] for i in indices)
         plots.floor_line(loss_axes, floor, f"floor of {names}: {floor:.4g}", indices[0])
     loss = LOSS_NAMES[comparison.settings.objective]
-    outcome = comparison.outcome
     loss_axes.set(xlabel="learner updates", ylabel=f"training loss ({loss})", title="on fragments", yscale="log")
     error_axes.set(xlabel="learner updates", ylabel=outcome.name, title="on whole fresh episodes")
     if not outcome.higher_is_better:
@@ -95,8 +98,9 @@ def _error_by_position(comparison: Comparison, path: Path) -> None:
         values = comparison.profile(name)
         if values is not None:
             told.append(f"{name} {_half_way(values.mean(0)) if outcome.higher_is_better else _largest(values.mean(0))}")
-            plots.band(axes, np.arange(1, values.shape[1] + 1), values, name, index)
-    axes.set_yscale("log" if comparison.settings.objective == "regression" else "linear")
+            steps = np.arange(1, values.shape[1] + 1)
+            plots.band(axes, steps, values, name, index, logarithmic=_logarithmic_profile(comparison))
+    axes.set_yscale("log" if _logarithmic_profile(comparison) else "linear")
     axes.set(xlabel="step of the episode", ylabel="reward" if outcome.higher_is_better else outcome.name)
     axes.grid(alpha=0.25)
     plots.legend_below(figure, axes, columns=4)
@@ -107,6 +111,10 @@ def _error_by_position(comparison: Comparison, path: Path) -> None:
 def _largest(errors: np.ndarray) -> int:
     """The step of the largest error `[L]`; NaN is a step without a target."""
     return int(np.where(np.isnan(errors), -np.inf, errors).argmax()) + 1
+
+
+def _logarithmic_profile(comparison: Comparison) -> bool:
+    return comparison.settings.objective == "regression"
 
 
 def _half_way(rewards: np.ndarray) -> str:
@@ -130,7 +138,7 @@ def _delta_q(comparison: Comparison, path: Path) -> None:
                 updates, values = curve
                 # Identical states differ by rounding alone; below this they count as equal.
                 visible = np.where(values > 1e-6, values, np.nan)
-                plots.band(axes, updates, visible, name, index)
+                plots.band(axes, updates, visible, name, index, logarithmic=True)
         axes.set_yscale("log")
         axes.set_title(title, fontsize=9)
         axes.grid(alpha=0.25)

@@ -42,21 +42,29 @@ def figure(columns: int, rows: int = 1, **options: Any) -> tuple[Figure, Any]:
     )
 
 
-def band(axes: Axes, x: np.ndarray, per_seed: np.ndarray, label: str, index: int) -> None:
-    """Mean over seeds of `[S, N]` at `x` [N], with its 95 % t-interval as a band, and every seed as a thin line."""
-    low, high = t_interval(per_seed)
+def band(axes: Axes, x: np.ndarray, per_seed: np.ndarray, label: str, index: int, *, logarithmic: bool = False) -> None:
+    """Mean over seeds of `[S, N]` at `x` [N], with its 95 % t-interval as a band, and every seed as a thin line.
+
+    On a logarithmic axis mean and interval are those of the logarithms, as in the tests; values that have none are left
+    out.
+    """
+    values = np.log(np.where(per_seed > 0, per_seed, np.nan)) if logarithmic else per_seed
+    middle, low, high = values.mean(0), *t_interval(values)
+    if logarithmic:
+        middle, low, high = np.exp(middle), np.exp(low), np.exp(high)
     look = style(index)
-    axes.plot(x, per_seed.mean(0), label=label, markevery=max(len(x) // 8, 1), **look)
+    axes.plot(x, middle, label=label, markevery=max(len(x) // 8, 1), **look)
     if len(per_seed) > 1:
         axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
         axes.plot(x, per_seed.T, color=look["color"], alpha=0.4, linewidth=0.5)
 
 
-def bands(seeds: int) -> str:
+def bands(seeds: int, *, logarithmic: bool = False) -> str:
     """What `band` shows, for a caption."""
     if seeds < 2:
         return "One seed, no bands."
-    return f"Lines: mean of {seeds} seeds; bands: 95 % t-intervals; thin lines: single seeds."
+    mean = "geometric mean" if logarithmic else "mean"
+    return f"Lines: {mean} of {seeds} seeds; bands: its 95 % t-interval; thin lines: single seeds."
 
 
 def floor_line(axes: Axes, value: float, label: str, index: int) -> None:

@@ -24,7 +24,7 @@ def draw(found: Mapping[Any, dict[int, Any]], title: str, path: Path) -> str:
         bins = min(len(one["age"]) for one in by_seed.values())
         ages = np.mean([one["age"][:bins] for one in by_seed.values()], 0)
         values = np.array([one["delta_q_first_exact"][:bins] for one in by_seed.values()])
-        plots.band(axes, ages, values, case.strategy, strategies.index(case.strategy))
+        plots.band(axes, ages, values, case.strategy, strategies.index(case.strategy), logarithmic=True)
         axes.set_title(f"learning rate {case.learning_rate:g}, replay ratio {case.replay_ratio:g}", fontsize=9)
     for axes in grid.flat:
         axes.set_yscale("log")
@@ -36,7 +36,8 @@ def draw(found: Mapping[Any, dict[int, Any]], title: str, path: Path) -> str:
         axes.set_ylabel("ΔQ first, against exact")
     plots.legend_below(figure, grid[0, 0])
     plots.save(figure, path, title)
+    seeds = max((len(one) for one in found.values()), default=0)
     return (
         "ΔQ at the first trained step against the exact state, by the age of the stored state, in the second half of"
-        f" training with a constant step size. {plots.bands(max((len(one) for one in found.values()), default=0))}"
+        f" training with a constant step size. {plots.bands(seeds, logarithmic=True)}"
     )
