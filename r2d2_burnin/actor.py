@@ -13,6 +13,7 @@ from r2d2_burnin import archive, nests, spaces
 from r2d2_burnin.compiled import Compiled
 from r2d2_burnin.environment_guard import EnvironmentFault, check_numbers
 from r2d2_burnin.episodes import Episode
+from r2d2_burnin.faults import TrainingDiverged
 from r2d2_burnin.inputs import InputSpace
 from r2d2_burnin.networks import RecurrentNetwork, where
 from r2d2_burnin.quiet_tensorflow import tf
@@ -120,6 +121,7 @@ class Actor:
     Raises:
         ValueError: for spaces that the network cannot use, and for an environment without autoreset.
         EnvironmentFault: while acting, when the environment raises or returns what no training can use.
+        TrainingDiverged: while acting, when the network's outputs are not finite.
     """
 
     def __init__(
@@ -186,6 +188,11 @@ class Actor:
         else:
             outputs, before, self._state = self._step(inputs[0], self._state, self._starts)
         outputs = outputs.numpy().reshape(steps, self.env.num_envs, -1)
+        if not np.isfinite(outputs).all():
+            raise TrainingDiverged(
+                f"the network's outputs after {self.update} updates are not finite, expected finite numbers; a smaller"
+                " --learning-rate or --gradient-clip may help"
+            )
         actions = self._act(outputs)
         self._call.count += steps
         if self._actions_taken is not None:

@@ -14,6 +14,7 @@ from r2d2_burnin.acting import Acting
 from r2d2_burnin.actor import Act, Actor
 from r2d2_burnin.episodes import Episode
 from r2d2_burnin.evaluation import Evaluation, evaluate
+from r2d2_burnin.faults import TrainingDiverged
 from r2d2_burnin.initialization import Initialization
 from r2d2_burnin.learner import Updates
 from r2d2_burnin.measurements import Measurement, TrainingResult
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
 
 LONGEST_PROFILE = 1000
 """Steps of an episode whose errors or rewards are reported one by one."""
-
-
-class TrainingDiverged(RuntimeError):
-    """The loss is no longer a finite number."""
 
 
 class TrainingRun:

@@ -14,7 +14,10 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from envs.vector import BitStreamVectorEnv
 from r2d2_burnin.actor import Actor, ActorStep
 from r2d2_burnin.evaluation import evaluate
+from r2d2_burnin.faults import TrainingDiverged
+from r2d2_burnin.networks import DenseRecurrentNetwork
 from r2d2_burnin.objectives import Classification, EpsilonGreedy, Regression
+from r2d2_burnin.settings import NetworkSettings
 from r2d2_burnin.spaces import choose_objective
 from tests.r2d2_burnin.common import TOLERANCE, act_episodes, assert_states_close, make_network
 
@@ -179,3 +182,10 @@ def test_blocks_of_steps_are_the_same_as_single_steps(mode: AutoresetMode, lengt
         assert (one.terminated, one.environment) == (other.terminated, other.environment)
         np.testing.assert_allclose(one.outputs, other.outputs, **TOLERANCE)
         assert_states_close(one.states, other.states)
+
+
+def test_outputs_that_are_not_finite_are_blamed_on_the_network() -> None:
+    network = DenseRecurrentNetwork(1, 1, NetworkSettings(3), seed=0)
+    network.trainable_variables[-1].assign([float("nan")])
+    with pytest.raises(TrainingDiverged, match="the network's outputs after 0 updates are not finite"):
+        act_episodes(network, 1, length=5)

@@ -13,6 +13,7 @@ import pytest
 from r2d2_burnin import environments, training_run
 from r2d2_burnin.checkpoint import Checkpoints
 from r2d2_burnin.environment_guard import EnvironmentFault
+from r2d2_burnin.faults import TrainingDiverged
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.learner import Learner
 from r2d2_burnin.measurements import Measurement
@@ -27,7 +28,6 @@ from r2d2_burnin.settings import (
     TrainingSettings,
 )
 from r2d2_burnin.training import Trainer
-from r2d2_burnin.training_run import TrainingDiverged
 
 USER = "tests.r2d2_burnin.user_code"
 
