@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -156,23 +156,22 @@ class Comparison:
                 found.append(name)
         return found
 
+    def _seconds_of_updates(self, runs: Sequence[TrainingResult]) -> float:
+        return min(run.update_seconds for run in runs) * self.settings.updates
+
     def at_equal_cost(self, strategy: str) -> dict[str, EqualCost]:
         """Outcomes where every strategy has processed as many steps, and where its updates have taken as long.
 
         The cheapest strategy's whole training sets the amount. It is the time of updates without compiling and acting:
-        the median of an update's time, times updates.
+        the median of an update's time, in the seed where it is smallest, as other work slows a shared machine down.
         """
         found = {}
-        for name, times in (("processed_steps", 1), ("update_seconds", self.settings.updates)):
-            totals = {
-                one: [times * float(getattr(run, name)) for run in self.of(one).values()]
-                for one in self.strategies
-                if self.of(one)
-            }
-            smallest = min((float(np.mean(values)) for values in totals.values()), default=0.0)
+        for name, amount_of in (("processed_steps", _processed_steps), ("update_seconds", self._seconds_of_updates)):
+            totals = {one: amount_of(list(self.of(one).values())) for one in self.strategies if self.of(one)}
+            smallest = min(totals.values(), default=0.0)
             if strategy not in totals or smallest <= 0:
                 continue
-            updates = self.settings.updates * min(smallest / float(np.mean(totals[strategy])), 1.0)
+            updates = self.settings.updates * smallest / totals[strategy]
             values = self.final(strategy, self.outcome.metric, dict.fromkeys(self.seeds, updates))
             outcome = estimate(list(values.values()))
             if outcome is not None:
@@ -207,6 +206,10 @@ class Comparison:
             for seed, run in self.of(strategy).items():
                 for m in run.measurements:
                     yield strategy, seed, m.update, m.metric, m.value
+
+
+def _processed_steps(runs: Sequence[TrainingResult]) -> float:
+    return sum(run.processed_steps for run in runs) / len(runs)
 
 
 @dataclasses.dataclass(frozen=True)

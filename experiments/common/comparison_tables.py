@@ -38,7 +38,7 @@ def cost_rows(comparison: Comparison) -> list[list[str]]:
             continue
         updates = comparison.settings.updates
         steps = sum(run.processed_steps for run in runs) / len(runs) / updates
-        milliseconds = 1e3 * sum(run.update_seconds for run in runs) / len(runs)
+        milliseconds = 1e3 * min(run.update_seconds for run in runs)
         row = [name, f"{steps:.0f}", f"{milliseconds:.3g}", str(comparison.estimate(name, comparison.outcome.metric))]
         costs = comparison.at_equal_cost(name)
         for key in ("processed_steps", "update_seconds"):
