@@ -186,28 +186,31 @@ def train(payload: tuple[TrainingSettings, str, int, Path, int], report: Report)
     )
     checkpoint.save(path.with_suffix(".npz"), trainer.network)
     if trainer.objective.name == "q-learning":
-        constant = constant_return(lambda: trainer.constant_return(seed), path.parent / f"constant-return-{seed}.json")
-        result = dataclasses.replace(result, constant_return=constant)
+        returns = constant_returns(
+            lambda: trainer.constant_returns(seed), path.parent / f"constant-returns-{seed}.json"
+        )
+        if returns:
+            result = dataclasses.replace(result, baselines={**result.baselines, "best constant action": returns})
     write_sealed(path, content_of(result))
     checkpoints.remove()
 
 
-def constant_return(measure: Callable[[], float], path: Path) -> float | None:
+def constant_returns(measure: Callable[[], list[float]], path: Path) -> list[float]:
     """What the best constant action earns, the same for all strategies of a seed: measured once, then kept at `path`.
 
-    None where the environment fails, which costs the run nothing.
+    Nothing where the environment fails, which costs the run nothing.
     """
     from r2d2_burnin.environment_guard import EnvironmentFault
 
     with contextlib.suppress(DamagedFile):
         if (content := read_sealed(path)) is not None:
-            return float(content["constant_return"])
+            return [float(value) for value in content["returns"]]
     try:
         found = measure()
     except EnvironmentFault as error:
         print(f"constant actions were not evaluated: {error}", file=sys.stderr)
-        return None
-    write_sealed(path, {"constant_return": found})
+        return []
+    write_sealed(path, {"returns": found})
     return found
 
 
@@ -234,7 +237,11 @@ def write_results(
         for sentence in [*sentences, *errors]:
             print(f"- {sentence}")
 
-    loud = [text for text in (*sentences, *errors) if text in errors or text.startswith(("LEAK", "NOTHING LEARNED"))]
+    loud = [
+        text
+        for text in (*sentences, *errors)
+        if text in errors or text.startswith(("LEAK", "NOTHING LEARNED", "NOT LEARNED"))
+    ]
     parts = [report.paragraph(text, alarm=True) for text in loud]
     parts += [report.bullets([text for text in sentences if text not in loud]), report.html_table(rows, headers)]
     if comparison.runs:

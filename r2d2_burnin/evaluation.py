@@ -25,11 +25,24 @@ class Evaluation:
     episodes: list[Episode]  # one of each environment
 
     @property
-    def targets(self) -> np.ndarray:
-        """All targets that were given, `[n]`."""
-        found = [episode.targets for episode in self.episodes if episode.targets is not None]
-        every = np.concatenate(found) if found else np.zeros(0)
-        return every[~np.isnan(every)]
+    def returns(self) -> list[float]:
+        """Return of each episode."""
+        return [float(episode.rewards.sum()) for episode in self.episodes]
+
+    def errors(self, error_of: ErrorOf, constant_errors: Callable[[np.ndarray], np.ndarray]) -> list[list[float]]:
+        """Mean error of each episode that has a target, and of the best constant answer in the same episodes."""
+        outputs, targets = [], []
+        for episode in self.episodes:
+            given = np.zeros(len(episode), bool) if episode.targets is None else ~np.isnan(episode.targets)
+            if episode.targets is not None and given.any():
+                outputs.append(episode.outputs[given])
+                targets.append(episode.targets[given])
+        if not targets:
+            return [[], []]
+        every = np.concatenate(targets)
+        ends = np.cumsum([len(part) for part in targets])[:-1]
+        steps = (error_of(np.concatenate(outputs), every), constant_errors(every))
+        return [[float(part.mean()) for part in np.split(errors, ends)] for errors in steps]
 
 
 def evaluate(actor: Actor, error_of: ErrorOf | None) -> Evaluation:

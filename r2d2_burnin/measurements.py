@@ -28,8 +28,8 @@ class TrainingResult:
     processed_steps: int = 0  # steps that the network processed in all updates: burn-in and trained steps
     longest_start: int | None = None  # largest first trained step of a fragment, counted from its episode's first step
     streams: str | None = None  # checksum of all observations that were acted on, in order, and of where episodes end
-    constant_error: float | None = None  # of the best constant answer on the last evaluation's episodes
-    constant_return: float | None = None  # of the best constant action on the evaluation episodes
+    outcomes: list[float] = dataclasses.field(default_factory=list)  # error or return of each last evaluation episode
+    baselines: dict[str, list[float]] = dataclasses.field(default_factory=dict)  # of what learns nothing, in the same
 
     def final(self, metric: str, *, last: float = 0.1, fewest: int = 1, until: float | None = None) -> float | None:
         """Mean of a metric over the end of training, None if it was not measured.

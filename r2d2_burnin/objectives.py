@@ -91,9 +91,9 @@ class Regression:
         """Squared error `[L]` of every step of an evaluation from outputs `[L, A]` and targets `[L]`, NaN too."""
         return np.asarray((outputs[..., 0].astype(np.float64) - targets) ** 2)
 
-    def constant_error(self, targets: np.ndarray) -> float:
-        """Mean error of the best constant answer, the mean of the targets `[n]`: their variance."""
-        return float(np.var(np.asarray(targets, np.float64)))
+    def constant_errors(self, targets: np.ndarray) -> np.ndarray:
+        """Errors `[n]` of the best constant answer to targets `[n]`: their mean."""
+        return np.asarray((targets - np.mean(targets, dtype=np.float64)) ** 2)
 
     def act(self, outputs: np.ndarray) -> np.ndarray:
         """The nearest action to the output `[...]`."""
@@ -143,9 +143,10 @@ class Classification:
         wrong = np.asarray(np.argmax(outputs, axis=-1) + self.first != targets, np.float64)
         return np.where(np.isnan(targets), np.nan, wrong)
 
-    def constant_error(self, targets: np.ndarray) -> float:
-        """Error rate of the best constant answer, the most frequent class among the targets `[n]`."""
-        return float(1 - np.unique(targets, return_counts=True)[1].max() / len(targets))
+    def constant_errors(self, targets: np.ndarray) -> np.ndarray:
+        """Errors `[n]` of the best constant answer to targets `[n]`: the most frequent class."""
+        classes, counts = np.unique(targets, return_counts=True)
+        return np.asarray(targets != classes[counts.argmax()], np.float64)
 
     def act(self, outputs: np.ndarray) -> np.ndarray:
         """The action of the likeliest class `[...]`."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 SHARE = 0.05
-"""Memory of the references, at most this part of the memory of a full replay's steps."""
+"""Memory of the references, at most this part of the memory of a full replay's steps, unless `FEWEST` take more."""
 FEWEST, MOST = 64, 4096
 """References at least, however small the steps are, and at most, however large."""
 
@@ -85,18 +85,22 @@ class ReferenceSample:
             del self._shares[0]
 
     def draw(self, count: int) -> np.ndarray:
-        """Rows `[count]` of sampled fragments in random order; where there are fewer of them, they are repeated.
+        """Rows `[count]` of sampled fragments, at random over all fragments of replay.
+
+        Where there are fewer of them, they are repeated. Fragments that were added while a smaller share was sampled
+        stand for more of replay, and are drawn so much more often.
 
         Raises:
             ValueError: when nothing has been added yet.
         """
-        # Where shares differ, only marks below the smallest are equally likely for all fragments of replay.
-        kept = self._rows[self._marks < min(share for _, share in self._shares)]
-        if not len(kept):
-            kept = self._rows[self._marks < OUT]
+        kept = np.sort(self._rows[self._marks < OUT])
         if not len(kept):
             raise ValueError("references: got a request for fragments while empty, expected some to be added first")
-        return np.resize(self._generator.permutation(np.sort(kept)), count)
+        begins, shares = np.array(self._shares).T
+        weights = 1 / shares[np.searchsorted(begins, kept, "right") - 1]
+        if np.ptp(weights):
+            return self._generator.choice(kept, count, p=weights / weights.sum())
+        return np.resize(self._generator.permutation(kept), count)
 
     def take(self, rows: np.ndarray) -> list[np.ndarray]:
         """The arrays `[..., *]` of fragments with these rows `[...]`.
@@ -104,6 +108,8 @@ class ReferenceSample:
         Raises:
             ValueError: for a fragment whose references are not kept.
         """
+        if not len(self._rows):
+            raise ValueError("references: got a request for fragments while empty, expected some to be added first")
         order = np.argsort(self._rows)
         places = order[np.minimum(np.searchsorted(self._rows, rows, sorter=order), len(order) - 1)]
         missing = self._rows[places] != rows

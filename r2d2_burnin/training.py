@@ -126,8 +126,8 @@ class Trainer:
                     environments.close(env, at_once=failed)
         return dataclasses.replace(run.result(), seconds=spent + time.perf_counter() - began)
 
-    def constant_return(self, seed: int) -> float:
-        """Return of the best constant action on the evaluation episodes of the run with this seed.
+    def constant_returns(self, seed: int) -> list[float]:
+        """Returns of the best constant action in the evaluation episodes of the run with this seed, one an episode.
 
         Of more than `MOST_CONSTANT_ACTIONS` actions, as many at even distances are tried.
 
@@ -137,7 +137,7 @@ class Trainer:
         settings = self.settings
         env = environments.make_vector(settings.environment, settings.evaluation_episodes)
         count = min(self.actions, MOST_CONSTANT_ACTIONS)
-        returns = []
+        returns: list[list[float]] = []
         try:
             for action in np.linspace(0, self.actions - 1, count).round().astype(int).tolist():
                 actor = Actor(
@@ -151,10 +151,10 @@ class Trainer:
                     keeps_states=False,
                     targets=None,
                 )
-                returns.append(evaluate(actor, None).episode_return)
+                returns.append(evaluate(actor, None).returns)
         finally:
             environments.close(env)
-        return max(returns)
+        return max(returns, key=sum)
 
     def actor(
         self, acting_seed: int, exploration_seed: int, *, environments_of: np.ndarray

@@ -78,6 +78,7 @@ class TrainingRun:
         self._evaluation_seed = evaluation_seed
         self._evaluation_exploration_seed = evaluation_exploration_seed
         self._evaluation: Evaluation | None = None
+        self._random: Evaluation | None = None
         self._seconds: list[float] = []
         self._batch_bytes = 0
         self._processed_steps = 0
@@ -130,10 +131,7 @@ class TrainingRun:
     def result(self) -> TrainingResult:
         """What was measured; `seconds` is left to the caller."""
         update_seconds = float(np.median(self._seconds[1:] or self._seconds))  # the first call may compile
-        constant_error = None
-        if self._evaluation is not None and not isinstance(self._objective, QLearning):
-            targets = self._evaluation.targets
-            constant_error = self._objective.constant_error(targets) if len(targets) else None
+        outcomes, baselines = self._outcomes()
         return TrainingResult(
             self.measurements,
             seconds=0.0,
@@ -143,8 +141,19 @@ class TrainingRun:
             processed_steps=self._processed_steps,
             longest_start=self.replay.longest_start,
             streams=f"{self._streams:08x}",
-            constant_error=constant_error,
+            outcomes=outcomes,
+            baselines=baselines,
         )
+
+    def _outcomes(self) -> tuple[list[float], dict[str, list[float]]]:
+        """Error or return of each episode of the last evaluation, and of what learns nothing in the same episodes."""
+        if self._evaluation is None:
+            return [], {}
+        if isinstance(self._objective, QLearning):
+            random = {} if self._random is None else {"random actions": self._random.returns}
+            return self._evaluation.returns, random
+        errors, constant = self._evaluation.errors(self._objective.error, self._objective.constant_errors)
+        return errors, {"best constant answer": constant}
 
     def get_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Everything that decides how the run goes on, as arrays and as what JSON has."""
@@ -282,7 +291,8 @@ class TrainingRun:
                     if np.isfinite(value):  # no target at this step of any episode
                         self._note(f"{name}_at_step_{position}", value)
         if isinstance(self._objective, QLearning):
-            self._note("random_return", self._evaluate(epsilon=1.0).episode_return)
+            self._random = self._evaluate(epsilon=1.0)
+            self._note("random_return", self._random.episode_return)
 
     def _fresh_loss(self, episodes: list[Episode]) -> tuple[float, float] | None:
         """Mean loss on fragments that were never trained, and its standard error over episodes; None without targets.

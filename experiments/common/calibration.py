@@ -25,18 +25,26 @@ class Distribution:
     """Whether `compare_all` takes them for returns, which it compares by differences, or for errors."""
 
 
-def _failing(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Errors of which a fifth is a hundred times as large."""
-    return np.exp(generator.normal(0.0, 0.3, shape)) * np.where(generator.random(shape) < 0.2, 100.0, 1.0)
+def _failing(part: float) -> Distribution:
+    """Errors of which a part is a hundred times as large."""
+
+    def draw(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        factors = np.where(generator.random(shape) < part, 100.0, 1.0)
+        return np.asarray(np.exp(generator.normal(0.0, 0.3, shape)) * factors)
+
+    return Distribution(draw, float(np.exp(0.045) * (1 - part + 100 * part)), False)
 
 
 DISTRIBUTIONS = {
     "normal": Distribution(lambda g, shape: g.normal(0.0, 1.0, shape), 0.0, True),
     "lognormal": Distribution(lambda g, shape: np.exp(g.normal(0.0, 1.0, shape)), float(np.exp(0.5)), False),
     "t, 3 degrees": Distribution(lambda g, shape: g.standard_t(3, shape), 0.0, True),
-    "a fifth failing": Distribution(_failing, float(np.exp(0.045) * (0.8 + 0.2 * 100)), False),
+    "a fifth failing": _failing(0.2),
 }
 """What outcomes over seeds may look like."""
+
+HALF_FAILING = _failing(0.5)
+"""What t-tests of few seeds are not made for."""
 
 
 def false_directions(distribution: Distribution, seeds: int, *, reports: int) -> float:

@@ -37,20 +37,18 @@ class Outcome:
     metric: str
     name: str
     unit: str  # what it is an amount of
-    baseline: str  # what a strategy has to beat to have learned anything
     higher_is_better: bool = False
     profile: str = "eval_error"  # the metric by step of the episode
     evaluations: int = 1  # the outcome is the mean over so many at least
 
 
 OUTCOMES = {
-    "regression": Outcome("eval_error", "mean squared error", "error", "the best constant answer"),
-    "classification": Outcome("eval_error", "error rate", "error", "the best constant answer"),
+    "regression": Outcome("eval_error", "mean squared error", "error"),
+    "classification": Outcome("eval_error", "error rate", "error"),
     "q-learning": Outcome(
         "episode_return",
         "episode return",
         "return",
-        "random actions and the best constant action",
         higher_is_better=True,
         profile="reward",
         evaluations=LAST_EVALUATIONS,
@@ -113,28 +111,42 @@ class Comparison:
         return compare_all(outcomes, self.reference, higher_is_better=self.outcome.higher_is_better)
 
     def baseline(self, strategy: str) -> dict[int, float]:
-        """What a strategy has to beat, by seed: the best constant answer, in control also random actions."""
-        if not self.outcome.higher_is_better:
-            errors = {seed: run.constant_error for seed, run in self.of(strategy).items()}
-            return {seed: value for seed, value in errors.items() if value is not None}
-        random = self.final(strategy, "random_return")
-        constant = {seed: run.constant_return for seed, run in self.of(strategy).items()}
-        return {seed: value if (c := constant[seed]) is None else max(value, c) for seed, value in random.items()}
+        """What a strategy has to beat, by seed: the better of what random actions and constant answers reach."""
+        found = {seed: self._baseline_of(run) for seed, run in self.of(strategy).items()}
+        return {seed: float(np.mean(values)) for seed, values in found.items() if values}
 
-    def learned(self) -> dict[str, bool | None]:
-        """Whether each strategy's outcome is better than its baseline; None where there is no baseline.
+    def baselines(self) -> dict[str, float]:
+        """Mean over all runs of what each baseline reaches, by its name."""
+        found: dict[str, list[float]] = {}
+        for run in self.runs.values():
+            for name, values in run.baselines.items():
+                found.setdefault(name, []).extend(values)
+        return {name: float(np.mean(values)) for name, values in found.items() if values}
 
-        One-sided paired tests over seeds with Holm's correction; a single seed is judged by its value alone.
+    def learned(self) -> dict[str, dict[int, bool]]:
+        """Whether each run is better than its baseline in its last evaluation's episodes, by strategy and seed.
+
+        One-sided paired tests over episodes, with Holm's correction over all runs. Runs without a baseline are left
+        out.
         """
         higher = self.outcome.higher_is_better
-        known = {name: self.baseline(name) for name in self.outcomes()}
         p_values = {
-            name: is_better(self.final(name, self.outcome.metric), baseline, higher_is_better=higher)
-            for name, baseline in known.items()
-            if baseline
+            key: is_better(run.outcomes, baseline, higher_is_better=higher)
+            for key, run in self.runs.items()
+            if (baseline := self._baseline_of(run)) and len(baseline) == len(run.outcomes)
         }
         adjusted, _ = holm(p_values)
-        return {name: adjusted[name] <= LEVEL if name in adjusted else None for name in known}
+        return {
+            name: {seed: adjusted[name, seed] <= LEVEL for seed in self.of(name) if (name, seed) in adjusted}
+            for name in self.strategies
+            if self.of(name)
+        }
+
+    def _baseline_of(self, run: TrainingResult) -> list[float]:
+        sign = 1 if self.outcome.higher_is_better else -1
+        return max(
+            run.baselines.values(), key=lambda values: sign * float(np.mean(values)) if values else -np.inf, default=[]
+        )
 
     def streams_differ(self) -> bool | None:
         """Whether strategies saw different observations with the same seed; None where nothing can be compared."""
@@ -259,13 +271,15 @@ def summary(comparison: Comparison) -> dict[str, Any]:
         if initialization.start not in ("stored", "refreshed"):
             entry["staleness"] = None
         runs = comparison.of(name).values()
-        for key in ("seconds", "update_seconds", "processed_steps", "constant_error", "constant_return"):
-            values = [getattr(run, key) for run in runs]
-            entry[key] = _json(estimate([value for value in values if value is not None]))
+        for key in ("seconds", "update_seconds", "processed_steps"):
+            entry[key] = _json(estimate([float(getattr(run, key)) for run in runs]))
+        for key, baseline in (("constant_error", "best constant answer"), ("constant_return", "best constant action")):
+            found = [run.baselines.get(baseline, []) for run in runs]
+            entry[key] = _json(estimate([float(np.mean(values)) for values in found if values]))
         costs = comparison.at_equal_cost(name)
         for key in ("processed_steps", "update_seconds"):
             entry[f"at_equal_{key}"] = costs[key].as_json() if key in costs else None
-        entry["learned"] = learned.get(name)
+        entry["learned_seeds"] = [seed for seed, one in learned.get(name, {}).items() if one]
         entry["floor"] = comparison.floors[name]
         strategies[name] = entry
     return {
@@ -286,22 +300,22 @@ def _json(found: Estimate | None) -> dict[str, object] | None:
     return None if found is None else found.as_json()
 
 
-def leaks(comparison: Comparison) -> list[str]:
-    """Strategies whose loss is below their error floor by more than sampling error: a leak in our code.
+def leaks(comparison: Comparison) -> dict[str, str]:
+    """Strategies whose loss is below their error floor by more than sampling error, a leak in our code, in words.
 
     The loss is the one on fresh fragments, never trained on, for which the floor holds; four standard errors of it
     (over episodes and seeds) make a leak.
     """
-    found = []
+    found = {}
     for name in comparison.strategies:
         floor = comparison.floors[name]
         losses = list(comparison.final(name, "fresh_loss").values())
-        if not floor or not losses:
-            continue
         errors = list(comparison.final(name, "fresh_loss_standard_error").values())
+        if not floor or not losses or not errors:
+            continue
         loss, error = float(np.mean(losses)), float(np.sqrt(np.sum(np.square(errors)))) / len(errors)
         if loss < floor - 4 * error:
-            found.append(
+            found[name] = (
                 f"LEAK: {name} reached a loss of {loss:.4g} on fresh fragments, below its error floor of {floor:.4g} by"
                 f" more than sampling error ({error:.2g}). No predictor can do that: our code shows it what it must not"
                 " see. Please report this."

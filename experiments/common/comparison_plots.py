@@ -28,7 +28,7 @@ def draw(comparison: Comparison, out: Path) -> dict[str, str]:
         "learning_curves.png": "Left: training loss on replayed fragments, with the error floors (dotted, if there are"
         " any) that no predictor can beat there from what its initialization shows it. Right:"
         f" {comparison.outcome.name} over whole fresh episodes, which these floors do not bound, with"
-        f" {comparison.outcome.baseline} (dotted). {of_loss}",
+        f" what random actions and constant answers reach (dotted). {of_loss}",
         "error_by_position.png": f"{position} at each step of whole fresh episodes, after training."
         f" {plots.bands(seeds, logarithmic=_logarithmic_profile(comparison))}",
         "delta_q.png": f"ΔQ: distance between the outputs from the state tried and from a reference state, relative to"
@@ -77,16 +77,8 @@ def _learning_curves(comparison: Comparison, path: Path) -> None:
 
 def _baselines(comparison: Comparison, axes: Axes) -> None:
     """What random actions and the best constant answer reach, the same for every strategy."""
-    found: dict[str, list[float]] = {}
-    for name in comparison.strategies:
-        found.setdefault("random actions", []).extend(comparison.final(name, "random_return").values())
-        for run in comparison.of(name).values():
-            values = (run.constant_return,) if comparison.outcome.higher_is_better else (run.constant_error,)
-            found.setdefault("best constant answer", []).extend(value for value in values if value is not None)
-    for label, numbers in found.items():
-        if numbers:
-            mean = float(np.mean(numbers))
-            plots.floor_line(axes, mean, f"{label}: {mean:.3g}", len(plots.COLOURS) - 1)
+    for name, mean in comparison.baselines().items():
+        plots.floor_line(axes, mean, f"{name}: {mean:.3g}", len(plots.COLOURS) - 1)
 
 
 def _error_by_position(comparison: Comparison, path: Path) -> None:

@@ -36,8 +36,9 @@ def error_floors(settings: TrainingSettings, strategies: Sequence[str]) -> dict[
     try:
         floor_of = getattr(env.unwrapped, "error_floor", None)
         found, limit = _time_limit(env)
-        accepts_length = floor_of is not None and "length" in inspect.signature(floor_of).parameters
-        if floor_of is None or not found or (limit is not None and not accepts_length):
+        if not callable(floor_of) or not found:
+            return unknown
+        if limit is not None and "length" not in inspect.signature(floor_of).parameters:
             return unknown
         more = {} if limit is None else {"length": limit}
         return {name: _floor(floor_of, settings, name, more) for name in strategies}
@@ -70,5 +71,5 @@ def _floor(floor_of: Any, settings: TrainingSettings, strategy: str, more: dict[
                 **more,
             )
         )
-    except ValueError:  # trained on another loss than the environment knows floors for
+    except (ValueError, TypeError):  # another loss than the environment knows floors for, or other arguments
         return None

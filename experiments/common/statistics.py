@@ -17,6 +17,9 @@ import numpy as np
 LEVEL = 0.05
 """Share of reports of identical initializations that may contain a direction."""
 
+FEWEST_SEEDS = 3
+"""Common seeds without which nothing is tested: of two that agree by chance, a t-test makes too much."""
+
 IDENTICAL = 1e-9
 """Differences that vary by less than this part of their size count as the same number."""
 
@@ -87,14 +90,20 @@ class Contrast:
     seeds: int  # that both have
     is_ratio: bool  # whether `estimate`, `low` and `high` are logarithms of ratios, or differences
     estimate: float  # mean over seeds of log(strategy / reference) or of strategy - reference; NaN without a seed
-    low: float  # interval of the estimate, at the level at which Holm's procedure tests it
+    low: float  # interval of the estimate, at the level at which Holm's procedure tests it; infinite without a test
     high: float
-    p: float  # adjusted by Holm's procedure
+    p: float  # adjusted by Holm's procedure; 1 without a test
     direction: Literal["better", "worse"] | None
+    has_zeros: bool = False  # whether an error of zero was replaced, so that the ratio is a bound
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether there are seeds enough for a test."""
+        return self.seeds >= FEWEST_SEEDS
 
     def within(self, margin: float) -> bool:
         """Whether the whole interval lies between -margin and margin: equal, as far as the margin says."""
-        return self.seeds > 1 and -margin <= self.low <= self.high <= margin
+        return self.is_tested and -margin <= self.low <= self.high <= margin
 
     def as_json(self) -> dict[str, object]:
         """The form that `summary.json` has; null where a number is not finite."""
@@ -106,11 +115,12 @@ class Contrast:
 def compare_all(outcomes: Outcomes, reference: str, *, higher_is_better: bool) -> tuple[Contrast, ...]:
     """Compare every other initialization of a report with the reference; one record for each, in their order.
 
-    Paired t-tests over common seeds: of logarithms of ratios for errors (lower is better), of differences for returns,
-    with Holm's correction over all comparisons (Holm, 1979): of reports whose initializations are identical, at most
-    5 % contain any direction. Errors of zero count as half of the smallest error above zero in the report. Errors below
-    zero have no ratio, so differences are taken then. Where all differences are the same number, which no t-test can
-    judge, the sign test bounds p: 2 / 2^n.
+    Paired t-tests over common seeds, three at least: of logarithms of ratios for errors (lower is better), of
+    differences for returns, with Holm's correction over all comparisons (Holm, 1979). Where outcomes over seeds are not
+    far from normal, at most 5 % of reports on identical initializations contain any direction; where half of the runs
+    fail it is more with few seeds (`python -m experiments.benchmark calibration`). An error of zero counts as half of
+    the smallest error above zero of the pair. Errors below zero have no ratio, so differences are taken then. Where all
+    differences are the same number, which no t-test can judge, the sign test bounds p: 2 / 2^n.
 
     Args:
         outcomes: by initialization and seed.
@@ -128,22 +138,11 @@ def compare_all(outcomes: Outcomes, reference: str, *, higher_is_better: bool) -
                 raise ValueError(f"outcomes: got {value} of {name}, seed {seed}, expected a finite number")
     values = [value for by_seed in outcomes.values() for value in by_seed.values()]
     is_ratio = not higher_is_better and min(values, default=0.0) >= 0
-    smallest = min((value for value in values if value > 0), default=1.0)
-
-    def scaled(value: float) -> float:
-        return math.log(max(value, smallest / 2)) if is_ratio else value
-
-    differences = {
-        name: np.array(
-            [
-                scaled(by_seed[seed]) - scaled(outcomes[reference][seed])
-                for seed in sorted(by_seed.keys() & outcomes[reference].keys())
-            ]
-        )
-        for name, by_seed in outcomes.items()
-        if name != reference
-    }
-    adjusted, levels = holm({name: _p_value(found) for name, found in differences.items() if len(found) > 1})
+    pairs = {name: _pairs(by_seed, outcomes[reference]) for name, by_seed in outcomes.items() if name != reference}
+    differences = {name: _log_ratios(*pair) if is_ratio else pair[0] - pair[1] for name, pair in pairs.items()}
+    adjusted, levels = holm(
+        {name: _p_value(found) for name, found in differences.items() if len(found) >= FEWEST_SEEDS}
+    )
     contrasts = []
     for name, found in differences.items():
         low, high = _interval(found, levels[name]) if name in levels else (-math.inf, math.inf)
@@ -151,9 +150,24 @@ def compare_all(outcomes: Outcomes, reference: str, *, higher_is_better: bool) -
         direction: Literal["better", "worse"] | None = None
         if adjusted.get(name, 1.0) <= LEVEL:
             direction = "better" if (middle > 0) == higher_is_better else "worse"
-        p = adjusted.get(name, 1.0)
-        contrasts.append(Contrast(name, reference, len(found), is_ratio, middle, low, high, p, direction))
+        p, has_zeros = adjusted.get(name, 1.0), is_ratio and not all(map(np.all, pairs[name]))
+        contrasts.append(Contrast(name, reference, len(found), is_ratio, middle, low, high, p, direction, has_zeros))
     return tuple(contrasts)
+
+
+def _pairs(values: Mapping[int, float], others: Mapping[int, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Outcomes `[n]` and the others' `[n]` of the seeds that both have."""
+    seeds = sorted(values.keys() & others.keys())
+    return np.array([values[seed] for seed in seeds], float), np.array([others[seed] for seed in seeds], float)
+
+
+def _log_ratios(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """log(value / other) `[n]`; a zero counts as half of the smallest number above zero."""
+    both = np.stack([values, others])
+    positive = both[both > 0]
+    least = max(positive.min() / 2, np.finfo(float).tiny) if len(positive) else 1.0
+    logarithms = np.log(np.maximum(both, least))
+    return np.asarray(logarithms[0] - logarithms[1])
 
 
 def holm(p_values: Mapping[Key, float]) -> tuple[dict[Key, float], dict[Key, float]]:
@@ -191,22 +205,20 @@ def _interval(differences: np.ndarray, level: float) -> tuple[float, float]:
     return float(low[0]), float(high[0])
 
 
-def is_better(values: Mapping[int, float], baseline: Mapping[int, float], *, higher_is_better: bool) -> float:
-    """One-sided p that outcomes are no better than a baseline, paired over common seeds.
+def is_better(values: Sequence[float], baseline: Sequence[float], *, higher_is_better: bool) -> float:
+    """One-sided p that the outcomes of one run's episodes are no better than a baseline's in the same episodes.
 
-    Of errors the ratios are tested, of returns the differences. With one seed nothing can be tested: p is 0 where its
-    outcome is better, else 1. Without a common seed p is 1.
+    A paired t-test over episodes `[n]`; 0 or 1 where all differences are the same number. One episode proves nothing.
     """
-    seeds = sorted(values.keys() & baseline.keys())
-    if not seeds:
+    differences = np.asarray(values, float) - np.asarray(baseline, float)
+    if not higher_is_better:
+        differences = -differences
+    if len(differences) < 2:
         return 1.0
-    names = {"values": values, "baseline": baseline}
-    pair = {name: {seed: found[seed] for seed in seeds} for name, found in names.items()}
-    (contrast,) = compare_all(pair, "baseline", higher_is_better=higher_is_better)
-    better = contrast.estimate > 0 if higher_is_better else contrast.estimate < 0
-    if len(seeds) == 1:
-        return 0.0 if better else 1.0
-    return contrast.p / 2 if better else 1 - contrast.p / 2
+    if _constant(differences):
+        return 0.0 if differences[0] > 0 else 1.0
+    half = _p_value(differences) / 2
+    return half if differences.mean() > 0 else 1 - half
 
 
 def _t_quantile(freedom: int, level: float) -> float:

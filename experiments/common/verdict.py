@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from experiments.common.comparison import Comparison, leaks
-from experiments.common.statistics import Contrast, Estimate
+from experiments.common.statistics import LEVEL, Contrast, Estimate
 
 AT_FLOOR = 0.05
 """A loss within this part of its error floor is said to be at it."""
@@ -24,25 +24,30 @@ earns above its baseline."""
 def finding(comparison: Comparison) -> str:
     """The answer in one sentence: what is worse and what is better than the reference, as far as tests say so."""
     task, reference = task_name(comparison), comparison.reference
-    contrasts = comparison.contrasts()
-    if not contrasts:
-        return f"{task}: too few finished runs to compare"
+    if not comparison.runs:
+        return f"{task}: no run has finished"
     if nothing_learned(comparison):
-        return f"{task}: no initialization has learned the task, so there is nothing to compare"
-    if max(contrast.seeds for contrast in contrasts) < 2:
+        return f"{task}: no run is shown to be better than {_baselines_in_words(comparison)}, so nothing is compared"
+    if reference not in comparison.outcomes():
+        return f"{task}: {reference}, the reference, has no finished run"
+    contrasts = comparison.contrasts()
+    tested = [contrast for contrast in contrasts if contrast.is_tested]
+    if not tested:
         values = "; ".join(f"{name} {value.mean:.3g}" for name, value in _estimates(comparison))
-        return f"{task}: {comparison.outcome.name} of one seed, {values}"
+        return f"{task}: {comparison.outcome.name}, not tested for lack of seeds: {values}"
     groups = {
-        f"worse than {reference}": [_short(c) for c in contrasts if c.direction == "worse"],
-        f"better than {reference}": [_short(c) for c in contrasts if c.direction == "better"],
-        f"no difference from {reference} seen": [c.strategy for c in contrasts if c.direction is None],
+        f"worse than {reference}": [_short(c) for c in tested if c.direction == "worse"],
+        f"better than {reference}": [_short(c) for c in tested if c.direction == "better"],
+        f"no difference from {reference} seen": [c.strategy for c in tested if c.direction is None],
+        "not tested for lack of seeds": [c.strategy for c in contrasts if not c.is_tested],
     }
     return f"{task}: " + "; ".join(f"{what}: {', '.join(names)}" for what, names in groups.items() if names)
 
 
 def verdict(comparison: Comparison) -> list[str]:
     """Sentences: leaks, what has learned nothing, what limits the comparison, estimates, contrasts, and floors."""
-    sentences = leaks(comparison)
+    leaking = leaks(comparison)
+    sentences = list(leaking.values())
     estimates = _estimates(comparison)
     if not estimates:
         return [*sentences, "No run has finished, so there is nothing to say."]
@@ -53,16 +58,18 @@ def verdict(comparison: Comparison) -> list[str]:
     mean = f", mean over the last {comparison.outcome.evaluations} evaluations"
     mean = mean if comparison.outcome.evaluations > 1 else ""
     sentences.append(f"{comparison.outcome.name.capitalize()} over whole fresh episodes ({interval}{mean}): {values}.")
-    sentences += _baselines(comparison)
+    if comparison.baselines():
+        sentences.append(f"In the same episodes: {_baselines_in_words(comparison)}.")
     if not nothing_learned(comparison):
         sentences += _contrasts(comparison)
-    return sentences + [sentence for name, _ in estimates if (sentence := _against_floor(comparison, name))]
+    floors = [_against_floor(comparison, name) for name, _ in estimates if name not in leaking]
+    return sentences + [sentence for sentence in floors if sentence]
 
 
 def nothing_learned(comparison: Comparison) -> bool:
-    """Whether no initialization is better than the baseline."""
-    learned = comparison.learned()
-    return bool(learned) and all(one is False for one in learned.values())
+    """Whether no run is shown to be better than its baseline, though there is one."""
+    runs = [learned for by_seed in comparison.learned().values() for learned in by_seed.values()]
+    return bool(runs) and not any(runs)
 
 
 def task_name(comparison: Comparison) -> str:
@@ -77,44 +84,29 @@ def _estimates(comparison: Comparison) -> list[tuple[str, Estimate]]:
     return [(name, value) for name, value in found if value is not None]
 
 
+def _baselines_in_words(comparison: Comparison) -> str:
+    """What can be had without having learned anything."""
+    found = [f"{name} {value:.3g}" for name, value in comparison.baselines().items()]
+    return f"{' and '.join(found)} ({comparison.outcome.name})"
+
+
 def _learned(comparison: Comparison) -> list[str]:
-    """What has not been shown to have learned anything."""
-    outcome = comparison.outcome
+    """Runs that are not shown to have learned anything."""
     learned = comparison.learned()
-    failed = [name for name, one in learned.items() if one is False]
-    sentences = []
-    if failed:
-        baselines = [value for name in failed for value in comparison.baseline(name).values()]
-        beside = f"{outcome.baseline} ({outcome.name} {sum(baselines) / len(baselines):.3g})"
-        subject = "No initialization" if nothing_learned(comparison) else f"Of the initializations, {', '.join(failed)}"
-        verb = "is" if nothing_learned(comparison) or len(failed) == 1 else "are"
-        negation = "" if nothing_learned(comparison) else " not"
-        sentences.append(f"NOTHING LEARNED: {subject} {verb}{negation} shown to be better than {beside}.")
-        if nothing_learned(comparison):
-            sentences.append(
-                "So nothing is compared: differences between agents that have not learned the task say nothing about"
-                " initializations. More --updates, another --learning-rate or, in control, another --preset may help."
-            )
-    unknown = [name for name, one in learned.items() if one is None]
+    baselines = _baselines_in_words(comparison)
+    if nothing_learned(comparison):
+        return [
+            f"NOTHING LEARNED: no run is shown to be better than {baselines}.",
+            "So nothing is compared: differences between agents that have not learned the task say nothing about"
+            " initializations. More --updates, another --learning-rate or, in control, another --preset may help.",
+        ]
+    failed = {name: [seed for seed, one in by_seed.items() if not one] for name, by_seed in learned.items()}
+    told = [f"{name} in {len(seeds)} of {len(learned[name])} seeds" for name, seeds in failed.items() if seeds]
+    sentences = [f"NOT LEARNED: {', '.join(told)}, not shown to be better than {baselines}."] if told else []
+    unknown = [name for name, by_seed in learned.items() if not by_seed]
     if unknown:
         sentences.append(f"Whether {', '.join(unknown)} learned anything is not known: no baseline was measured.")
     return sentences
-
-
-def _baselines(comparison: Comparison) -> list[str]:
-    """What can be had without having learned anything."""
-    runs = list(comparison.runs.values())
-    found = {
-        "random actions": [value for name in comparison.strategies for value in _random(comparison, name)],
-        "the best constant action": [run.constant_return for run in runs if run.constant_return is not None],
-        "the best constant answer": [run.constant_error for run in runs if run.constant_error is not None],
-    }
-    told = [f"{what} {sum(values) / len(values):.3g}" for what, values in found.items() if values]
-    return [f"In the same episodes, {comparison.outcome.name} of {' and of '.join(told)}."] if told else []
-
-
-def _random(comparison: Comparison, name: str) -> list[float]:
-    return list(comparison.final(name, "random_return").values())
 
 
 def _limits(comparison: Comparison) -> list[str]:
@@ -135,7 +127,7 @@ def _limits(comparison: Comparison) -> list[str]:
             " those of experience, not of the start state alone."
         )
     if len(comparison.seeds) == 1:
-        sentences.append("One seed gives no interval and no test: every difference is a single observation.")
+        sentences.append("One seed gives no interval and no test of initializations: differences are observations.")
     return sentences
 
 
@@ -144,37 +136,48 @@ def _contrasts(comparison: Comparison) -> list[str]:
         return [f"{comparison.reference} has no finished run, so nothing is compared with it."]
     contrasts = comparison.contrasts()
     sentences = [contrast_sentence(comparison, contrast) for contrast in contrasts]
-    tested = sum(contrast.seeds > 1 for contrast in contrasts)
+    tested = sum(contrast.is_tested for contrast in contrasts)
     if tested:
-        what = "logarithms of ratios" if contrasts[0].is_ratio else "differences"
+        what = "logarithms of ratios (so ratios are geometric means)" if contrasts[0].is_ratio else "differences"
         sentences.append(
             f"Tests: paired t-tests over seeds of {what} against {comparison.reference}, {tested} in all, with Holm's"
-            " correction: of reports on identical initializations 5 % contain a direction. Few seeds cannot rule out"
-            " what happens in few of them."
+            " correction; each interval is at the level of its test. Where outcomes over seeds are not far from normal,"
+            " at most 5 % of reports on identical initializations contain a direction; where runs either succeed or"
+            " fail, few seeds give more."
         )
     return sentences
 
 
-def contrast_sentence(comparison: Comparison, contrast: Contrast) -> str:
-    """One initialization against the reference, in words."""
+def contrast_sentence(comparison: Comparison, contrast: Contrast, *, margin: bool = True) -> str:
+    """One initialization against the reference, in words; `margin`: whether it may be called equal within one."""
     name, reference = contrast.strategy, contrast.reference
     if contrast.seeds == 0:
         return f"{name} and {reference} have no seed in common, so they are not compared."
     amount = _amount(comparison, contrast)
-    if contrast.seeds == 1:
-        return f"{name} against {reference}: {amount} (one common seed, no test)."
-    margin, within = _margin(comparison, contrast)
-    equal = f"; equal within {within}" if margin is not None and contrast.within(margin) else ""
-    if contrast.direction is None:
-        return f"{name} against {reference}: no difference seen, {amount} (p {_p(contrast.p)}){equal}."
-    return f"{name} against {reference}: {contrast.direction}, {amount} (p {_p(contrast.p)}){equal}."
+    if not contrast.is_tested:
+        seeds = "one common seed" if contrast.seeds == 1 else f"{contrast.seeds} common seeds"
+        return f"{name} against {reference}: {amount} ({seeds}, no test)."
+    seen = "no difference seen" if contrast.direction is None else contrast.direction
+    equal = _equality(comparison, contrast) if margin else ""
+    return f"{name} against {reference}: {seen}, {amount} (p {_p(contrast.p)}){equal}."
+
+
+def _equality(comparison: Comparison, contrast: Contrast) -> str:
+    """Whether the whole interval lies within a margin, and what that leaves open."""
+    margin, words = _margin(comparison, contrast)
+    if margin is None or not contrast.within(margin):
+        return ""
+    missed = 1 - LEVEL ** (1 / contrast.seeds)
+    what = "equal within" if contrast.direction is None else "but by less than"
+    return f"; {what} {words} (failures in up to {missed:.0%} of seeds are not ruled out)"
 
 
 def _amount(comparison: Comparison, contrast: Contrast) -> str:
-    known = contrast.seeds > 1 and math.isfinite(contrast.low)
+    known = math.isfinite(contrast.low)
     if contrast.is_ratio:
         interval = f" [{_exp(contrast.low)}, {_exp(contrast.high)}]" if known else ""
-        return f"{_exp(contrast.estimate)} times the error{interval}"
+        zeros = ", with an error of zero counted as half of the smallest above it" if contrast.has_zeros else ""
+        return f"{_exp(contrast.estimate)} times the error{interval}{zeros}"
     interval = f" [{contrast.low:+.3g}, {contrast.high:+.3g}]" if known else ""
     return f"{comparison.outcome.unit} {contrast.estimate:+.3g}{interval}"
 
@@ -200,7 +203,8 @@ def _short(contrast: Contrast) -> str:
 
 
 def _exp(logarithm: float) -> str:
-    return f"{math.exp(min(logarithm, 700.0)):.3g}"
+    value = float(f"{math.exp(min(logarithm, 700.0)):.3g}")
+    return f"{value:,.0f}" if 1e3 <= value < 1e6 else f"{value:.3g}"
 
 
 def _p(p: float) -> str:
@@ -214,5 +218,8 @@ def _against_floor(comparison: Comparison, name: str) -> str | None:
     measured = f"loss {loss} on fresh fragments, floor {floor:.4g}"
     if abs(loss.mean - floor) <= AT_FLOOR * floor:
         return f"{name} is at its error floor: {measured}. No training can make up for what it does not see."
-    side = "below" if loss.mean < floor else "above"
-    return f"{name} stays {side} its error floor: {measured}."
+    if loss.mean < floor:
+        return f"{name} is below its error floor by less than sampling error: {measured}."
+    if loss.low is not None and loss.low > floor:
+        return f"{name} stays above its error floor: {measured}."
+    return f"{name} is not shown to differ from its error floor: {measured}."

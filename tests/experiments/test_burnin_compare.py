@@ -26,8 +26,9 @@ def run(out: Path, *more: str) -> int:
 
 
 def read_summary(out: Path) -> dict[str, Any]:
-    """A summary without what the clock decides."""
+    """A summary without what the clock and the command line decide."""
     content = json.loads((out / "summary.json").read_text())
+    assert content.pop("command").startswith("python -m experiments.burnin_compare ")
     for entry in content["strategies"].values():
         for name in ("seconds", "update_seconds"):
             assert entry.pop(name)["mean"] > 0

@@ -129,13 +129,32 @@ def test_there_is_always_something_to_measure_and_short_episodes_do_not_starve_l
     assert min(sizes[-20:]) > 0.5 * FEWEST  # not 64 / 20, which the share of short episodes would give
 
 
+def test_ages_are_uniform_where_long_episodes_give_way_to_short_ones() -> None:
+    """Fewer fragments in replay, so a larger share of the new ones is sampled: the old ones then stand for more."""
+    newer = []
+    for seed in range(150):
+        sample = ReferenceSample(np.random.default_rng(seed))
+        replay = Replay(ReplaySettings(20, 1, 20_000), parse("zero"), Regression(2), references=sample)
+        for _ in range(30):
+            replay.add(numbered_episode(0, 1000))
+        for _ in range(500):
+            replay.add(numbered_episode(1, 20))
+        rows = replay.draw_measured(200)
+        newer.append(float((replay.episodes_of(rows) >= replay.episodes_of(replay.all_rows()[-500:]).min()).mean()))
+    share = 500 / len(replay)
+    standard_error = np.std(newer, ddof=1) / np.sqrt(len(newer))
+    assert standard_error < 0.3 * share
+    assert abs(np.mean(newer) - share) < 4 * standard_error
+
+
 def test_what_is_not_kept_is_refused() -> None:
     replay = filled([90], 10, 0)
     others = np.setdiff1d(replay.all_rows(), replay.draw_measured(5000))
     with pytest.raises(ValueError, match=f"references: got fragment {others[0]}, expected one of the"):
         replay.references(others[:3])
-    with pytest.raises(ValueError, match="references: got a request for fragments while empty"):
-        ReferenceSample().draw(3)
+    for ask in (lambda sample: sample.draw(3), lambda sample: sample.take(np.arange(3))):
+        with pytest.raises(ValueError, match="references: got a request for fragments while empty"):
+            ask(ReferenceSample())
     with pytest.raises(ValueError, match="expected limit_memory to be called"):
         ReferenceSample().add(np.arange(3), lambda chosen: [])
 
