@@ -46,7 +46,7 @@ class PeerProcess:
                 raise PeerFailed(f"{self._name}: no answer within {ANSWER_SECONDS:.0f} seconds")
             answer = self._connection.recv()
         except (EOFError, OSError):
-            self._process.join(1)
+            self._process.join(10)
             raise PeerFailed(f"{self._name}: its process died, exit code {self._process.exitcode}") from None
         if isinstance(answer, str):
             raise PeerFailed(f"{self._name}: {answer}")
