@@ -287,6 +287,8 @@ def test_results_of_the_earlier_measure_are_refused(tmp_path: Path, capsys: pyte
         "settings": {**json.loads(json.dumps(dataclasses.asdict(StudySettings()))), "studies": list(STUDIES)},
     }
     (tmp_path / "config.json").write_text(json.dumps(earlier))
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "seed0.json").write_text("{}")  # something to keep
     with pytest.raises(SystemExit) as ended:
         counting.main(["--out", str(tmp_path)])
     assert ended.value.code == 2
