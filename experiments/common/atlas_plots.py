@@ -66,7 +66,7 @@ def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path)
         axes.grid(alpha=0.25)
     for axes in list(grid.flat)[len(sweeps) :]:
         axes.set_visible(False)
-    plots.legend_below(figure, grid[0, 0])
+    plots.legend_below(figure, grid[0, 0], columns=4 * min(len(sweeps), 3))
     survive = [
         f"{task}: {', '.join(names) or 'none'}"
         for task, sweep in sweeps.items()

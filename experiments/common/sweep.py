@@ -76,6 +76,13 @@ class Sweep:
             single = f"of {len(directions)} single rates {' and '.join(counts)}" if counts else "at no single rate"
             sentence = contrast_sentence(self.first, contrast, margin=False).rstrip(".")
             sentences.append(f"Each at its own best rate, {sentence}; {single}.")
+        edges = [
+            name for name in self.first.strategies if self.best_rate(name) in (min(self.by_rate), max(self.by_rate))
+        ]
+        if edges:
+            sentences.append(
+                f"The best rate of {', '.join(edges)} is at the edge of those tried: others may be better."
+            )
         return sentences
 
     def table(self, strategies: tuple[str, ...]) -> tuple[list[str], list[list[str]]]:

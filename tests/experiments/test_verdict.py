@@ -323,7 +323,8 @@ def test_each_initialization_is_judged_at_its_own_best_rate() -> None:
     assert best["stored"] == {0: 1.0, 1: 1.1, 2: 0.9}
     (contrast,) = sweep.contrasts()
     assert contrast.direction is None
-    (sentence,) = sweep.sentences()
+    sentence, edge = sweep.sentences()
+    assert edge == "The best rate of full is at the edge of those tried: others may be better."
     assert sentence.startswith("Each at its own best rate, stored against full: no difference seen")
     assert sentence.endswith("of 3 single rates worse at 1 and better at 1.")
     headers, rows = sweep.table(("stored", "full"))
