@@ -14,11 +14,11 @@ from experiments.common.timing import Row
 
 
 def comparison(repetitions: int) -> list[Row]:
-    """The default `burnin_compare`, 15 networks, beside the article's way to train two: whole commands, once each."""
+    """The default `burnin_compare`, 25 networks, beside the article's way to train two: whole commands, once each."""
     with tempfile.TemporaryDirectory() as directory:
         ours = _seconds([sys.executable, "-m", "experiments.burnin_compare", "--out", str(Path(directory) / "out")])
     theirs = _seconds([sys.executable, "-c", "from experiments.common.benchmark_whole import article; article()"])
-    work = "default comparison, 15 networks, start to report"
+    work = "default comparison, 25 networks, start to report"
     return [Row(work, "burnin_compare", ours, "s", "the article's way, 2 networks", theirs, theirs / ours, 1.0)]
 
 
@@ -31,7 +31,7 @@ def start_up(repetitions: int) -> list[Row]:
         process = subprocess.Popen([*command, "--out", str(Path(directory) / "out")], stderr=subprocess.PIPE)
         assert process.stderr is not None
         seen = b""
-        while b"0/15" not in seen:
+        while b"| 0/" not in seen:
             seen += process.stderr.read(1)
         bar = time.perf_counter() - began
         process.terminate()
