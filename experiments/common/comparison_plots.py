@@ -123,6 +123,7 @@ def _delta_q(comparison: Comparison, path: Path) -> None:
         "delta_q_first_exact": (grid[1, 0], "first trained step, against exact state"),
         "delta_q_last_exact": (grid[1, 1], "last trained step, against exact state"),
     }
+    shown: list[float] = []
     for metric, (axes, title) in panels.items():
         for index, name in enumerate(comparison.strategies):
             curve = comparison.curve(name, metric)
@@ -131,6 +132,8 @@ def _delta_q(comparison: Comparison, path: Path) -> None:
                 # Identical states differ by rounding alone; below this they count as equal.
                 visible = np.where(values > 1e-6, values, np.nan)
                 plots.band(axes, updates, visible, name, index, logarithmic=True)
+                if np.isfinite(visible).any():
+                    shown.append(float(np.nanmax(visible)))
         axes.set_yscale("log")
         axes.set_title(title, fontsize=9)
         axes.grid(alpha=0.25)
@@ -139,7 +142,8 @@ def _delta_q(comparison: Comparison, path: Path) -> None:
     for axes in grid[:, 0]:
         axes.set_ylabel("ΔQ")
     plots.legend_below(figure, grid[0, 0])
-    grid[0, 0].set_ylim(bottom=max(grid[0, 0].get_ylim()[0], 1e-4))
+    largest = max(shown, default=1.0)  # of single seeds: bands of few seeds may reach far beyond
+    grid[0, 0].set_ylim(bottom=max(grid[0, 0].get_ylim()[0], 1e-4), top=3 * largest)
     ends = [(name, comparison.estimate(name, "delta_q_first_exact")) for name in comparison.strategies]
     told = "; ".join(f"{name} {end.mean:.2g}" for name, end in ends if end is not None and end.mean > 1e-6)
     plots.save(figure, path, f"ΔQ at the first trained step against the exact state, at the end: {told or 'none'}")
