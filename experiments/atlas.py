@@ -29,7 +29,7 @@ from experiments.common.results import versions, write_csv, write_json
 from experiments.common.runs import RunSettings, finish, finished
 from experiments.common.statistics import Estimate, estimate
 from experiments.common.sweep import Sweep
-from experiments.common.verdict import verdict
+from experiments.common.verdict import ALARMS, verdict
 from r2d2_burnin.command_line import from_command_line
 from r2d2_burnin.initialization import parse
 
@@ -312,7 +312,7 @@ def write_results(comparisons: Comparisons, errors: Sequence[str], settings: Set
         sentences = verdict(comparison)
         parts += [report.heading(f"{cell.name}: {comparison.outcome.name}"), report.bullets(sentences)]
         for sentence in sentences:
-            if sentence.startswith(("LEAK", "NOT")):
+            if sentence.startswith(ALARMS):
                 print(f"- {cell.name}: {sentence}")
     for error in errors:
         print(f"- {error}")

@@ -34,7 +34,7 @@ from experiments.common.presets import inputs_of, read_with_preset
 from experiments.common.results import DamagedFile, read_sealed, versions, write_csv, write_json, write_sealed
 from experiments.common.runs import RunSettings, default_directory, fingerprint, finish, finished, open_directory
 from experiments.common.trainers import trainer_for
-from experiments.common.verdict import finding, verdict
+from experiments.common.verdict import ALARMS, finding, verdict
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 
@@ -237,11 +237,7 @@ def write_results(
         for sentence in [*sentences, *errors]:
             print(f"- {sentence}")
 
-    loud = [
-        text
-        for text in (*sentences, *errors)
-        if text in errors or text.startswith(("LEAK", "NOTHING LEARNED", "NOT LEARNED"))
-    ]
+    loud = [text for text in (*sentences, *errors) if text in errors or text.startswith(ALARMS)]
     parts = [report.paragraph(text, alarm=True) for text in loud]
     parts += [report.bullets([text for text in sentences if text not in loud]), report.html_table(rows, headers)]
     if comparison.runs:

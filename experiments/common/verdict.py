@@ -7,6 +7,9 @@ import math
 from experiments.common.comparison import Comparison, leaks
 from experiments.common.statistics import LEVEL, Contrast, Estimate
 
+ALARMS = ("LEAK", "NOTHING LEARNED", "NOT LEARNED")
+"""How sentences begin that a reader must not miss."""
+
 AT_FLOOR = 0.05
 """A loss within this part of its error floor is said to be at it."""
 
