@@ -245,17 +245,27 @@ def test_evaluations_explore_by_a_stream_of_their_own(monkeypatch: pytest.Monkey
     assert all(abs(words[5] - word) > 1000 for word in words[:5])
 
 
-def test_priorities_of_new_fragments_that_are_no_numbers_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.nan, "the network's outputs after 10 updates are not finite"),
+        # Finite itself, but a sum of two is not.
+        (3e38, "the errors of new fragments after update 10 are not finite"),
+    ],
+)
+def test_numbers_that_are_not_finite_end_the_run(value: float, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = Trainer(CASES["zero+2"])
-    make_updates = Learner.update
+    update = Learner.update
 
     def diverges(learner: Learner, batch: Any) -> Any:
-        made = make_updates(learner, batch)
-        assign_parameters(learner.network, [np.full_like(one, np.nan) for one in parameters_of(learner.network)])
-        return made
+        results = update(learner, batch)
+        for network in (learner.network, learner.target_network):
+            (bias,) = (variable for variable in network.trainable_variables if variable.name.startswith("value/bias"))
+            bias.assign(np.full(bias.shape, value))
+        return results
 
     monkeypatch.setattr(Learner, "update", diverges)
-    with pytest.raises(TrainingDiverged, match="the errors of new fragments after update 10 are not finite"):
+    with pytest.raises(TrainingDiverged, match=message):
         trainer.run(parse("zero+2"), 3)
 
 
