@@ -23,7 +23,7 @@ import tyro
 from tqdm import tqdm
 
 from experiments.common.results import versions, write_json
-from r2d2_burnin.command_line import fail, from_command_line
+from r2d2_burnin.runtime.command_line import fail, from_command_line
 
 if TYPE_CHECKING:
     from experiments.common.timing import Row

@@ -35,7 +35,7 @@ from experiments.common.results import DamagedFile, read_sealed, versions, write
 from experiments.common.runs import RunSettings, default_directory, fingerprint, finish, finished, open_directory
 from experiments.common.trainers import trainer_for
 from experiments.common.verdict import ALARMS, finding, verdict
-from r2d2_burnin.initialization import parse
+from r2d2_burnin.initialization.names import parse
 from r2d2_burnin.settings import TrainingSettings
 
 
@@ -166,7 +166,7 @@ def program_of(strategy: str) -> str:
 
 def train(payload: tuple[TrainingSettings, str, int, Path, int], report: Report) -> None:
     """One run, in a worker process; its result is written before the worker reports it."""
-    from r2d2_burnin import checkpoint
+    from r2d2_burnin.training import checkpoint
 
     settings, name, seed, path, every = payload
     neutral = dataclasses.replace(settings, environment=dataclasses.replace(settings.environment, env_timeout=1.0))
@@ -200,7 +200,7 @@ def constant_returns(measure: Callable[[], list[float]], path: Path) -> list[flo
 
     Nothing where the environment fails, which costs the run nothing.
     """
-    from r2d2_burnin.environment_guard import EnvironmentFault
+    from r2d2_burnin.environments.guard import EnvironmentFault
 
     with contextlib.suppress(DamagedFile):
         if (content := read_sealed(path)) is not None:

@@ -31,7 +31,7 @@ from experiments.common.jobs import Job, Report
 from experiments.common.results import versions, write_json, write_sealed
 from experiments.common.runs import RunSettings, default_directory, finish, open_directory
 from experiments.common.statistics import estimate
-from r2d2_burnin.command_line import from_command_line
+from r2d2_burnin.runtime.command_line import from_command_line
 from r2d2_burnin.settings import NetworkSettings
 
 FLOAT_PRECISION = 1e-3
@@ -107,7 +107,7 @@ def make_studies(settings: Settings) -> tuple[dict[int, dict[str, Any]], list[st
 
 def study(payload: tuple[StudySettings, tuple[str, ...], int, Path], progress: Report) -> None:
     """The studies of one seed, in a worker process; the result is written before the worker reports it."""
-    from r2d2_burnin.quiet_tensorflow import use_one_thread
+    from r2d2_burnin.runtime.tensorflow import use_one_thread
 
     settings, studies, seed, path = payload
     use_one_thread()

@@ -25,7 +25,7 @@ from experiments.common.results import versions, write_csv, write_json, write_se
 from experiments.common.runs import RunSettings, default_directory, finish, open_directory
 from experiments.common.statistics import Estimate, estimate
 from experiments.common.trainers import trainer_for
-from r2d2_burnin.initialization import parse
+from r2d2_burnin.initialization.names import parse
 from r2d2_burnin.settings import TrainingSettings
 
 MEASURES = ("delta_q_first_exact", "delta_q_last_exact", "state_error")

@@ -11,9 +11,10 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-from r2d2_burnin import environments, spaces
-from r2d2_burnin.command_line import fail, from_command_line
-from r2d2_burnin.environment_guard import EnvironmentFault
+from r2d2_burnin.environments import make as environments
+from r2d2_burnin.environments import spaces
+from r2d2_burnin.environments.guard import EnvironmentFault
+from r2d2_burnin.runtime.command_line import fail, from_command_line
 from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, QLearningSettings
 
 
@@ -39,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = from_command_line(Settings, "r2d2_burnin.check", __doc__ or "", given)
     if settings.episodes < 1:
         fail(f"episodes: got {settings.episodes}, expected at least 1")
-    from r2d2_burnin.network_factory import make_network
-    from r2d2_burnin.objectives import make_objective
+    from r2d2_burnin.learning.objectives import make_objective
+    from r2d2_burnin.networks.factory import make_network
     from r2d2_burnin.testing import StateEquivalenceError, check_state_equivalence, record_episodes
 
     try:

@@ -11,8 +11,6 @@ import dataclasses
 import math
 from typing import Any
 
-from r2d2_burnin.fragments import check_fragment_settings
-
 CELL_NAMES = ("lstm", "gru")
 OBJECTIVE_NAMES = ("regression", "classification", "q-learning")
 VECTORIZATION_NAMES = ("auto", "native", "sync", "async")
@@ -225,6 +223,17 @@ class TrainingSettings:
             raise ValueError(
                 f"actors: got {self.actors}, expected at most one for each of {self.num_envs} environments (num_envs)"
             )
+
+
+def check_fragment_settings(sequence_length: int, period: int) -> None:
+    """Raise a ValueError unless fragments of these settings cover every step of an episode."""
+    if sequence_length < 1:
+        raise ValueError(f"sequence_length: got {sequence_length}, expected at least 1 step")
+    if not 1 <= period <= sequence_length:
+        raise ValueError(
+            f"period: got {period}, expected 1 to sequence_length ({sequence_length}), or steps between fragments would"
+            f" never be trained; the nearest is {min(max(period, 1), sequence_length)}"
+        )
 
 
 def _fill_defaults(settings: Any, values: dict[str, Any]) -> None:

@@ -15,15 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from r2d2_burnin import environments, spaces
-from r2d2_burnin.actor import Act, Actor, ActorStep
-from r2d2_burnin.compiled import Compiled
-from r2d2_burnin.episodes import Episode
-from r2d2_burnin.inputs import InputSpace
-from r2d2_burnin.networks import RecurrentNetwork
-from r2d2_burnin.quiet_tensorflow import tf
+from r2d2_burnin.acting.actor import Act, Actor, ActorStep
+from r2d2_burnin.data import Episode
+from r2d2_burnin.environments import make as environments
+from r2d2_burnin.environments import spaces
+from r2d2_burnin.environments.inputs import InputSpace
+from r2d2_burnin.initialization.start_state import has_gradient
+from r2d2_burnin.networks.recurrent_network import RecurrentNetwork
+from r2d2_burnin.runtime.compiled import Compiled
+from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import EnvironmentSettings
-from r2d2_burnin.start_state import has_gradient
 
 RELATIVE, ABSOLUTE = 1e-3, 1e-4
 """Differences that float32 explains: of two orders of the same sums, over the steps of an episode."""

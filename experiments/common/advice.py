@@ -13,9 +13,9 @@ import numpy as np
 from experiments.common.jobs import Report
 from experiments.common.results import write_sealed
 from experiments.common.trainers import trainer_for
-from r2d2_burnin import environments
-from r2d2_burnin.environment_guard import EnvironmentFault
-from r2d2_burnin.initialization import Initialization, parse
+from r2d2_burnin.environments import make as environments
+from r2d2_burnin.environments.guard import EnvironmentFault
+from r2d2_burnin.initialization.names import Initialization, parse
 from r2d2_burnin.settings import EnvironmentSettings, LearnerSettings, TrainingSettings
 
 FEWEST_EPISODES = 16
@@ -37,8 +37,8 @@ class Task:
 
 def advise_seed(payload: tuple[Task, int, Path], progress: Report) -> None:
     """One seed, in a worker process; its result is written before the worker reports it."""
-    from r2d2_burnin.burn_in_advice import advise
-    from r2d2_burnin.networks import assign_parameters, parameters_of
+    from r2d2_burnin.diagnostics.burn_in_advice import advise
+    from r2d2_burnin.networks.recurrent_network import assign_parameters, parameters_of
     from r2d2_burnin.testing import record_episodes
 
     task, seed, path = payload
@@ -94,8 +94,8 @@ def _parameters(
     The age is in updates, None where it is not known; beside it the mean staleness of the training, None without one.
     Trained parameters are kept beside the result before anything else is done.
     """
-    from r2d2_burnin import checkpoint
-    from r2d2_burnin.networks import assign_parameters, parameters_of
+    from r2d2_burnin.networks.recurrent_network import assign_parameters, parameters_of
+    from r2d2_burnin.training import checkpoint
 
     if task.checkpoint is not None:
         checkpoint.load(task.stored_checkpoint or task.checkpoint, trainer.network)
@@ -113,7 +113,7 @@ def _parameters(
 
 def _train(trainer: Any, task: Task, seed: int, progress: Report) -> tuple[list[np.ndarray], int, float]:
     """Train; returns the parameters that stored states come from, how many updates ago that is, and their mean age."""
-    from r2d2_burnin.networks import parameters_of
+    from r2d2_burnin.networks.recurrent_network import parameters_of
 
     settings = task.training
     ages = kept_ages(settings.updates, settings.updates_between)
@@ -232,10 +232,10 @@ def _kept(task: Task, path: Path) -> str:
 
 def _cost(trainer: Any, episodes: Sequence[Any], burn_in: int, repetitions: int = 5) -> dict[str, float]:
     """Time of an update, and bytes of a fragment in a batch and in replay, with a burn-in of `burn_in` steps."""
-    from r2d2_burnin.learner import Learner
-    from r2d2_burnin.networks import assign_parameters, parameters_of
-    from r2d2_burnin.quiet_tensorflow import tf
-    from r2d2_burnin.replay import Replay
+    from r2d2_burnin.learning.learner import Learner
+    from r2d2_burnin.networks.recurrent_network import assign_parameters, parameters_of
+    from r2d2_burnin.replay.buffer import Replay
+    from r2d2_burnin.runtime.tensorflow import tf
 
     settings = trainer.settings
     today = parameters_of(trainer.network)

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 
 from experiments.common.timing import Row, measure, rows
-from r2d2_burnin.quiet_tensorflow import keras, tf, use_one_thread
+from r2d2_burnin.runtime.tensorflow import keras, tf, use_one_thread
 
 
 def acting(repetitions: int) -> list[Row]:
@@ -54,9 +54,9 @@ def _steps(env: Any, count: int) -> Callable[[], None]:
 
 
 def _our_actor(num_envs: int, units: int, episodes: int, *, blocks: bool) -> Callable[[], Any]:
-    from r2d2_burnin.actor import Actor, ActorStep
-    from r2d2_burnin.networks import DenseRecurrentNetwork
-    from r2d2_burnin.objectives import Regression
+    from r2d2_burnin.acting.actor import Actor, ActorStep
+    from r2d2_burnin.learning.objectives import Regression
+    from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
     from r2d2_burnin.settings import NetworkSettings
 
     network = DenseRecurrentNetwork(1, 1, NetworkSettings(units))

@@ -10,11 +10,11 @@ import numpy as np
 
 from experiments.common.peers import cpprb_draw, cpprb_priorities, peers
 from experiments.common.timing import Candidates, Row, measure, rows
-from r2d2_burnin.episodes import Episode
-from r2d2_burnin.initialization import parse
-from r2d2_burnin.objectives import Regression
-from r2d2_burnin.references import ReferenceSample
-from r2d2_burnin.replay import Replay
+from r2d2_burnin.data import Episode
+from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.learning.objectives import Regression
+from r2d2_burnin.replay.buffer import Replay
+from r2d2_burnin.replay.references import ReferenceSample
 from r2d2_burnin.settings import ReplaySettings
 
 BATCH, BURN_IN, TRAINED, FEATURES, UNITS = 64, 40, 80, 144, 512
@@ -109,7 +109,7 @@ def filled_replay() -> Replay:
 
 
 def _our_round(count: int) -> Callable[[], None]:
-    from r2d2_burnin.priorities import SumTree
+    from r2d2_burnin.replay.sum_tree import SumTree
 
     generator = np.random.default_rng(0)
     tree = SumTree()

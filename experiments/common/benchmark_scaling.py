@@ -10,13 +10,13 @@ import numpy as np
 
 from experiments.common.benchmark_replay import idle_episode
 from experiments.common.timing import Row, measure
-from r2d2_burnin.initialization import parse
-from r2d2_burnin.learner import Learner
-from r2d2_burnin.networks import DenseRecurrentNetwork
-from r2d2_burnin.objectives import Regression
-from r2d2_burnin.quiet_tensorflow import use_one_thread
-from r2d2_burnin.references import ReferenceSample
-from r2d2_burnin.replay import Replay
+from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.learning.learner import Learner
+from r2d2_burnin.learning.objectives import Regression
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
+from r2d2_burnin.replay.buffer import Replay
+from r2d2_burnin.replay.references import ReferenceSample
+from r2d2_burnin.runtime.tensorflow import use_one_thread
 from r2d2_burnin.settings import LearnerSettings, NetworkSettings, ReplaySettings
 
 BASE = {"hidden size": 64, "T": 40, "batch": 64, "capacity": 40_000}

@@ -9,8 +9,8 @@ import numpy as np
 
 from experiments.common.peers import counted_bits, peers, torch_train_step
 from experiments.common.timing import Candidates, Row, measure, rows
-from r2d2_burnin.keras_layers import TimeFusedLSTM
-from r2d2_burnin.quiet_tensorflow import keras, tf
+from r2d2_burnin.networks.keras_layers import TimeFusedLSTM
+from r2d2_burnin.runtime.tensorflow import keras, tf
 
 
 def small(repetitions: int) -> list[Row]:
@@ -70,10 +70,10 @@ def precision(repetitions: int) -> list[Row]:
 
 def our_step(units: int, batch: int, steps: int, *, burn_in: int = 0, updates: int = 1) -> Callable[[], Any]:
     """Updates of a learner, several in a call."""
-    from r2d2_burnin.learner import Learner
-    from r2d2_burnin.networks import DenseRecurrentNetwork
-    from r2d2_burnin.objectives import Regression
-    from r2d2_burnin.replay import FragmentBatch
+    from r2d2_burnin.data import FragmentBatch
+    from r2d2_burnin.learning.learner import Learner
+    from r2d2_burnin.learning.objectives import Regression
+    from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
     from r2d2_burnin.settings import LearnerSettings, NetworkSettings
 
     shape = (updates, batch, steps)

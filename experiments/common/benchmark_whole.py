@@ -44,7 +44,7 @@ def start_up(repetitions: int) -> list[Row]:
 
 def article() -> None:
     """Train two networks as the article does: last count and running counts of 1000 sequences, `Model.fit`."""
-    from r2d2_burnin.quiet_tensorflow import keras
+    from r2d2_burnin.runtime.tensorflow import keras
 
     bits = np.random.default_rng(0).integers(0, 2, (1000, 20, 1)).astype(np.float32)
     counts = bits.cumsum(1)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from r2d2_burnin.command_line import fail
-from r2d2_burnin.environment_guard import EnvironmentFault
+from r2d2_burnin.environments.guard import EnvironmentFault
+from r2d2_burnin.runtime.command_line import fail
 
 Settings = TypeVar("Settings")
 Found = TypeVar("Found")

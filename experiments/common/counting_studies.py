@@ -110,10 +110,10 @@ class Trained:
     def __init__(
         self, settings: StudySettings, seed: int, *, every_step: bool, report: Callable[[int, str], None]
     ) -> None:
-        from r2d2_burnin.compiled import Compiled
-        from r2d2_burnin.learner import Learner
-        from r2d2_burnin.networks import DenseRecurrentNetwork
-        from r2d2_burnin.objectives import Regression
+        from r2d2_burnin.learning.learner import Learner
+        from r2d2_burnin.learning.objectives import Regression
+        from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
+        from r2d2_burnin.runtime.compiled import Compiled
 
         seeds = np.random.SeedSequence(seed).generate_state(5) >> 1
         self._settings = settings
@@ -137,7 +137,7 @@ class Trained:
         self.curves = self._train(updates, report)
 
     def _train(self, updates: int, report: Callable[[int, str], None]) -> dict[str, list[float]]:
-        from r2d2_burnin.networks import parameters_of
+        from r2d2_burnin.networks.recurrent_network import parameters_of
 
         settings, made = self._settings, 0
         keep = {updates - age: age for age in AGES if age <= updates and self._every_step}
@@ -166,8 +166,8 @@ class Trained:
 
     def _epoch(self) -> Any:
         """All training sequences in a new order, as batches `[U, B, ...]`; the last one is filled up and masked."""
-        from r2d2_burnin.quiet_tensorflow import tf
-        from r2d2_burnin.replay import FragmentBatch
+        from r2d2_burnin.data import FragmentBatch
+        from r2d2_burnin.runtime.tensorflow import tf
 
         settings = self._settings
         shape = (settings.updates_an_epoch, settings.batch_size)
@@ -245,7 +245,7 @@ class Trained:
         return {"table": table, **self._split()}
 
     def _split(self) -> dict[str, Any]:
-        from r2d2_burnin.networks import parameters_of
+        from r2d2_burnin.networks.recurrent_network import parameters_of
 
         length = self._settings.length
         bits, counts = self._test_bits[:, :length], self._test_counts[:, :length]
@@ -272,7 +272,7 @@ class Trained:
 
     def _rest(self, bits: np.ndarray, split: int, before: list[np.ndarray], after: list[np.ndarray]) -> np.ndarray:
         """Outputs after the split, from the state that the parameters `before` reach at it, with those `after`."""
-        from r2d2_burnin.networks import assign_parameters
+        from r2d2_burnin.networks.recurrent_network import assign_parameters
 
         assign_parameters(self.network, before)
         _, state = self._unroll(bits, None, 0, split)
@@ -312,6 +312,6 @@ def draw_sequences(count: int, length: int, seed: int) -> tuple[np.ndarray, np.n
 
 
 def _slice(batches: Any, begin: int, end: int) -> Any:
-    from r2d2_burnin.quiet_tensorflow import tf
+    from r2d2_burnin.runtime.tensorflow import tf
 
     return tf.nest.map_structure(lambda array: array[begin:end], batches)

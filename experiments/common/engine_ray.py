@@ -16,8 +16,8 @@ from typing import Any
 from tqdm import tqdm
 
 from experiments.common.jobs import ATTEMPTS, Job, Listener, Outcome, Rows, Work, ignore
-from r2d2_burnin.archive import whole_file
-from r2d2_burnin.ray_cluster import connect
+from r2d2_burnin.runtime.archive import whole_file
+from r2d2_burnin.runtime.ray import connect
 
 QUIET = 0.5
 """Seconds between two messages about a job's progress."""

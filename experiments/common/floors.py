@@ -10,9 +10,9 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.wrappers import FlattenObservation, OrderEnforcing, PassiveEnvChecker, TimeLimit
 
-from r2d2_burnin import environments
-from r2d2_burnin.environment_guard import EnvironmentGuard
-from r2d2_burnin.initialization import parse
+from r2d2_burnin.environments import make as environments
+from r2d2_burnin.environments.guard import EnvironmentGuard
+from r2d2_burnin.initialization.names import parse
 from r2d2_burnin.settings import TrainingSettings
 
 LOSS_NAMES = {"regression": "squared error", "classification": "cross-entropy", "q-learning": "squared TD error"}

@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
-from r2d2_burnin import environments, spaces
-from r2d2_burnin.command_line import from_command_line
+from r2d2_burnin.environments import make as environments
+from r2d2_burnin.environments import spaces
+from r2d2_burnin.runtime.command_line import from_command_line
 from r2d2_burnin.settings import OBJECTIVE_DEFAULTS, TrainingSettings
 
 PRESET_NAMES = ("small", "guess", "r2d2")

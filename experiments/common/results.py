@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from r2d2_burnin.archive import whole_file
+from r2d2_burnin.runtime.archive import whole_file
 
 PACKAGES = ("r2d2-burnin", "tensorflow", "keras", "numpy", "gymnasium", "scipy", "matplotlib")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from r2d2_burnin.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from r2d2_burnin.training import Trainer
+    from r2d2_burnin.training.trainer import Trainer
 
 _trainers: dict[str, Trainer] = {}
 
@@ -18,8 +18,8 @@ def trainer_for(settings: TrainingSettings) -> Trainer:
 
     TensorFlow is imported here, in the workers alone: the command line answers at once.
     """
-    from r2d2_burnin.quiet_tensorflow import use_one_thread
-    from r2d2_burnin.training import Trainer
+    from r2d2_burnin.runtime.tensorflow import use_one_thread
+    from r2d2_burnin.training.trainer import Trainer
 
     if not _trainers:
         use_one_thread()

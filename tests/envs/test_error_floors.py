@@ -12,7 +12,7 @@ import pytest
 import envs  # noqa: F401 (registers)
 from envs.error_floors import Loss, Start, default_loss, error_floor, fragments
 from envs.targets import Count, Parity, Recall, Target, WindowCount
-from r2d2_burnin.fragments import fragment_starts, trained_lengths
+from r2d2_burnin.replay.fragments import fragment_starts, trained_lengths
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from experiments.common.advice import (
     longest_episode,
     nearest_age,
 )
-from r2d2_burnin.initialization import parse
+from r2d2_burnin.initialization.names import parse
 from r2d2_burnin.settings import EnvironmentSettings, ReplaySettings, TrainingSettings
 
 TINY = [
@@ -180,7 +180,7 @@ def test_too_short_episodes_that_only_training_shows_keep_the_trained_parameters
 
 
 def test_stored_states_come_from_the_parameters_of_the_age_that_is_reported() -> None:
-    from r2d2_burnin.training import Trainer
+    from r2d2_burnin.training.trainer import Trainer
 
     settings = burnin_advisor.read_settings([*TINY, "--env-kwargs", "length=12", "--updates", "50"])
     task = Task(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(Task)})
@@ -230,7 +230,7 @@ def test_a_verdict_for_all_seeds_claims_no_more_than_was_tried() -> None:
 
 
 def test_as_many_episodes_are_asked_for_as_an_advice_needs() -> None:
-    from r2d2_burnin.burn_in_advice import FEWEST_FRAGMENTS
+    from r2d2_burnin.diagnostics.burn_in_advice import FEWEST_FRAGMENTS
 
     assert FEWEST_EPISODES == FEWEST_FRAGMENTS
 

@@ -19,7 +19,7 @@ from experiments.common.directory import hold
 from experiments.common.engine import next_job, run_jobs
 from experiments.common.jobs import Job
 from experiments.common.results import DamagedFile, check_same_config, read_json, read_sealed, write_json, write_sealed
-from r2d2_burnin.command_line import parse_pairs
+from r2d2_burnin.runtime.command_line import parse_pairs
 from tests.experiments.work import do
 
 

@@ -36,7 +36,7 @@ from experiments.common.counting_studies import (
     mean_over_steps,
     run,
 )
-from r2d2_burnin.learner import Learner
+from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.settings import NetworkSettings
 
 TINY = [

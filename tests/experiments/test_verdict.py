@@ -19,7 +19,7 @@ from experiments.common.comparison import Comparison, default_reference, leaks, 
 from experiments.common.floors import error_floors
 from experiments.common.sweep import Sweep
 from experiments.common.verdict import finding, nothing_learned, verdict
-from r2d2_burnin.measurements import Measurement, TrainingResult
+from r2d2_burnin.data import Measurement, TrainingResult
 from r2d2_burnin.settings import EnvironmentSettings, TrainingSettings
 
 REGRESSION = TrainingSettings(objective="regression")

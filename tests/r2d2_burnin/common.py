@@ -10,13 +10,13 @@ import gymnasium as gym
 import numpy as np
 
 import envs  # noqa: F401 (registers)
-from r2d2_burnin.actor import Actor, ActorStep
-from r2d2_burnin.episodes import Episode
-from r2d2_burnin.initialization import parse
-from r2d2_burnin.networks import DenseRecurrentNetwork
-from r2d2_burnin.objectives import Regression
-from r2d2_burnin.quiet_tensorflow import tf
-from r2d2_burnin.replay import Replay
+from r2d2_burnin.acting.actor import Actor, ActorStep
+from r2d2_burnin.data import Episode
+from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.learning.objectives import Regression
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
+from r2d2_burnin.replay.buffer import Replay
+from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import NetworkSettings, ReplaySettings
 
 KINDS = [("lstm", 1), ("gru", 1), ("lstm", 2), ("gru", 3)]

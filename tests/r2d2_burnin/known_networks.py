@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from r2d2_burnin.episodes import Episode
-from r2d2_burnin.quiet_tensorflow import tf
+from r2d2_burnin.data import Episode
+from r2d2_burnin.runtime.tensorflow import tf
 
 FLAG = 2.0
 """The first observation of an episode that the network `flagged` is wholly wrong in, unless it saw the first step."""

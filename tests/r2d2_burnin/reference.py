@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from r2d2_burnin.networks import DenseRecurrentNetwork
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

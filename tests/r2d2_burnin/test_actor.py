@@ -12,13 +12,13 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from envs.vector import BitStreamVectorEnv
-from r2d2_burnin.actor import Actor, ActorStep
-from r2d2_burnin.evaluation import evaluate
+from r2d2_burnin.acting.actor import Actor, ActorStep
+from r2d2_burnin.diagnostics.evaluation import evaluate
+from r2d2_burnin.environments.spaces import choose_objective
 from r2d2_burnin.faults import TrainingDiverged
-from r2d2_burnin.networks import DenseRecurrentNetwork
-from r2d2_burnin.objectives import Classification, EpsilonGreedy, Regression
+from r2d2_burnin.learning.objectives import Classification, EpsilonGreedy, Regression
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.settings import NetworkSettings
-from r2d2_burnin.spaces import choose_objective
 from tests.r2d2_burnin.common import TOLERANCE, act_episodes, assert_states_close, make_network
 
 

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from r2d2_burnin import archive
-from r2d2_burnin.archive import DamagedArchive
+from r2d2_burnin.runtime import archive
+from r2d2_burnin.runtime.archive import DamagedArchive
 from tests.disk import small_disk
 
 ARRAYS = {
@@ -141,7 +141,7 @@ WRITER = """
 import sys
 import numpy as np
 from pathlib import Path
-from r2d2_burnin import archive
+from r2d2_burnin.runtime import archive
 for number in range(1, 1_000_000):
     archive.write_numbered(Path(sys.argv[1]), number, {"a": np.full(50_000, number)}, {"number": number})
     print(number, flush=True)

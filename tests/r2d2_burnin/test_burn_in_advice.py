@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2d2_burnin.burn_in_advice import Advice, BurnInMeasures, advise, steps_left_out
-from r2d2_burnin.episodes import Episode
-from r2d2_burnin.objectives import Classification, Regression
-from r2d2_burnin.quiet_tensorflow import tf
+from r2d2_burnin.data import Episode
+from r2d2_burnin.diagnostics.burn_in_advice import Advice, BurnInMeasures, advise, steps_left_out
+from r2d2_burnin.learning.objectives import Classification, Regression
+from r2d2_burnin.runtime.tensorflow import tf
 from tests.r2d2_burnin.known_networks import Known, record
 
 

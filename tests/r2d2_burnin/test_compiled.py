@@ -6,8 +6,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from r2d2_burnin.compiled import Compiled
-from r2d2_burnin.quiet_tensorflow import tf
+from r2d2_burnin.runtime.compiled import Compiled
+from r2d2_burnin.runtime.tensorflow import tf
 
 DTYPES = [np.int32, np.float32, np.float64, np.bool_, np.int8, np.uint8, np.float16, ml_dtypes.bfloat16, np.int64]
 

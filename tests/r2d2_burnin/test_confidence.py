@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from r2d2_burnin.burn_in_advice import _summary
-from r2d2_burnin.confidence import share_bound, upper_bound
+from r2d2_burnin.diagnostics.burn_in_advice import _summary
+from r2d2_burnin.diagnostics.confidence import share_bound, upper_bound
 
 
 @pytest.mark.parametrize(

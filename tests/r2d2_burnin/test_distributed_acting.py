@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from r2d2_burnin.distributed_acting import RayActing, actor_seeds
-from r2d2_burnin.training import Trainer
+from r2d2_burnin.training.ray_collector import RayActing, actor_seeds
+from r2d2_burnin.training.trainer import Trainer
 from tests.r2d2_burnin.test_resume import SMALL
 
 

@@ -13,15 +13,15 @@ from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
 from envs.streams import Streams
 from envs.vector import BitStreamVectorEnv
-from r2d2_burnin import environments
-from r2d2_burnin.actor import Actor, ActorStep
-from r2d2_burnin.environment_guard import EnvironmentFault
-from r2d2_burnin.episodes import Episode
-from r2d2_burnin.inputs import InputSpace
-from r2d2_burnin.networks import DenseRecurrentNetwork
-from r2d2_burnin.objectives import EpsilonGreedy, QLearning
+from r2d2_burnin.acting.actor import Actor, ActorStep
+from r2d2_burnin.data import Episode
+from r2d2_burnin.environments import make as environments
+from r2d2_burnin.environments.guard import EnvironmentFault
+from r2d2_burnin.environments.inputs import InputSpace
+from r2d2_burnin.environments.spaces import input_space
+from r2d2_burnin.learning.objectives import EpsilonGreedy, QLearning
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, QLearningSettings
-from r2d2_burnin.spaces import input_space
 from tests.r2d2_burnin import user_code
 
 MODULE = "tests.r2d2_burnin.user_code"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2d2_burnin.forgetting import Forgetting, fit_forgetting
+from r2d2_burnin.diagnostics.forgetting import Forgetting, fit_forgetting
 
 STEPS = np.arange(46)
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
-from r2d2_burnin.keras_layers import TimeFusedGRU, TimeFusedLSTM
-from r2d2_burnin.quiet_tensorflow import keras, tf
+from r2d2_burnin.networks.keras_layers import TimeFusedGRU, TimeFusedLSTM
+from r2d2_burnin.runtime.tensorflow import keras, tf
 
 PAIRS = {"lstm": (keras.layers.LSTM, TimeFusedLSTM), "gru": (keras.layers.GRU, TimeFusedGRU)}
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from r2d2_burnin.discrepancy import DiscrepancyMeasure, delta_q
-from r2d2_burnin.learner import Learner
-from r2d2_burnin.networks import DenseRecurrentNetwork
-from r2d2_burnin.objectives import Classification, QLearning, Regression
-from r2d2_burnin.quiet_tensorflow import keras, tf
-from r2d2_burnin.replay import Replay
+from r2d2_burnin.diagnostics.discrepancy import DiscrepancyMeasure, delta_q
+from r2d2_burnin.learning.learner import Learner
+from r2d2_burnin.learning.objectives import Classification, QLearning, Regression
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
+from r2d2_burnin.replay.buffer import Replay
+from r2d2_burnin.runtime.tensorflow import keras, tf
 from r2d2_burnin.settings import LearnerSettings, NetworkSettings, QLearningSettings
 from tests.r2d2_burnin import reference
 from tests.r2d2_burnin.common import act_episodes, make_network, make_replay

@@ -8,13 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from r2d2_burnin import archive, checkpoint
-from r2d2_burnin.acting import LocalActing
-from r2d2_burnin.learner import Learner
-from r2d2_burnin.networks import DenseRecurrentNetwork, all_variables, assign_parameters, parameters_of
-from r2d2_burnin.objectives import QLearning
-from r2d2_burnin.quiet_tensorflow import tf
+from r2d2_burnin.learning.learner import Learner
+from r2d2_burnin.learning.objectives import QLearning
+from r2d2_burnin.networks.recurrent_network import (
+    DenseRecurrentNetwork,
+    all_variables,
+    assign_parameters,
+    parameters_of,
+)
+from r2d2_burnin.runtime import archive
+from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import LearnerSettings, NetworkSettings, QLearningSettings
+from r2d2_burnin.training import checkpoint
+from r2d2_burnin.training.collector import LocalActing
 from tests.r2d2_burnin import user_code
 from tests.r2d2_burnin.common import KINDS, make_network, random_state
 from tests.r2d2_burnin.test_state_dtypes import act_episode, replay_of

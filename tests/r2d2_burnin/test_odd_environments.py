@@ -16,24 +16,25 @@ from hypothesis import strategies as st
 
 from envs.vector import BitStreamVectorEnv
 from experiments import burnin_compare
-from r2d2_burnin import environment_guard, environments
-from r2d2_burnin.actor import Actor, ActorStep
-from r2d2_burnin.command_line import parse_pairs
-from r2d2_burnin.environment_guard import EnvironmentFault, EnvironmentGuard
-from r2d2_burnin.episodes import Episode
-from r2d2_burnin.evaluation import evaluate
-from r2d2_burnin.initialization import parse
-from r2d2_burnin.inputs import InputSpace, image_layout
-from r2d2_burnin.learner import Learner
-from r2d2_burnin.literals import read_value, written
-from r2d2_burnin.networks import DenseRecurrentNetwork
-from r2d2_burnin.objectives import Classification, Regression, make_objective
-from r2d2_burnin.replay import Replay
-from r2d2_burnin.returned_values import Unfit, observation_check
+from r2d2_burnin.acting.actor import Actor, ActorStep
+from r2d2_burnin.data import Episode
+from r2d2_burnin.diagnostics.evaluation import evaluate
+from r2d2_burnin.environments import guard as environment_guard
+from r2d2_burnin.environments import make as environments
+from r2d2_burnin.environments.guard import EnvironmentFault, EnvironmentGuard
+from r2d2_burnin.environments.inputs import InputSpace, image_layout
+from r2d2_burnin.environments.returned_values import Unfit, observation_check
+from r2d2_burnin.environments.spaces import choose_objective, describe_inputs, input_space, target_range
+from r2d2_burnin.environments.targets import TargetRange
+from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.learning.learner import Learner
+from r2d2_burnin.learning.objectives import Classification, Regression, make_objective
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
+from r2d2_burnin.replay.buffer import Replay
+from r2d2_burnin.runtime.command_line import parse_pairs
+from r2d2_burnin.runtime.literals import read_value, written
 from r2d2_burnin.settings import EnvironmentSettings, LearnerSettings, NetworkSettings, ReplaySettings, TrainingSettings
-from r2d2_burnin.spaces import choose_objective, describe_inputs, input_space, target_range
-from r2d2_burnin.targets import TargetRange
-from r2d2_burnin.training import Trainer
+from r2d2_burnin.training.trainer import Trainer
 from tests.r2d2_burnin.common import make_network
 from tests.r2d2_burnin.odd_environments import Counted, Noise, OldReset, OldStep, WithoutSeed, is_missing
 

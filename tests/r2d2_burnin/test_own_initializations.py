@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from r2d2_burnin.learner import Learner
-from r2d2_burnin.networks import DenseRecurrentNetwork
-from r2d2_burnin.objectives import Regression
-from r2d2_burnin.quiet_tensorflow import tf
-from r2d2_burnin.replay import Replay
+from r2d2_burnin.initialization.start_state import start_state
+from r2d2_burnin.learning.learner import Learner
+from r2d2_burnin.learning.objectives import Regression
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
+from r2d2_burnin.replay.buffer import Replay
+from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import LearnerSettings, NetworkSettings
-from r2d2_burnin.start_state import start_state
 from tests.r2d2_burnin.common import KINDS, TOLERANCE, act_episodes, make_network, make_replay
 
 FROZEN = LearnerSettings(learning_rate=1e-12, final_learning_rate=1e-12)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2d2_burnin.priorities import LARGEST, SumTree, importance_weights
+from r2d2_burnin.replay.sum_tree import LARGEST, SumTree, importance_weights
 from tests.r2d2_burnin.common import make_replay
 from tests.r2d2_burnin.test_state_equivalence import numbered_episode
 

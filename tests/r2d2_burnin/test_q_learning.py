@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2d2_burnin import archive, q_learning
-from r2d2_burnin.initialization import parse
-from r2d2_burnin.learner import Learner
-from r2d2_burnin.networks import DenseRecurrentNetwork
-from r2d2_burnin.objectives import EpsilonGreedy, QLearning
-from r2d2_burnin.quiet_tensorflow import tf
-from r2d2_burnin.replay import Replay
+from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.learning import q_learning
+from r2d2_burnin.learning.learner import Learner
+from r2d2_burnin.learning.objectives import EpsilonGreedy, QLearning
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
+from r2d2_burnin.replay.buffer import Replay
+from r2d2_burnin.runtime import archive
+from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import LearnerSettings, NetworkSettings, QLearningSettings, ReplaySettings
 from tests.r2d2_burnin import reference
 from tests.r2d2_burnin.common import make_episode

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from r2d2_burnin.environment_guard import EnvironmentFault
+from r2d2_burnin.environments.guard import EnvironmentFault
 from r2d2_burnin.testing import record_episodes
 from tests.r2d2_burnin.common import make_network
 from tests.r2d2_burnin.known_networks import Known

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments.common.benchmark_replay import idle_episode
-from r2d2_burnin.initialization import parse
-from r2d2_burnin.objectives import Regression
-from r2d2_burnin.references import FEWEST, SHARE, ReferenceSample
-from r2d2_burnin.replay import Replay
+from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.learning.objectives import Regression
+from r2d2_burnin.replay.buffer import Replay
+from r2d2_burnin.replay.references import FEWEST, SHARE, ReferenceSample
 from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, ReplaySettings, TrainingSettings
-from r2d2_burnin.training import Trainer
+from r2d2_burnin.training.trainer import Trainer
 from tests.r2d2_burnin.test_state_equivalence import numbered_episode
 
 

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.common.benchmark_replay import idle_episode
-from r2d2_burnin.initialization import parse
-from r2d2_burnin.objectives import Regression
-from r2d2_burnin.quiet_tensorflow import tf
-from r2d2_burnin.references import ReferenceSample
-from r2d2_burnin.replay import Replay
-from r2d2_burnin.ring import Ring
+from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.learning.objectives import Regression
+from r2d2_burnin.replay.buffer import Replay
+from r2d2_burnin.replay.references import ReferenceSample
+from r2d2_burnin.replay.ring import Ring
+from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import ReplaySettings
 from tests.r2d2_burnin.common import make_replay
 from tests.r2d2_burnin.test_state_equivalence import naive_fragments, numbered_episode

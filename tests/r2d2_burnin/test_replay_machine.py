@@ -11,11 +11,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from r2d2_burnin import archive
-from r2d2_burnin.initialization import parse
-from r2d2_burnin.objectives import Regression
-from r2d2_burnin.references import ReferenceSample
-from r2d2_burnin.replay import SMALLEST_PRIORITY, Replay
+from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.learning.objectives import Regression
+from r2d2_burnin.replay.buffer import SMALLEST_PRIORITY, Replay
+from r2d2_burnin.replay.references import ReferenceSample
+from r2d2_burnin.runtime import archive
 from r2d2_burnin.settings import ReplaySettings
 from tests.r2d2_burnin.test_state_equivalence import naive_fragments, numbered_episode
 

@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from r2d2_burnin import environments, training_run
-from r2d2_burnin.checkpoint import Checkpoints
-from r2d2_burnin.environment_guard import EnvironmentFault
+from r2d2_burnin.data import Measurement
+from r2d2_burnin.environments import make as environments
+from r2d2_burnin.environments.guard import EnvironmentFault
 from r2d2_burnin.faults import TrainingDiverged
-from r2d2_burnin.initialization import parse
-from r2d2_burnin.learner import Learner
-from r2d2_burnin.measurements import Measurement
-from r2d2_burnin.networks import assign_parameters, parameters_of
-from r2d2_burnin.objectives import EpsilonGreedy
-from r2d2_burnin.quiet_tensorflow import tf
+from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.learning.learner import Learner
+from r2d2_burnin.learning.objectives import EpsilonGreedy
+from r2d2_burnin.networks.recurrent_network import assign_parameters, parameters_of
+from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import (
     EnvironmentSettings,
     LearnerSettings,
@@ -27,7 +26,9 @@ from r2d2_burnin.settings import (
     ReplaySettings,
     TrainingSettings,
 )
-from r2d2_burnin.training import Trainer
+from r2d2_burnin.training import run as training_run
+from r2d2_burnin.training.checkpoint import Checkpoints
+from r2d2_burnin.training.trainer import Trainer
 
 USER = "tests.r2d2_burnin.user_code"
 

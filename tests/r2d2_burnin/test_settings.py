@@ -19,8 +19,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from experiments import burnin_compare
-from r2d2_burnin.initialization import Initialization, parse
-from r2d2_burnin.measurements import Measurement, TrainingResult
+from r2d2_burnin.data import Measurement, TrainingResult
+from r2d2_burnin.initialization.names import Initialization, parse
 from r2d2_burnin.settings import (
     EnvironmentSettings,
     LearnerSettings,
@@ -29,7 +29,7 @@ from r2d2_burnin.settings import (
     ReplaySettings,
     TrainingSettings,
 )
-from r2d2_burnin.training import Trainer
+from r2d2_burnin.training.trainer import Trainer
 
 
 @pytest.mark.parametrize("name", ["zero", "stored", "full", "zero+20", "stored+1", "refreshed", "learned+3"])
@@ -97,7 +97,7 @@ def test_final_means_the_last_tenth_of_updates() -> None:
 
 @pytest.mark.parametrize("module", ["r2d2_burnin.training", "r2d2_burnin.networks", "r2d2_burnin.replay"])
 def test_importing_prints_nothing(module: str) -> None:
-    program = f"import {module}; from r2d2_burnin.quiet_tensorflow import tf; tf.constant(1.0) + 1"
+    program = f"import {module}; from r2d2_burnin.runtime.tensorflow import tf; tf.constant(1.0) + 1"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd="/")
     assert (done.stdout, done.stderr) == ("", "")
 

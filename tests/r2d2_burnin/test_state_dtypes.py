@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from r2d2_burnin import archive, testing
-from r2d2_burnin.actor import ActorStep
-from r2d2_burnin.discrepancy import DiscrepancyMeasure, state_distance
-from r2d2_burnin.episodes import Episode
-from r2d2_burnin.initialization import parse
-from r2d2_burnin.learner import Learner
-from r2d2_burnin.objectives import QLearning, Regression
-from r2d2_burnin.quiet_tensorflow import tf
-from r2d2_burnin.replay import Replay
+from r2d2_burnin import testing
+from r2d2_burnin.acting.actor import ActorStep
+from r2d2_burnin.data import Episode
+from r2d2_burnin.diagnostics.discrepancy import DiscrepancyMeasure, state_distance
+from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization.start_state import start_state
+from r2d2_burnin.learning.learner import Learner
+from r2d2_burnin.learning.objectives import QLearning, Regression
+from r2d2_burnin.replay.buffer import Replay
+from r2d2_burnin.runtime import archive
+from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import (
     EnvironmentSettings,
     LearnerSettings,
@@ -25,9 +27,8 @@ from r2d2_burnin.settings import (
     QLearningSettings,
     ReplaySettings,
 )
-from r2d2_burnin.start_state import start_state
 from r2d2_burnin.testing import check_state_equivalence
-from r2d2_burnin.training import Trainer
+from r2d2_burnin.training.trainer import Trainer
 from tests.r2d2_burnin import user_code
 from tests.r2d2_burnin.test_resume import SMALL, USER, Interrupted, checkpoints, interrupt_at
 

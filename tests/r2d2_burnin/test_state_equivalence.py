@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2d2_burnin import checkpoint
-from r2d2_burnin.discrepancy import DiscrepancyMeasure
-from r2d2_burnin.learner import Learner
-from r2d2_burnin.networks import DenseRecurrentNetwork
-from r2d2_burnin.objectives import Regression
-from r2d2_burnin.quiet_tensorflow import keras, tf
-from r2d2_burnin.replay import Replay
+from r2d2_burnin.diagnostics.discrepancy import DiscrepancyMeasure
+from r2d2_burnin.initialization.start_state import start_state
+from r2d2_burnin.learning.learner import Learner
+from r2d2_burnin.learning.objectives import Regression
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
+from r2d2_burnin.replay.buffer import Replay
+from r2d2_burnin.runtime.tensorflow import keras, tf
 from r2d2_burnin.settings import LearnerSettings
-from r2d2_burnin.start_state import start_state
+from r2d2_burnin.training import checkpoint
 from tests.r2d2_burnin import reference
 from tests.r2d2_burnin.common import (
     KINDS,
@@ -337,7 +337,7 @@ def test_10_every_step_is_trained_the_right_number_of_times_and_none_crosses_an_
 
 def numbered_episode(number: int, length: int):
     """An episode whose every observation, target and state says which step it belongs to."""
-    from r2d2_burnin.episodes import Episode
+    from r2d2_burnin.data import Episode
 
     steps = np.arange(length, dtype=np.float32)
     state = np.repeat(100 * number + steps[:, None] + 1, 2, axis=1)

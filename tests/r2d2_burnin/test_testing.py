@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from r2d2_burnin import check
-from r2d2_burnin.inputs import InputSpace
-from r2d2_burnin.networks import DenseRecurrentNetwork
+from r2d2_burnin.environments.inputs import InputSpace
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.settings import NetworkSettings
 from r2d2_burnin.testing import StateEquivalenceError, check_state_equivalence, record_episodes
 from tests.r2d2_burnin import user_code

@@ -10,9 +10,9 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from r2d2_burnin.inputs import InputSpace
-from r2d2_burnin.networks import unroll_step_by_step
-from r2d2_burnin.quiet_tensorflow import keras, tf
+from r2d2_burnin.environments.inputs import InputSpace
+from r2d2_burnin.networks.recurrent_network import unroll_step_by_step
+from r2d2_burnin.runtime.tensorflow import keras, tf
 
 
 class Moody(gym.Env[Any, Any]):

@@ -1,0 +1,1 @@
+"""Acting in vector environments: recurrent states carried along, whole episodes out."""

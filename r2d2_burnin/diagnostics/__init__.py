@@ -1,0 +1,1 @@
+"""What is measured: discrepancies, evaluations, and which burn-in a trained network needs."""

@@ -1,0 +1,405 @@
+"""How long must burn-in be? A measured answer for one network and episodes that it, or an older self, has acted.
+
+Every burn-in is tried on the same recorded episodes, from the zero state and from the stored states, and compared with
+the exact state: the one from the episode's first step with today's parameters.
+
+**Which fragments.** All burn-ins are measured on the same fragments, so that curves over burn-in compare like with
+like: those that start at step S or later, the *judged* ones. Two needs conflict: a long burn-in needs a long past,
+which few fragments have; and a burn-in that covers all of the past is exact whatever the network does, so that it
+proves nothing. S is therefore the latest start that half of the episodes (and 16) have, and the longest burn-in leaves
+out so many steps of each past that a network which weighs all steps alike, as a count does, would be wrong by twice the
+tolerance: d of S steps, with d / (S - d + T) >= 2 tolerance. Where a shorter `longest` is asked for, S is the earliest
+start that leaves out so many, and more fragments count. As late fragments are only a part of what training replays, a
+burn-in also has to be good enough over **all** fragments that do not begin an episode. (Those with less past than the
+burn-in start from the exact state there, as they do in training.)
+
+**What is good enough.** Both a one-sided 95 % upper bound of ΔQ's mean over episodes and the 95 % quantile of ΔQ over
+fragments are within the tolerance, at the first and at the last trained step. Episodes are the units of the bound:
+fragments of one episode are not independent, so an episode counts with the mean of its fragments. The quantile is over
+fragments, as replay draws them. Neither knows of failures that did not occur: 64 episodes without any exclude failures
+in more than 4.6 % of episodes (95 %), and 7 of 100 samples of 64 miss an error in 4 % of episodes. The answer says
+which share is excluded. Burn-ins are tested from the longest one down to the first that fails, so that trying many
+does not raise the 5 % of the bounds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from r2d2_burnin.acting.actor import ActorStep
+from r2d2_burnin.data import Episode
+from r2d2_burnin.diagnostics.confidence import share_bound, upper_bound
+from r2d2_burnin.diagnostics.discrepancy import DiscrepancyMeasure, state_distance
+from r2d2_burnin.diagnostics.forgetting import Forgetting, fit_forgetting
+from r2d2_burnin.environments.inputs import InputSpace
+from r2d2_burnin.initialization.names import Initialization
+from r2d2_burnin.learning.objectives import Objective, trained_steps
+from r2d2_burnin.networks.recurrent_network import RecurrentNetwork
+from r2d2_burnin.replay.buffer import Replay
+from r2d2_burnin.runtime.tensorflow import tf
+from r2d2_burnin.settings import ReplaySettings
+
+FEWEST_FRAGMENTS = 16
+"""Fragments, each of another episode, without which a burn-in is not judged."""
+HARDLY_FALLS = 0.5
+"""Where the longest burn-in leaves this part of ΔQ or more, storing states is recommended."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BurnInMeasures:
+    """What one burn-in, from one kind of start state, does on recorded episodes; see the module's text for the terms.
+
+    ΔQ is against the exact state. All but the two `delta_q_all` are over the judged fragments.
+    """
+
+    start: Literal["zero", "stored"]
+    burn_in: int  # steps, k
+    fragments: int  # judged, the same for every burn-in
+    episodes: int  # that these fragments belong to
+    delta_q_first: float  # at the first trained step: mean over episodes
+    delta_q_first_upper: float  # .. its one-sided 95 % upper bound
+    delta_q_first_q95: float  # .. 95 % quantile over fragments
+    delta_q_last: float  # the same at the last trained step
+    delta_q_last_upper: float
+    delta_q_last_q95: float
+    delta_q_all_upper: float  # over all fragments that do not begin an episode: the larger bound of the two steps
+    delta_q_all_q95: float  # .. the larger quantile of the two steps
+    failed_episodes: int  # with a judged fragment whose ΔQ is above the tolerance at one of the two steps
+    failed_share_upper: float  # 95 % upper bound of the share of such episodes
+    state_error: float  # L2 distance of the start state from the exact one, mean over fragments
+    loss: float  # the objective's, a trained step
+    loss_exact: float  # the same from the exact state
+    changed_actions: float  # share of trained steps whose best action is another one than from the exact state
+
+    @property
+    def worst(self) -> float:
+        """The largest of the six bounds and quantiles, which has to be within tolerance; infinite if one is NaN."""
+        criterion = [
+            *(self.delta_q_first_upper, self.delta_q_last_upper, self.delta_q_all_upper),
+            *(self.delta_q_first_q95, self.delta_q_last_q95, self.delta_q_all_q95),
+        ]
+        return math.inf if any(math.isnan(value) for value in criterion) else max(criterion)
+
+    @property
+    def short_words(self) -> str:
+        """Mean ΔQ in words."""
+        return f"ΔQ is {self.delta_q_first:.3g} at the first and {self.delta_q_last:.3g} at the last trained step"
+
+    @property
+    def words(self) -> str:
+        """ΔQ in words: means, bounds and quantiles."""
+        return (
+            f"{self.short_words} on average, with 95 % upper bounds {self.delta_q_first_upper:.3g} and"
+            f" {self.delta_q_last_upper:.3g} and 95 % quantiles {self.delta_q_first_q95:.3g} and"
+            f" {self.delta_q_last_q95:.3g} (over all fragments that do not begin an episode, at the worse of the two"
+            f" steps: bound {self.delta_q_all_upper:.3g}, quantile {self.delta_q_all_q95:.3g})"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Advice:
+    """The measured answer."""
+
+    verdict: str  # "zero state is enough", "burn-in suffices", or "none up to N steps"
+    burn_in: int | None  # the smallest from which on all that were tried are within tolerance; None where there is none
+    longest: int  # the longest burn-in that was tried
+    possible: int  # the longest one that the episodes can judge
+    judged_from: int  # the step from which on fragments are judged, S
+    tolerance: float
+    measures: list[BurnInMeasures]
+    forgetting: Forgetting
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in words, with its evidence."""
+        zero = {m.burn_in: m for m in self.measures if m.start == "zero"}
+        none = zero[0]
+        if self.burn_in is None:
+            return " ".join(self._reasons_for_none(zero))
+        found = zero[self.burn_in]
+        excluded = (
+            f"In {found.failed_episodes} of {found.episodes} episodes it is above the tolerance: failures in more than"
+            f" {100 * found.failed_share_upper:.2g} % of episodes are excluded (95 %), rarer ones are not."
+        )
+        if self.burn_in == 0:
+            return f"The zero state is enough: {none.words}, within the tolerance of {self.tolerance:g}. {excluded}"
+        return (
+            f"A burn-in of {self.burn_in} steps from the zero state suffices: {found.words}, within the tolerance of"
+            f" {self.tolerance:g}. {excluded} Without burn-in {none.short_words}."
+        )
+
+    def _reasons_for_none(self, zero: dict[int, BurnInMeasures]) -> list[str]:
+        none, last = zero[0], zero[max(zero)]
+        reasons = [f"No burn-in that was tried is enough: {self.verdict}, at a tolerance of {self.tolerance:g}."]
+        after = "Without burn-in" if last.burn_in == 0 else f"After {last.burn_in} steps from the zero state"
+        reasons.append(f"{after} {last.words}." + (f" Without burn-in {none.short_words}." if last.burn_in else ""))
+        within = [f"{k}" for k, m in sorted(zero.items()) if m.worst <= self.tolerance]
+        if within:
+            reasons.append(f"Within tolerance at {', '.join(within)} steps, but not at all longer ones tried.")
+        if self.longest < self.possible:
+            reasons.append(f"Longer ones, which these episodes can judge up to {self.possible} steps, were not tried.")
+        else:
+            reasons.append("These episodes cannot judge a longer one.")
+        return [*reasons, *self._what_to_do(none, last)]
+
+    def _what_to_do(self, none: BurnInMeasures, last: BurnInMeasures) -> list[str]:
+        """What the evidence asks for where no burn-in that was tried is enough; nothing where it does not tell."""
+        forgetting = self.forgetting
+        stored = next(m for m in self.measures if m.start == "stored" and m.burn_in == 0)
+        store = f"Store states: from stored ones {stored.short_words}."
+        if forgetting.kept:
+            fall = f"fell by {100 * forgetting.tail_fall:.2g} %" if forgetting.tail_fall > 0 else "did not fall"
+            return [
+                f"The network does not forget a wrong state: after {len(forgetting.errors) - 1} steps the state error"
+                f" is {100 * forgetting.left:.3g} % of its first value, and it {fall} over the last half of them.",
+                store,
+            ]
+        before, after = (max(m.delta_q_first, m.delta_q_last) for m in (none, last))
+        if self.longest == self.possible > 0 and after >= HARDLY_FALLS * before > 0:
+            left = 100 * after / before
+            return [f"At the worse of the two steps {left:.0f} % of ΔQ is left after this burn-in.", store]
+        if forgetting.steps is not None:
+            return [
+                f"A wrong state is forgotten, with a forgetting time of {forgetting.steps:.3g} steps: a longer burn-in"
+                " may be enough."
+            ]
+        return []
+
+
+def advise(
+    network: RecurrentNetwork,
+    episodes: Sequence[Episode],
+    *,
+    objective: Objective,
+    inputs: InputSpace | None = None,
+    sequence_length: int = 20,
+    period: int = 10,
+    longest: int | None = None,
+    tolerance: float = 0.05,
+) -> Advice:
+    """Measure burn-ins of 0, 1, 2, 4, 8, .. steps, and find the smallest one that is good enough.
+
+    Args:
+        network: with today's parameters.
+        episodes: recorded ones, with the states that replay would store: a random sample, none chosen by its length.
+        objective: what the network's outputs mean.
+        inputs: the space of the network's inputs; by default the observation alone.
+        sequence_length: trained steps of a fragment, T.
+        period: steps between the starts of fragments.
+        longest: longest burn-in to try, in steps; by default the longest one that the episodes can judge.
+        tolerance: largest ΔQ that is good enough: of the mean's upper bound and of the 95 % quantile, at the first and
+            at the last trained step.
+
+    Raises:
+        ValueError: for episodes that are too few or too short to judge any burn-in.
+    """
+    settings = ReplaySettings(sequence_length, period, 1 << 62)
+    trial = _Trial(network, episodes, objective, inputs, settings, longest, tolerance)
+    longest = trial.longest
+    grid = [0, *(2**i for i in range(longest.bit_length()) if 2**i < longest), longest][: None if longest else 1]
+    measures = {k: trial.measure("zero", k) for k in grid}
+
+    def suffices(k: int) -> bool:
+        if k not in measures:
+            measures[k] = trial.measure("zero", k)
+        return measures[k].worst <= tolerance
+
+    # The smallest k from which on every longer one of the grid is good enough, then between it and the one before.
+    good = [k for i, k in enumerate(grid) if all(suffices(longer) for longer in grid[i:])]
+    found = good[0] if good else None
+    if found:
+        failing = grid[grid.index(found) - 1]
+        while found - failing > 1:
+            middle = (found + failing) // 2
+            found, failing = (middle, failing) if suffices(middle) else (found, middle)
+    stored = [trial.measure("stored", k) for k in grid]
+    verdict = "burn-in suffices" if found else "zero state is enough"
+    return Advice(
+        verdict=none_up_to(longest) if found is None else verdict,
+        burn_in=found,
+        longest=longest,
+        possible=trial.possible,
+        judged_from=trial.judged_from,
+        tolerance=tolerance,
+        measures=[*(measures[k] for k in sorted(measures)), *stored],
+        forgetting=fit_forgetting(*trial.decay()),
+    )
+
+
+def none_up_to(steps: int) -> str:
+    """The verdict where no burn-in of up to so many steps is good enough."""
+    return f"none up to {steps} steps"
+
+
+def steps_left_out(start: int, sequence_length: int, tolerance: float) -> int:
+    """Steps that the longest burn-in judged leaves out of the past of a fragment that starts at `start`, d.
+
+    d / (start - d + T) >= 2 tolerance: a count, which weighs all steps alike, would be wrong by twice the tolerance.
+    """
+    return max(1, math.ceil(2 * tolerance * (start + sequence_length) / (1 + 2 * tolerance)))
+
+
+class _Trial:
+    """The recorded episodes as fragments, and what is the same for every burn-in."""
+
+    def __init__(
+        self,
+        network: RecurrentNetwork,
+        episodes: Sequence[Episode],
+        objective: Objective,
+        inputs: InputSpace | None,
+        settings: ReplaySettings,
+        longest: int | None,
+        tolerance: float,
+    ) -> None:
+        self._network = network
+        self._objective = objective
+        self._episodes = episodes
+        self._inputs = inputs
+        self._tolerance = tolerance
+        self._measure = DiscrepancyMeasure(network, objective.values, objective.scale)
+        self._replay = Replay(settings, Initialization("zero", None), objective, inputs)
+        self._replay.add(*episodes)
+        rows = self._replay.all_rows()
+        self._rows = rows[self._replay.starts(rows) > 0]
+        self._owners = self._replay.episodes_of(self._rows)
+        starts = self._replay.starts(self._rows)
+        latest = _latest_starts(starts, self._owners)
+        self._enough = max(FEWEST_FRAGMENTS, len(latest) // 2)
+        self.judged_from = int(np.sort(latest)[-self._enough])
+
+        def longest_from(start: int) -> int:
+            return start - steps_left_out(start, settings.sequence_length, tolerance)
+
+        self.possible = max(longest_from(self.judged_from), 0)
+        self.longest = self.possible if longest is None else min(longest, self.possible)
+        while self.judged_from > 1 and longest_from(self.judged_from - 1) >= self.longest:
+            self.judged_from -= 1
+        self._judged = starts >= self.judged_from
+        _, self._exact = self._measured(self._replay)
+
+    def measure(self, start: Literal["zero", "stored"], burn_in: int) -> BurnInMeasures:
+        replay = Replay(self._replay.settings, Initialization(start, burn_in), self._objective, self._inputs)
+        replay.add(*self._episodes)
+        found, outputs = self._measured(replay)
+        judged, owners = self._judged, self._owners
+        batch = replay.batch(self._rows)
+        act = self._objective.act
+        changed = act(outputs.reshape(-1, outputs.shape[-1])) != act(self._exact.reshape(-1, outputs.shape[-1]))
+        first, last = found.delta_q_first_exact, found.delta_q_last_exact
+        of_first, of_last = (_summary(values[judged], owners[judged]) for values in (first, last))
+        everywhere = [_summary(values, owners) for values in (first, last)]
+        within = np.maximum(first, last) <= self._tolerance
+        episodes = len(np.unique(owners[judged]))
+        failed = len(np.unique(owners[judged & ~within]))
+        return BurnInMeasures(
+            start=start,
+            burn_in=burn_in,
+            fragments=int(judged.sum()),
+            episodes=episodes,
+            delta_q_first=of_first[0],
+            delta_q_first_upper=of_first[1],
+            delta_q_first_q95=of_first[2],
+            delta_q_last=of_last[0],
+            delta_q_last_upper=of_last[1],
+            delta_q_last_q95=of_last[2],
+            delta_q_all_upper=float(np.max([one[1] for one in everywhere])),
+            delta_q_all_q95=float(np.max([one[2] for one in everywhere])),
+            failed_episodes=failed,
+            failed_share_upper=share_bound(failed, episodes),
+            state_error=float(found.state_error[judged].mean()),
+            loss=self._loss(outputs, batch, judged),
+            loss_exact=self._loss(self._exact, batch, judged),
+            changed_actions=float(changed.reshape(batch.mask.shape)[judged][batch.mask[judged]].mean()),
+        )
+
+    def _measured(self, replay: Replay) -> tuple[Any, np.ndarray]:
+        return self._measure(replay.batch(self._rows), self._replay.references(self._rows))
+
+    def _loss(self, outputs: np.ndarray, batch: Any, counts: np.ndarray) -> float:
+        """Mean loss of trained steps; targets that look ahead do so within the fragment."""
+        ahead = self._objective.lookahead
+        trained = batch.mask.copy()
+        if ahead:
+            # Only targets whose bootstrap lies among the fragment's own steps: the exact outputs end with it.
+            reach = np.arange(batch.mask.shape[1]) + batch.labels["offsets"]
+            trained &= (reach < batch.mask.sum(1, keepdims=True)) | (batch.labels["discounts"] == 0)
+            outputs = np.pad(outputs, ((0, 0), (0, ahead), (0, 0)))
+        found = self._objective.losses(outputs, outputs, batch.labels)
+        trained = np.asarray(trained_steps(trained, found))  # steps without a target have no loss
+        if not trained[counts].any():
+            return float("nan")
+        return float(np.asarray(found.loss)[counts][trained[counts]].mean())
+
+    def decay(self) -> tuple[np.ndarray, np.ndarray]:
+        """State errors `[B, J + 1]` after 0, 1, .. J steps of burn-in from the zero state, and their episodes `[B]`.
+
+        J is three quarters of the length that half of the episodes (and 16) have; the zero state is put in place of the
+        exact one a quarter of that length, or more, after an episode's first step.
+        """
+        sequences = [
+            np.asarray(e.observations, np.float32) if self._inputs is None else self._inputs.of_episode(e)
+            for e in self._episodes
+        ]
+        length = int(np.sort([len(x) for x in sequences])[-self._enough])
+        first = max(length // 4, 1)
+        steps = length - first
+        starts = [(i, s) for i, x in enumerate(sequences) for s in range(first, len(x) - steps + 1, steps)]
+        step = ActorStep(self._network)
+        never = np.zeros(len(sequences), np.bool_)
+        exact, states = self._network.initial_state(len(sequences)), []
+        longest = max(len(x) for x in sequences)
+        padded = np.stack([np.pad(x, ((0, longest - len(x)), (0, 0))) for x in sequences])
+        for t in range(longest + 1):
+            states.append([leaf.numpy() for leaf in tf.nest.flatten(exact)])
+            if t < longest:
+                _, _, exact = step(padded[:, t], exact, never)
+        owners, begins = (np.array(column) for column in zip(*starts, strict=True))
+        tried = self._network.initial_state(len(starts))
+        errors = []
+        for j in range(steps + 1):
+            places = begins + j
+            leaves = [
+                np.stack([states[p][i][o] for p, o in zip(places, owners, strict=True)]) for i in range(len(states[0]))
+            ]
+            errors.append(np.asarray(state_distance(tried, tf.nest.pack_sequence_as(tried, leaves))))
+            if j < steps:
+                _, _, tried = step(padded[owners, places], tried, np.zeros(len(starts), np.bool_))
+        return np.stack(errors, 1), owners
+
+
+def _latest_starts(starts: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """The latest start `[E]` of each episode's fragments, from starts `[n]` and episodes `[n]`.
+
+    Raises:
+        ValueError: for too few fragments or episodes.
+    """
+    numbers, places = np.unique(owners, return_inverse=True)
+    hint = "record more episodes, longer ones, or give a smaller sequence_length"
+    if len(starts) < FEWEST_FRAGMENTS:
+        raise ValueError(
+            f"episodes: got {len(starts)} fragments that do not begin an episode, expected at least {FEWEST_FRAGMENTS},"
+            f" each of another episode: {hint}"
+        )
+    if len(numbers) < FEWEST_FRAGMENTS:
+        raise ValueError(
+            f"episodes: got {len(numbers)} with a fragment that does not begin them, expected at least"
+            f" {FEWEST_FRAGMENTS}: {hint}"
+        )
+    latest = np.zeros(len(numbers), np.int64)
+    np.maximum.at(latest, places, starts)
+    return latest
+
+
+def _summary(values: np.ndarray, owners: np.ndarray) -> tuple[float, float, float]:
+    """Mean over episodes, its upper bound, and the 95 % quantile over fragments, of values `[n]` of episodes `[n]`."""
+    _, places = np.unique(owners, return_inverse=True)
+    by_episode = np.bincount(places, values) / np.bincount(places)
+    # The smallest value that 95 % of the fragments do not exceed: no interpolation towards what is within tolerance.
+    quantile = float(np.quantile(values, 0.95, method="inverted_cdf"))
+    return float(by_episode.mean()), upper_bound(by_episode), quantile

@@ -1,0 +1,1 @@
+"""Environments by id, checked and guarded, and what a network sees of them."""

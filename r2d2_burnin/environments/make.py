@@ -1,0 +1,260 @@
+"""Environments by id, single and vectorised, with the user's wrappers, ready for the actor.
+
+Whatever the id, the observation space is a Box of numbers and the action space `Discrete(n)` from 0: composite spaces
+go through Gymnasium's own flattening, and a MultiDiscrete action becomes its index.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs import registration
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
+
+from r2d2_burnin.environments.guard import EnvironmentGuard
+from r2d2_burnin.environments.returned_values import shown_space
+from r2d2_burnin.environments.wrapper_calls import WrapperCall
+from r2d2_burnin.settings import EnvironmentSettings
+
+SLOW_STEP = 2e-3
+"""Seconds of a step from which on `auto` steps environments in worker processes: an exchange costs less than that."""
+
+MOST_ACTIONS = 2**16
+"""Outputs of a network, at most. They are recorded at every step: so many take 256 KB a step, 2.7 GB for the 10,240
+steps that a round of acting has by default."""
+
+MOST_INPUTS = 2**20
+"""Numbers of an observation, at most: so many take 4 MB a step, and 128 MB in the first layer's 32 units."""
+
+_USABLE = (spaces.Box, spaces.Discrete, spaces.MultiBinary, spaces.MultiDiscrete)
+
+
+def make(settings: EnvironmentSettings) -> gym.Env[np.ndarray, np.integer[Any]]:
+    """The environment, wrapped, guarded and flattened.
+
+    Raises:
+        ValueError: for an unknown id or wrapper, settings that the environment refuses, or spaces that cannot be used.
+    """
+    arguments = dict(settings.env_kwargs)
+    if settings.max_episode_steps is not None:
+        arguments["max_episode_steps"] = settings.max_episode_steps
+    try:
+        # The guard below checks what Gymnasium's own checker would warn about, into the progress bars.
+        env: gym.Env[Any, Any] = gym.make(settings.env, disable_env_checker=True, **arguments)
+    except gym.error.Error as error:
+        raise ValueError(f"env: got {settings.env!r}, expected an id that gymnasium.make knows ({error})") from None
+    except ValueError as error:  # a setting that is refused
+        raise ValueError(f"env: {settings.env!r} could not be made: {error}") from error
+    except Exception as error:  # whatever a user's environment raises for its settings
+        raise ValueError(f"env: {settings.env!r} could not be made: {type(error).__name__}: {error}") from error
+    for text in settings.wrappers:
+        call = WrapperCall.parse(text)
+        env = call.apply(import_object("wrappers", call.name), env)
+    check_spaces(env.observation_space, env.action_space)
+    env = EnvironmentGuard(env, settings.env)
+    if not isinstance(env.observation_space, spaces.Box):
+        env = gym.wrappers.FlattenObservation(env)
+    if not _is_plain(env.action_space):
+        env = FlattenAction(env)
+    return env
+
+
+def make_vector(settings: EnvironmentSettings, num_envs: int) -> VectorEnv[Any, Any, Any]:
+    """`num_envs` of them at once, in the way that `settings.vectorization` names.
+
+    Raises:
+        ValueError: as `make` does, and for `native` where the environment has no such version.
+    """
+    way = settings.vectorization
+    native = _has_native_version(settings)
+    if way == "native" and not native:
+        raise ValueError(
+            f"vectorization: got 'native', but {settings.env} has no vectorised version that takes these wrappers and"
+            " settings, expected sync, async or auto"
+        )
+    if native and way in ("auto", "native"):
+        return gym.make_vec(settings.env, num_envs=num_envs, **settings.env_kwargs)
+    one = functools.partial(make, settings)
+    vector: VectorEnv[Any, Any, Any]
+    if way == "async" or (way == "auto" and _seconds_of_a_step(one) > SLOW_STEP):
+        vector = _QuietAsyncVectorEnv([one] * num_envs, context="spawn")
+    else:
+        vector = SyncVectorEnv([one] * num_envs)
+    vector.spec = _spec_of(settings.env)  # errors name the environment by it
+    return vector
+
+
+class _QuietAsyncVectorEnv(AsyncVectorEnv):
+    """Gymnasium's, without the traceback of a worker's error on the terminal: the error itself says enough."""
+
+    def _raise_if_errors(self, successes: Any) -> None:
+        level, gym.logger.min_level = gym.logger.min_level, gym.logger.ERROR + 1
+        try:
+            super()._raise_if_errors(successes)
+        finally:
+            gym.logger.min_level = level
+
+
+def _spec_of(env_id: str) -> registration.EnvSpec:
+    """What `gymnasium.make` finds for an id, which may name a module, and leave the version out."""
+    module, _, name = env_id.rpartition(":")
+    if module:
+        importlib.import_module(module)
+    namespace, plain, version = registration.parse_env_id(name)
+    if version is None and name not in registration.registry:
+        version = registration.find_highest_version(namespace, plain)
+    return gym.spec(registration.get_env_id(namespace, plain, version))
+
+
+def close(env: VectorEnv[Any, Any, Any], *, at_once: bool = False) -> None:
+    """Close a vector environment; `at_once` does not wait for worker processes, one of which may hang."""
+    if isinstance(env, AsyncVectorEnv):
+        env.close(terminate=at_once)
+    else:
+        env.close()
+
+
+def import_object(setting: str, name: str) -> Callable[..., Any]:
+    """What `module:attribute` names.
+
+    Raises:
+        ValueError: naming the setting, when there is no such thing.
+    """
+    module, colon, attribute = name.partition(":")
+    if not colon or not module or not attribute:
+        raise ValueError(f"{setting}: got {name!r}, expected module:name, for example my_package.my_module:MyClass")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except AttributeError:
+        raise ValueError(f"{setting}: module {module!r} has no {attribute!r}") from None
+    except Exception as error:  # whatever a user's module raises when it is imported
+        reason = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"{setting}: module {module!r} of {name!r} cannot be imported ({reason})") from None
+    if not callable(found):
+        raise ValueError(f"{setting}: got {name!r}, a {type(found).__name__}, expected something to call")
+    return found  # type: ignore[no-any-return]
+
+
+def check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
+    """Raise a ValueError that names the space which cannot be used, and a wrapper that would help."""
+    _check_observation_space(observation_space, "observation space")
+    inputs = _numbers(observation_space)
+    if inputs > MOST_INPUTS:
+        raise ValueError(
+            f"env: got observation space {shown_space(observation_space)}, flattened {inputs} numbers a step (one for"
+            f" each value of a Discrete), expected at most {MOST_INPUTS}; a wrapper that codes it in fewer helps:"
+            " gymnasium.wrappers.TransformObservation, in a function of yours named by --wrappers"
+        )
+    if not isinstance(action_space, spaces.Discrete | spaces.MultiDiscrete):
+        hint = (
+            "; gymnasium.wrappers.DiscretizeAction makes a Box of actions discrete"
+            if isinstance(action_space, spaces.Box)
+            else ""
+        )
+        raise ValueError(
+            f"env: got action space {shown_space(action_space)}, expected a Discrete or MultiDiscrete one{hint}"
+        )
+    count = _count(action_space)
+    if count > MOST_ACTIONS:
+        raise ValueError(
+            f"env: got action space {shown_space(action_space)}, which has {count} actions, expected at most"
+            f" {MOST_ACTIONS}, as a network has one output for each; a wrapper that offers fewer helps:"
+            " gymnasium.wrappers.TransformAction, in a function of yours named by --wrappers"
+        )
+
+
+def _count(space: spaces.Discrete | spaces.MultiDiscrete) -> int:
+    """Elements of a space, exactly."""
+    return int(space.n) if isinstance(space, spaces.Discrete) else math.prod(map(int, space.nvec.ravel()))
+
+
+def _numbers(space: spaces.Space[Any]) -> int:
+    """Numbers that Gymnasium's flattening makes of an observation; a Box is not flattened."""
+    if isinstance(space, spaces.Dict):
+        return sum(map(_numbers, space.spaces.values()))
+    if isinstance(space, spaces.Tuple):
+        return sum(map(_numbers, space.spaces))
+    if isinstance(space, spaces.Discrete):
+        return int(space.n)
+    if isinstance(space, spaces.MultiDiscrete):
+        return sum(map(int, space.nvec.ravel()))
+    return math.prod(map(int, space.shape or ()))
+
+
+def _check_observation_space(space: spaces.Space[Any], place: str) -> None:
+    if isinstance(space, spaces.Dict):
+        for name, part in space.spaces.items():
+            _check_observation_space(part, f"{place}'s entry {name!r}")
+    elif isinstance(space, spaces.Tuple):
+        for index, part in enumerate(space.spaces):
+            _check_observation_space(part, f"{place}'s entry {index}")
+    elif not isinstance(space, _USABLE):
+        hint = (
+            "for a MiniGrid mission --wrappers minigrid.wrappers:ImgObsWrapper does"
+            if "Mission" in type(space).__name__
+            else "gymnasium.wrappers.FilterObservation does, in a function of yours named by --wrappers"
+        )
+        raise ValueError(
+            f"env: got as {place} {type(space).__name__} ({space}), expected Box, Discrete, MultiBinary, MultiDiscrete,"
+            f" or Tuple or Dict of those; a wrapper has to leave it out or turn it into numbers: {hint}"
+        )
+
+
+class FlattenAction(gym.ActionWrapper[Any, Any, Any]):
+    """Actions `Discrete(n)` from 0 for an environment whose actions are MultiDiscrete, or Discrete from elsewhere."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        inner: Any = env.action_space
+        self.action_space = spaces.Discrete(_count(inner))
+
+    def action(self, action: Any) -> Any:
+        """The inner action of an index; a MultiDiscrete one counts its last axis fastest."""
+        inner: Any = self.env.action_space
+        if isinstance(inner, spaces.Discrete):
+            return inner.start + action
+        sizes = inner.nvec.ravel().tolist()
+        offsets, rest = [0] * len(sizes), int(action)
+        for axis in range(len(sizes) - 1, -1, -1):  # NumPy's own has a limit of axes
+            rest, offsets[axis] = divmod(rest, sizes[axis])
+        return (inner.start + np.reshape(offsets, inner.nvec.shape)).astype(inner.dtype)
+
+
+def _is_plain(space: spaces.Space[Any]) -> bool:
+    return isinstance(space, spaces.Discrete) and int(space.start) == 0
+
+
+def _has_native_version(settings: EnvironmentSettings) -> bool:
+    limited = settings.max_episode_steps is not None or "max_episode_steps" in settings.env_kwargs
+    if settings.wrappers or limited:
+        return False
+    env = make(settings)
+    raw = env.unwrapped
+    usable = isinstance(raw.observation_space, spaces.Box) and _is_plain(raw.action_space)
+    found = env.spec is not None and env.spec.vector_entry_point is not None
+    env.close()
+    return usable and found
+
+
+def _seconds_of_a_step(one: Callable[[], gym.Env[Any, Any]], steps: int = 20) -> float:
+    """Median time of a step of a single environment with random actions."""
+    env = one()
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    seconds = []
+    for _ in range(steps):
+        began = time.perf_counter()
+        _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+        seconds.append(time.perf_counter() - began)
+        if terminated or truncated:
+            env.reset()
+    env.close()
+    return float(np.median(seconds))

@@ -1,0 +1,163 @@
+"""What an environment's spaces mean to a network: its inputs, its actions, and the objective its targets ask for."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from r2d2_burnin.environments.guard import EnvironmentGuard
+from r2d2_burnin.environments.inputs import InputSpace, image_layout
+from r2d2_burnin.environments.returned_values import FLOAT32_MAX, ROUNDING, shown_space
+from r2d2_burnin.environments.targets import FAULT, TargetRange, reduced_info
+from r2d2_burnin.settings import QLearningSettings
+
+
+def actions(space: spaces.Space[Any]) -> int:
+    """Number of actions of a Discrete space that starts at 0.
+
+    Raises:
+        ValueError: for another space.
+    """
+    if not isinstance(space, spaces.Discrete) or space.start != 0:
+        raise ValueError(f"env: got action space {space}, expected a Discrete one that starts at 0")
+    return int(space.n)
+
+
+def input_space(
+    observation_space: spaces.Space[Any], action_space: spaces.Space[Any], agent: QLearningSettings | None = None
+) -> InputSpace:
+    """The space of a network's inputs; the previous action and reward are among them if the `agent` says so.
+
+    Raises:
+        ValueError: for spaces that are not a Box of numbers and a Discrete one from 0; `environments.make` flattens.
+    """
+    if not isinstance(observation_space, spaces.Box):
+        raise ValueError(
+            f"env: got observation space {observation_space}, expected a Box;"
+            " gymnasium.wrappers.FlattenObservation turns most other spaces into one"
+        )
+    return InputSpace(
+        observation_space.shape,
+        actions(action_space),
+        previous_action=agent is not None and agent.previous_action,
+        previous_reward=agent is not None and agent.previous_reward,
+        observation_dtype=observation_space.dtype,
+    )
+
+
+def encode(observations: np.ndarray) -> np.ndarray:
+    """Flat observations `[N, O]` of a batch of Box observations `[N, ...]`: bytes stay bytes, all else is float32."""
+    flat = np.asarray(observations).reshape(len(observations), -1)
+    return flat if flat.dtype == np.uint8 else flat.astype(np.float32)
+
+
+def describe_inputs(env: gym.Env[Any, Any]) -> dict[str, str | None]:
+    """What the network is shown of an environment, for `config.json`: the observation space, and how images are read.
+
+    `image` is None where an observation is no image, or several entries made one: a dense layer then sees its numbers.
+    """
+    guard = env
+    while isinstance(guard, gym.Wrapper) and not isinstance(guard, EnvironmentGuard):
+        guard = guard.env
+    space = guard.observation_space
+    layout = image_layout(space.shape, space.dtype) if isinstance(space, spaces.Box) else None
+    return {"observation": shown_space(space), "image": None if layout is None else str(layout)}
+
+
+def target_space(env: gym.Env[Any, Any]) -> spaces.Space[Any] | None:
+    """The space of `info["target"]`, where the environment or a wrapper has it as attribute `target_space`."""
+    declared = env.get_wrapper_attr("target_space") if env.has_wrapper_attr("target_space") else None
+    return declared if isinstance(declared, spaces.Space) else None
+
+
+def target_classes(env: gym.Env[Any, Any]) -> spaces.Discrete | None:
+    """The space of targets that are classes; None where they are not, or nothing is said of them."""
+    declared = target_space(env)
+    return declared if isinstance(declared, spaces.Discrete) else None
+
+
+def target_range(objective: str, env: gym.Env[Any, Any]) -> TargetRange | None:
+    """What the targets of an environment may be, by the name of an objective; None where it reads none.
+
+    Classes are those of the `target_space`, or one an action; numbers are in the `target_space`, if there is one.
+    """
+    if objective == "q-learning":
+        return None
+    declared = target_space(env)
+    if isinstance(declared, spaces.Discrete):
+        first, count = int(declared.start), int(declared.n)
+        return TargetRange(first, first + count - 1, whole=True)
+    if objective == "classification":
+        return TargetRange(0, actions(env.action_space) - 1, whole=True)
+    if isinstance(declared, spaces.Box):
+        low, high = float(declared.low.item()), float(declared.high.item())
+        return TargetRange(
+            max(low - ROUNDING * max(1, abs(low)), -FLOAT32_MAX), min(high + ROUNDING * max(1, abs(high)), FLOAT32_MAX)
+        )
+    return TargetRange()
+
+
+STEPS_LOOKED_AT = 50
+"""Steps of one episode in which `auto` looks for a target; an objective on targets looks at a hundred times as many."""
+
+
+def choose_objective(name: str, env: gym.Env[Any, Any]) -> str:
+    """The objective of that name, or for `auto` the one that the environment's targets ask for.
+
+    An environment says what its targets are by an attribute `target_space`: `Discrete` for classes, `Box` for numbers.
+    Without the attribute they are taken for numbers. An environment without targets is one for Q-learning: where
+    `reset` gives none, the first steps of an episode of random actions are looked at. What is called a target and is no
+    number, such as a place to go to, is no target.
+
+    Raises:
+        ValueError: for an objective on `info["target"]` and an environment that gives none, or none that is a number.
+    """
+    if name == "q-learning":
+        return name
+    place, found = _first_target(env, STEPS_LOOKED_AT * (1 if name == "auto" else 100))
+    declared = target_space(env)
+    fits = declared is None or isinstance(declared, spaces.Discrete) or _is_one_number(declared)
+    if "target" in found and fits:
+        if name != "auto":
+            return name
+        return "classification" if isinstance(declared, spaces.Discrete) else "regression"
+    if name == "auto":
+        return "q-learning"
+    env_name = env.spec.id if env.spec is not None else str(env)
+    if "target" in found and declared is not None:
+        problem = f"its target_space is {shown_space(declared)}, expected Discrete, or a Box of one number"
+    elif found:
+        problem = f"at {place} {found[FAULT]}"
+    else:
+        raise ValueError(
+            f'objective: got {name!r}, but {env_name} gives no info["target"] in reset or {place}; give the target that'
+            " belongs to the observation, for example in a wrapper, or choose q-learning"
+        )
+    raise ValueError(
+        f"objective: got {name!r}, but of {env_name} {problem}; choose q-learning, or a wrapper with targets"
+    )
+
+
+def _first_target(env: gym.Env[Any, Any], most: int) -> tuple[str, dict[str, Any]]:
+    """Where an episode of random actions first has a target, or what is no number, and that; {} after `most` steps."""
+    _, info = env.reset(seed=0)
+    found = reduced_info(info)
+    if found:
+        return "step 0 of an episode", found
+    env.action_space.seed(0)
+    for step in range(1, most + 1):
+        _, _, terminated, truncated, info = env.step(env.action_space.sample())
+        found = reduced_info(info)
+        if found:
+            return f"step {step} of an episode", found
+        if terminated or truncated:
+            break
+    return f"in the {step} steps after it", {}
+
+
+def _is_one_number(space: spaces.Space[Any]) -> bool:
+    return isinstance(space, spaces.Box) and space.dtype.kind in "fiub" and math.prod(space.shape) == 1

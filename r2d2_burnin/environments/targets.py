@@ -1,0 +1,119 @@
+"""`info["target"]`: what belongs to an observation and is to be predicted, checked when it is recorded."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from r2d2_burnin.environments.returned_values import FLOAT32_MAX, Unfit, scalar, shown
+
+NAME = 'info["target"]'
+FAULT = "target_fault"
+"""Beside or instead of `target` in an info: why the environment's target is no number."""
+
+
+class UnfitTarget(Unfit):
+    """A target that training cannot use, and whose it is."""
+
+    def __init__(self, message: str, environment: int, step: int = 0) -> None:
+        super().__init__(message)
+        self.environment = environment
+        self.step = step  # after the first of a block
+
+
+def reduced_info(info: Mapping[Any, Any]) -> dict[str, Any]:
+    """What training reads of an info: the target as a float, or why it is no number; {} where there is none.
+
+    Nothing else gets through: vector environments join the infos of all sub-environments, and cannot do so with what
+    changes its shape or type.
+    """
+    if FAULT in info:
+        return {FAULT: info[FAULT]}
+    value = info.get("target")
+    if value is None:
+        return {}
+    try:
+        return {"target": scalar(NAME, value)}
+    except Unfit as error:
+        return {FAULT: str(error)}
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetRange:
+    """Which numbers targets may be."""
+
+    low: float = -FLOAT32_MAX
+    high: float = FLOAT32_MAX
+    whole: bool = False  # classes
+    required: bool = True  # False: what is no number in the range counts as missing
+
+    def of_infos(self, info: Mapping[str, Any], active: np.ndarray) -> np.ndarray:
+        """Targets `[N]`, float64, of a vector environment's info; NaN where there is none.
+
+        Args:
+            info: as Gymnasium's vector environments have it: `target` [N], and `_target` [N] where it is given.
+            active: `[N]` bool: the environments whose targets are recorded and have to be right.
+
+        Raises:
+            UnfitTarget: for a target that is no number or outside the range.
+        """
+        if FAULT in info and self.required:
+            faults = np.asarray(info[FAULT], object)
+            for i in np.flatnonzero(active & np.asarray(info[f"_{FAULT}"], np.bool_)):
+                raise UnfitTarget(str(faults[i]), int(i))
+        values = info.get("target")
+        if values is None:
+            return np.full(len(active), np.nan)
+        array = np.asarray(values)
+        if array.dtype.kind not in "fiub" or array.size != len(active):
+            if not self.required:
+                return np.full(len(active), np.nan)
+            message = f"{NAME} of {len(active)} environments is {shown(values)}, expected one number each"
+            raise UnfitTarget(message, int(active.argmax()))
+        array = array.reshape(-1)
+        given = np.asarray(info.get("_target", True))
+        if given.all() and self._fit(array):
+            return array.astype(np.float64)
+        found = np.where(given, array.astype(np.float64), np.nan)
+        return np.asarray(self._refuse(found[None], (active & given)[None])[0])
+
+    def of_block(self, targets: np.ndarray) -> np.ndarray:
+        """Targets `[S, N]` of S steps, float64.
+
+        Raises:
+            UnfitTarget: for one that is no number or outside the range.
+        """
+        array = np.asarray(targets)
+        if array.dtype.kind not in "fiub":
+            raise UnfitTarget(f"{NAME} is {shown(targets)}, expected numbers", 0)
+        found = array.astype(np.float64)
+        return found if self._fit(array) else self._refuse(found, np.ones(found.shape, np.bool_))
+
+    def _fit(self, values: np.ndarray) -> bool:
+        """Whether all values are in the range; False where one is NaN."""
+        within = bool(self.low <= values.min() and values.max() <= self.high)
+        return within and (not self.whole or values.dtype.kind in "iub" or bool((values == np.rint(values)).all()))
+
+    def _refuse(self, values: np.ndarray, given: np.ndarray) -> np.ndarray:
+        """The values `[S, N]`; raises for the first given one that is outside the range, or makes it NaN."""
+        fit = (values >= self.low) & (values <= self.high)
+        if self.whole:
+            fit &= values == np.rint(values)
+        if not self.required:
+            return np.where(fit, values, np.nan)
+        bad = np.argwhere(given & ~fit)
+        if len(bad):
+            step, environment = bad[0].tolist()
+            raise UnfitTarget(f"{NAME} is {values[step, environment]:.7g}, {self._expected}", environment, step)
+        return values
+
+    @property
+    def _expected(self) -> str:
+        if self.whole:
+            return f"expected a class, a whole number from {self.low:g} to {self.high:g}"
+        if (self.low, self.high) == (-FLOAT32_MAX, FLOAT32_MAX):
+            return "expected a number that is finite in float32"
+        return f"expected a number from {self.low:.6g} to {self.high:.6g}"

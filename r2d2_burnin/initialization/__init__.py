@@ -1,0 +1,1 @@
+"""Initializations: from which recurrent state a replayed fragment's trained steps start."""

@@ -1,0 +1,1 @@
+"""Learning from fragments: objectives, gradients, optimizer."""

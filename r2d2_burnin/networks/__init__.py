@@ -1,0 +1,1 @@
+"""Recurrent networks: what the library asks of one, and those it brings."""

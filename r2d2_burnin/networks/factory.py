@@ -1,0 +1,44 @@
+"""The network that the settings ask for: this project's own, or the user's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gymnasium import spaces
+
+from r2d2_burnin.environments.inputs import InputSpace
+from r2d2_burnin.environments.make import import_object
+from r2d2_burnin.learning.objectives import Objective
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork, RecurrentNetwork
+from r2d2_burnin.runtime.tensorflow import keras, tf
+from r2d2_burnin.settings import NetworkSettings
+
+
+def make_network(settings: NetworkSettings, inputs: InputSpace, objective: Objective, *, seed: int) -> Any:
+    """A network for the given inputs, with the outputs that the objective asks for.
+
+    Raises:
+        ValueError: for a network of the user's that does not have what `RecurrentNetwork` asks for.
+    """
+    if settings.network is None:
+        dueling = settings.dueling and objective.name == "q-learning"
+        return DenseRecurrentNetwork(inputs, objective.outputs, settings, seed=seed, dueling=dueling)
+    keras.utils.set_random_seed(seed)
+    network = import_object("network", settings.network)(inputs, spaces.Discrete(objective.outputs))
+    build(settings.network, network, inputs, objective.outputs)
+    return network
+
+
+def build(name: str, network: RecurrentNetwork, inputs: InputSpace, outputs: int) -> None:
+    """Make a first step, which builds Keras layers, and check what comes of it."""
+    missing = [method for method in ("initial_state", "step", "unroll") if not callable(getattr(network, method, None))]
+    if missing:
+        raise ValueError(
+            f"network: {name} made a {type(network).__name__} without {', '.join(missing)}, expected what"
+            " r2d2_burnin.networks.RecurrentNetwork lists"
+        )
+    given, _ = network.step(tf.zeros([1, *inputs.shape]), network.initial_state(1))
+    if tuple(given.shape) != (1, outputs):
+        raise ValueError(f"network: a step of {name} gives outputs {tuple(given.shape)}, expected (1, {outputs})")
+    if not len(getattr(network, "trainable_variables", ())):
+        raise ValueError(f"network: {name} has no trainable_variables after its first step, expected at least one")

@@ -1,0 +1,1 @@
+"""A training run, from its first episode to its last measurement."""
