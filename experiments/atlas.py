@@ -30,7 +30,7 @@ from experiments.common.runs import RunSettings, finish, finished
 from experiments.common.statistics import Estimate, estimate
 from experiments.common.sweep import Sweep
 from experiments.common.verdict import ALARMS, verdict
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.runtime.command_line import from_command_line
 
 TASKS: dict[str, list[str]] = {

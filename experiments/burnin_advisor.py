@@ -26,7 +26,7 @@ from experiments.common.jobs import Job
 from experiments.common.presets import inputs_of, read_with_preset
 from experiments.common.results import versions, write_json
 from experiments.common.runs import RunSettings, default_directory, finish, open_directory
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 
 

@@ -35,7 +35,7 @@ from experiments.common.results import DamagedFile, read_sealed, versions, write
 from experiments.common.runs import RunSettings, default_directory, fingerprint, finish, finished, open_directory
 from experiments.common.trainers import trainer_for
 from experiments.common.verdict import ALARMS, finding, verdict
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 
 
@@ -160,8 +160,7 @@ def cost_of(strategy: str) -> float:
 def program_of(strategy: str) -> str:
     """Runs with the same answer share their compiled programs."""
     initialization = parse(strategy)
-    kind = initialization.start if initialization.start in ("refreshed", "learned") else ""
-    return f"{kind}+{initialization.burn_in}"
+    return f"{initialization.programs}+{initialization.burn_in}"
 
 
 def train(payload: tuple[TrainingSettings, str, int, Path, int], report: Report) -> None:
@@ -185,7 +184,7 @@ def train(payload: tuple[TrainingSettings, str, int, Path, int], report: Report)
         on_measurements=lambda found: report.measured([(m.update, m.metric, m.value) for m in found]),
     )
     checkpoint.save(path.with_suffix(".npz"), trainer.network)
-    if trainer.objective.name == "q-learning":
+    if not trainer.objective.reads_targets:
         returns = constant_returns(
             lambda: trainer.constant_returns(seed), path.parent / f"constant-returns-{seed}.json"
         )

@@ -25,7 +25,7 @@ from experiments.common.results import versions, write_csv, write_json, write_se
 from experiments.common.runs import RunSettings, default_directory, finish, open_directory
 from experiments.common.statistics import Estimate, estimate
 from experiments.common.trainers import trainer_for
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 
 MEASURES = ("delta_q_first_exact", "delta_q_last_exact", "state_error")
@@ -118,7 +118,7 @@ def measure_all(settings: Settings) -> tuple[dict[Case, dict[int, Any]], list[st
 def measure_ages(payload: tuple[TrainingSettings, str, int, Path], progress: Report) -> None:
     """One run, in a worker process; its result is written before the worker reports it."""
     settings, strategy, seed, path = payload
-    trainer = trainer_for(settings)
+    trainer, initialization = trainer_for(settings), parse(strategy)
     generator = np.random.default_rng(seed)
     ages: list[np.ndarray] = []
     values: dict[str, list[np.ndarray]] = {name: [] for name in MEASURES}
@@ -128,12 +128,14 @@ def measure_ages(payload: tuple[TrainingSettings, str, int, Path], progress: Rep
             return
         rows = replay.all_rows()
         rows = generator.choice(rows[replay.starts(rows) > 0], FRAGMENTS)
-        discrepancies, _ = trainer.measure(replay.batch(rows), replay.references(rows), learner.learned_state)
+        discrepancies, _ = trainer.parts.measure(parse(strategy))(
+            replay.batch(rows), replay.references(rows), learner.learned_state
+        )
         ages.append(replay.staleness(rows, update))
         for name in MEASURES:
             values[name].append(getattr(discrepancies, name))
 
-    trainer.run(parse(strategy), seed, progress, observe)
+    trainer.run(initialization, seed, progress, observe)
     age = np.concatenate(ages)
     edges = age_edges(int(age.max()), settings.updates_between)
     bins = np.digitize(age, edges) - 1

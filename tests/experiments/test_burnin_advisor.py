@@ -22,7 +22,7 @@ from experiments.common.advice import (
     longest_episode,
     nearest_age,
 )
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import EnvironmentSettings, ReplaySettings, TrainingSettings
 
 TINY = [
