@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -11,6 +11,11 @@ from gymnasium import spaces
 from envs import error_floors
 from envs.checks import check_integer, check_probability
 from envs.targets import make_target
+
+Start = Literal["zero", "learned", "stored"]
+
+_STARTS: dict[str, tuple[bool, bool]] = {"zero": (False, False), "learned": (False, True), "stored": (True, True)}
+"""Of a fragment's start: whether its state sees the past, and whether it knows an episode's first step."""
 
 
 class BitStreamEnv(gym.Env[np.ndarray, np.integer[Any]]):
@@ -96,30 +101,46 @@ class BitStreamEnv(gym.Env[np.ndarray, np.integer[Any]]):
 
     def error_floor(
         self,
-        start: error_floors.Start,
-        burn_in: int,
+        start: Start | None = None,
+        burn_in: int = 0,
         *,
         sequence_length: int,
         period: int,
+        sees_the_past: bool | None = None,
+        knows_the_start: bool | None = None,
         loss: error_floors.Loss | None = None,
         length: int | None = None,
     ) -> float:
         """This environment's error floor; see `envs.error_floors.error_floor`.
 
         Args:
-            start: what fragments start from.
+            start: a name for the two facts below: `zero` (neither), `learned` (`knows_the_start`) or `stored` (both).
             burn_in: steps of burn-in.
             sequence_length: trained steps of a fragment.
             period: steps between the starts of fragments.
+            sees_the_past: whether the start state was computed from all earlier steps of the episode.
+            knows_the_start: whether the start state differs from that of an episode's first step.
             loss: what is minimized; by default the one that fits the target.
             length: steps after which episodes are truncated; by default they end where the stream does.
+
+        Raises:
+            ValueError: for an unknown start, a start beside one of the facts, and a loss that does not fit the target.
         """
+        if start is None:
+            facts = (bool(sees_the_past), bool(knows_the_start))
+        elif sees_the_past is not None or knows_the_start is not None:
+            raise ValueError(f"start: got {start!r} beside sees_the_past or knows_the_start, expected one or the other")
+        elif start not in _STARTS:
+            raise ValueError(f"start: got {start!r}, expected one of {', '.join(_STARTS)}")
+        else:
+            facts = _STARTS[start]
         return error_floors.error_floor(
             self.target,
             length=self.length if length is None else min(length, self.length),
             p=self.p,
-            start=start,
             burn_in=burn_in,
+            sees_the_past=facts[0],
+            knows_the_start=facts[1],
             sequence_length=sequence_length,
             period=period,
             loss=loss,
