@@ -1,7 +1,6 @@
 """Bit-stream environments on Gymnasium's API, with their targets and their error floors.
 
-Importing this package registers the ids below; where the project is installed, `gymnasium.make` finds them without any
-import (see `envs/gymnasium_plugin.py`).
+Importing this package registers the ids below; `gymnasium.make("envs:BitStream/Count-v0")` imports it first.
 
 | id | target of an observation |
 | --- | --- |

@@ -1,4 +1,4 @@
-"""Registration of the bit streams with Gymnasium; `envs/gymnasium_plugin.py` does it where nobody imports `envs`."""
+"""Registration of the bit streams with Gymnasium, which importing `envs` does."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from typing import Any
 
 from gymnasium.envs.registration import register, registry
 
+from envs.bit_stream import BitStreamEnv
+from envs.vector import BitStreamVectorEnv
+
+# Classes, not their names: Gymnasium would look a name up when an environment is made, in whatever module has it then.
 ENVIRONMENTS: dict[str, dict[str, Any]] = {
     f"BitStream/{task}-v0": {
-        "entry_point": "envs.bit_stream:BitStreamEnv",
-        "vector_entry_point": "envs.vector:BitStreamVectorEnv",
+        "entry_point": BitStreamEnv,
+        "vector_entry_point": BitStreamVectorEnv,
         "kwargs": {"task": task},
     }
     for task in ("Count", "WindowCount", "Parity", "Recall")

@@ -20,6 +20,7 @@ from gymnasium.envs import registration
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
 from r2d2_burnin.environments.guard import EnvironmentGuard
+from r2d2_burnin.environments.namespaces import register_namespace
 from r2d2_burnin.environments.returned_values import shown_space
 from r2d2_burnin.environments.wrapper_calls import WrapperCall
 from r2d2_burnin.settings import EnvironmentSettings
@@ -46,6 +47,7 @@ def make(settings: EnvironmentSettings) -> gym.Env[np.ndarray, np.integer[Any]]:
     arguments = dict(settings.env_kwargs)
     if settings.max_episode_steps is not None:
         arguments["max_episode_steps"] = settings.max_episode_steps
+    register_namespace(settings.env)
     try:
         # The guard below checks what Gymnasium's own checker would warn about, into the progress bars.
         env: gym.Env[Any, Any] = gym.make(settings.env, disable_env_checker=True, **arguments)
