@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from experiments.common.results import versions, write_json
 from r2d2_burnin.runtime.command_line import fail, from_command_line
+from r2d2_burnin.runtime.tensorflow import set_up
 
 if TYPE_CHECKING:
     from experiments.common.timing import Row
@@ -84,6 +85,7 @@ def run(name: str, settings: Settings) -> list[Row]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmarks and print their table; returns 0, or 1 if one failed."""
+    set_up()
     given = list(sys.argv[1:] if arguments is None else arguments)
     settings = from_command_line(Settings, "experiments.benchmark", __doc__ or "", given)
     names = settings.names or tuple(name for name in BENCHMARKS if name not in ONLY_BY_NAME)

@@ -15,6 +15,7 @@ from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments import spaces
 from r2d2_burnin.environments.guard import EnvironmentFault
 from r2d2_burnin.runtime.command_line import fail, from_command_line
+from r2d2_burnin.runtime.tensorflow import set_up
 from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, QLearningSettings
 
 
@@ -36,6 +37,7 @@ class Settings:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the checks; returns 0 if all pass, 1 if a fault was found."""
+    set_up()
     given = sys.argv[1:] if arguments is None else arguments
     settings = from_command_line(Settings, "r2d2_burnin.check", __doc__ or "", given)
     if settings.episodes < 1:

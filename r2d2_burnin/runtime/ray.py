@@ -33,7 +33,9 @@ def connect(address: str, cpus: int | None = None, *, setting: str, value: objec
     # Whatever Python finds here, workers have to find too: a user's own environments and networks.
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     path = os.pathsep.join(place or os.getcwd() for place in sys.path)
-    options["runtime_env"] = {"env_vars": {"PYTHONPATH": path}}
+    # Before a worker reads its first task: that may import TensorFlow.
+    set_up = "r2d2_burnin.runtime.tensorflow.set_up"
+    options["runtime_env"] = {"env_vars": {"PYTHONPATH": path}, "worker_process_setup_hook": set_up}
     try:
         if address == "local":
             ray.init(address="local", num_cpus=cpus, include_dashboard=False, **options)
