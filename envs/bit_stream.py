@@ -10,7 +10,8 @@ from gymnasium import spaces
 
 from envs import error_floors
 from envs.checks import check_integer, check_probability
-from envs.targets import make_target
+from envs.tasks import make_task
+from envs.tasks.task import Task
 
 Start = Literal["zero", "learned", "stored"]
 
@@ -31,11 +32,11 @@ class BitStreamEnv(gym.Env[np.ndarray, np.integer[Any]]):
     - `info["target"]`, in `reset` and `step`: the target that belongs to the observation just returned.
 
     Args:
-        task: `Count`, `WindowCount`, `Parity` or `Recall`.
+        task: a name in `envs.tasks.TASKS` (`Count`, `WindowCount`, `Parity`, `Recall`), or a class of a task.
         length: guesses in an episode.
         p: probability of a one.
         render_mode: None, or `ansi`: the stream so far, with the target and the last guess.
-        settings: the task's own settings: `modulo` (Count), `window` (WindowCount), `delay` (Recall).
+        settings: the task's own settings, such as `window` of WindowCount.
 
     Raises:
         ValueError: for a wrong setting; the message names it.
@@ -44,16 +45,21 @@ class BitStreamEnv(gym.Env[np.ndarray, np.integer[Any]]):
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012 (Gymnasium declares it so)
 
     def __init__(
-        self, task: str = "Count", length: int = 80, p: float = 0.5, render_mode: str | None = None, **settings: Any
+        self,
+        task: str | type[Task] = "Count",
+        length: int = 80,
+        p: float = 0.5,
+        render_mode: str | None = None,
+        **settings: Any,
     ) -> None:
         check_integer("length", length, least=1)
         check_probability("p", p)
         check_render_mode(render_mode)
-        self.task = task
+        self.task = task if isinstance(task, str) else task.__name__
         self.length = length
         self.p = p
         self.render_mode = render_mode
-        self.target = make_target(task, settings)
+        self.target = make_task(task, settings)
         self.observation_space = spaces.Box(0.0, 1.0, (1,), np.float32)
         self.action_space = spaces.Discrete(self.target.size(length))
         self.target_space = target_space(self.target, length)
@@ -124,7 +130,8 @@ class BitStreamEnv(gym.Env[np.ndarray, np.integer[Any]]):
             length: steps after which episodes are truncated; by default they end where the stream does.
 
         Raises:
-            ValueError: for an unknown start, a start beside one of the facts, and a loss that does not fit the target.
+            ValueError: for an unknown start, a start beside one of the facts, a loss that does not fit the target, and
+                a task of which no floor is known.
         """
         if start is None:
             facts = (bool(sees_the_past), bool(knows_the_start))
@@ -160,10 +167,10 @@ def draw_bits(generator: np.random.Generator, length: int, p: float) -> np.ndarr
     return bits
 
 
-def target_space(target: Any, length: int) -> spaces.Space[Any]:
+def target_space(task: Task, length: int) -> spaces.Space[Any]:
     """The space of `info["target"]`: `Discrete` where it is a class, a scalar `Box` where it is a number."""
-    size = target.size(length)
-    return spaces.Discrete(size) if target.is_class else spaces.Box(0.0, float(size - 1), (), np.float32)
+    size = task.size(length)
+    return spaces.Discrete(size) if task.is_class else spaces.Box(0.0, float(size - 1), (), np.float32)
 
 
 def check_render_mode(render_mode: str | None) -> None:

@@ -21,18 +21,18 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from envs.targets import Target
+from envs.tasks.task import Task, TaskWithFloor
 
 Loss = Literal["squared error", "cross-entropy", "error rate"]
 
 
-def default_loss(target: Target) -> Loss:
+def default_loss(task: Task) -> Loss:
     """The loss that networks are trained on: squared error for counts, cross-entropy (in nats) for classes."""
-    return "cross-entropy" if target.is_class else "squared error"
+    return "cross-entropy" if task.is_class else "squared error"
 
 
 def error_floor(
-    target: Target,
+    task: Task,
     *,
     length: int,
     p: float,
@@ -46,7 +46,7 @@ def error_floor(
     """Smallest expected loss per trained step of a predictor that sees of the episode what the three facts say.
 
     Args:
-        target: the environment's target.
+        task: the environment's task.
         length: steps of an episode.
         p: probability of a one.
         burn_in: steps of burn-in, k.
@@ -57,14 +57,18 @@ def error_floor(
         loss: `squared error` (counts), `cross-entropy` in nats or `error rate` (classes); by default `default_loss`.
 
     Raises:
-        ValueError: for an unknown loss, or one that does not fit the target.
+        ValueError: for an unknown loss, one that does not fit the target, or a task without `unseen`.
     """
-    loss = default_loss(target) if loss is None else loss
-    if loss not in get_args(Loss) or (loss == "squared error") == target.is_class:
-        fitting = "cross-entropy, error rate" if target.is_class else "squared error"
+    loss = default_loss(task) if loss is None else loss
+    if loss not in get_args(Loss) or (loss == "squared error") == task.is_class:
+        fitting = "cross-entropy, error rate" if task.is_class else "squared error"
         raise ValueError(f"loss: got {loss!r}, expected for this target one of {fitting}")
     if sees_the_past:
         return 0.0
+    if not isinstance(task, TaskWithFloor):
+        raise ValueError(
+            f"error_floor: {type(task).__name__} has no method unseen, expected a TaskWithFloor (envs.tasks)"
+        )
 
     # One entry for everything that the predictor cannot tell apart: the same number of burn-in steps, the same trained
     # step, and whether it knows to see the episode from its first step on. Its value lists the offsets b that it mixes.
@@ -77,7 +81,7 @@ def error_floor(
 
     total = 0.0
     for (processed_before, step, _), mixed in offsets.items():
-        parts = [target.unseen(offset, processed_before + step + 1, p) for offset in mixed]
+        parts = [task.unseen(offset, processed_before + step + 1, p) for offset in mixed]
         mixture = np.zeros(max(len(part) for part in parts))
         for part in parts:
             mixture[: len(part)] += part / len(parts)

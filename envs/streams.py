@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium.utils import seeding
 
-from envs.targets import Target
+from envs.tasks.task import Task
 
 DRAWN_AHEAD = 1024
 """Random bits of a stream in one call of its generator: a call costs as much as hundreds of bits."""
@@ -23,14 +23,14 @@ class Streams:
         count: number of streams, N.
         length: bits of a stream, L.
         p: probability of a one.
-        target: the task.
+        task: what targets are.
     """
 
-    def __init__(self, count: int, length: int, p: float, target: Target) -> None:
+    def __init__(self, count: int, length: int, p: float, task: Task) -> None:
         self.length = length
         self.position = np.zeros(count, np.int64)
         self._p = p
-        self._target = target
+        self._task = task
         self._generators: list[np.random.Generator] = []
         self._rows = np.arange(count)
         self._bits = np.zeros((length + 1, count), np.float32)  # step by step: streams are mostly at the same one
@@ -63,7 +63,7 @@ class Streams:
         bits = np.zeros((len(chosen), length + 1), np.int64)
         bits[:, :length] = self._ahead[chosen, self._used[chosen]]
         self._used[chosen] += 1
-        targets = self._target.values(bits)
+        targets = self._task.values(bits)
         if len(chosen) == len(self._rows):
             self._bits[:], self._targets[:] = bits.T, targets.T
         else:

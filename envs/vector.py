@@ -13,6 +13,7 @@ from gymnasium.vector.utils import batch_space
 from envs.bit_stream import BitStreamEnv
 from envs.checks import check_integer
 from envs.streams import Streams
+from envs.tasks.task import Task
 
 
 class BitStreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
@@ -40,7 +41,7 @@ class BitStreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def __init__(
         self,
         num_envs: int = 1,
-        task: str = "Count",
+        task: str | type[Task] = "Count",
         length: int = 80,
         p: float = 0.5,
         render_mode: str | None = None,
@@ -50,7 +51,7 @@ class BitStreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         check_integer("num_envs", num_envs, least=1)
         single = BitStreamEnv(task, length, p, render_mode, **settings)
         self.num_envs = num_envs
-        self.task = task
+        self.task = single.task
         self.length = length
         self.p = p
         self.render_mode = render_mode

@@ -15,7 +15,7 @@ from gymnasium.vector.utils import batch_space
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envs.registration import ENVIRONMENTS
+from envs.tasks import TASKS
 from envs.vector import BitStreamVectorEnv
 
 IDS = [f"BitStream/{task}-v0" for task in ("Count", "WindowCount", "Parity", "Recall")]
@@ -60,7 +60,7 @@ except gymnasium.error.NamespaceNotFound:
 
 
 def test_the_registered_ids_are_those_of_the_documentation() -> None:
-    assert list(ENVIRONMENTS) == IDS
+    assert [f"BitStream/{name}-v0" for name in TASKS] == IDS
 
 
 @pytest.mark.parametrize("env_id", IDS)

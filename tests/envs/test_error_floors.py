@@ -12,7 +12,8 @@ import pytest
 
 import envs  # noqa: F401 (registers)
 from envs.error_floors import Loss, default_loss, error_floor, fragments
-from envs.targets import Count, Parity, Recall, Target, WindowCount
+from envs.tasks import Count, Parity, Recall, WindowCount
+from envs.tasks.task import Task
 from r2d2_burnin.replay.fragments import fragment_starts, trained_lengths
 
 
@@ -52,7 +53,7 @@ def test_the_two_hand_computed_mixtures() -> None:
 
 
 def enumerated_floor(
-    target: Target,
+    target: Task,
     length: int,
     p: float,
     knows_the_start: bool,
@@ -101,7 +102,7 @@ def enumerated_floor(
 )
 @pytest.mark.parametrize("knows_the_start", [False, True])
 def test_floor_equals_brute_force_enumeration(
-    knows_the_start: bool, target: Target, length: int, sequence_length: int, period: int, burn_in: int, p: float
+    knows_the_start: bool, target: Task, length: int, sequence_length: int, period: int, burn_in: int, p: float
 ) -> None:
     losses: tuple[Loss, ...] = ("cross-entropy", "error rate") if target.is_class else ("squared error",)
     assert default_loss(target) == losses[0]
