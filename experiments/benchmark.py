@@ -2,10 +2,10 @@
 
 Each benchmark times all candidates in turns within one process of its own, and reports the median of the rounds'
 ratios (the other's cost over ours): machines are shared and drift, so absolute times say little. Peers that are not
-installed (pip install -e '.[bench]') are left out with a word. Names: train-small, train-large, precision, acting,
-bit-streams, replay, priorities, memory, comparison, start-up, scaling, calibration (how often simulated reports state
-what is not so); without any, all of them. And soak, by name only: whether anything grows while a worker makes run after
-run for --minutes.
+installed (pip install -e '.[bench]') are left out with a word. Names: train-small, train-large, precision, drop-in,
+acting, bit-streams, replay, priorities, memory, comparison, start-up, scaling, calibration (how often simulated
+reports state what is not so); without any, all of them. And soak, by name only: whether anything grows while a worker
+makes run after run for --minutes.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ BENCHMARKS = {
     "train-small": "benchmark_training:small",
     "train-large": "benchmark_training:large",
     "precision": "benchmark_training:precision",
+    "drop-in": "benchmark_training:drop_in",
     "acting": "benchmark_acting:acting",
     "bit-streams": "benchmark_acting:bit_streams",
     "replay": "benchmark_replay:drawing",

@@ -15,10 +15,15 @@ from r2d2_burnin.networks.lstm import LSTMCell
 from r2d2_burnin.networks.time_fused import Cell, Tensor
 from r2d2_burnin.runtime.tensorflow import keras, tf
 
+PUBLIC_MODULE = "r2d2_burnin.keras_layers"
+"""What saved models and pickles name as the layers' module, wherever the classes stand."""
+
 
 @keras.saving.register_keras_serializable("r2d2_burnin")
 class TimeFusedLSTM(keras.layers.LSTM):  # type: ignore[misc]
     """`keras.layers.LSTM`, faster on a CPU; inputs `[B, T, F]`, any batch and length, with all arguments of Keras."""
+
+    __module__ = PUBLIC_MODULE
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -38,6 +43,8 @@ class TimeFusedLSTM(keras.layers.LSTM):  # type: ignore[misc]
 @keras.saving.register_keras_serializable("r2d2_burnin")
 class TimeFusedGRU(keras.layers.GRU):  # type: ignore[misc]
     """`keras.layers.GRU`, faster on a CPU; inputs `[B, T, F]`, any batch and length, with all arguments of Keras."""
+
+    __module__ = PUBLIC_MODULE
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
