@@ -11,7 +11,12 @@ import dataclasses
 import math
 from typing import Any
 
-CELL_NAMES = ("lstm", "gru")
+CELLS = {
+    "lstm": "r2d2_burnin.networks.cells.lstm:LSTMCell",
+    "gru": "r2d2_burnin.networks.cells.gru:GRUCell",
+}
+"""Recurrent cells by name."""
+
 OBJECTIVE_NAMES = ("regression", "classification", "q-learning")
 VECTORIZATION_NAMES = ("auto", "native", "sync", "async")
 
@@ -78,7 +83,7 @@ class NetworkSettings:
     units: int = 32
     """Units of the dense layer and of every recurrent layer."""
     cell: str = "lstm"
-    """Recurrent cell: lstm or gru."""
+    """Recurrent cell: lstm, gru, or `module:Class` of your own (see r2d2_burnin.networks.cells.protocol.Cell)."""
     layers: int = 1
     """Recurrent layers, stacked."""
     dueling: bool = True
@@ -90,7 +95,7 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         _check_least(self, "units", 1)
         _check_least(self, "layers", 1)
-        _check_choice("cell", self.cell, CELL_NAMES)
+        _check_choice("cell", self.cell, tuple(CELLS), own=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -272,6 +277,7 @@ def _check_share(settings: Any, name: str) -> None:
         raise ValueError(f"{name}: got {value}, expected 0 to 1; the nearest is {min(max(value, 0), 1)}")
 
 
-def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(known)}")
+def _check_choice(name: str, value: str, known: tuple[str, ...], *, own: bool = False) -> None:
+    if value not in known and not (own and ":" in value):
+        more = ", or module:Class of your own" if own else ""
+        raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(known)}{more}")

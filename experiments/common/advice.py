@@ -38,14 +38,14 @@ class Task:
 def advise_seed(payload: tuple[Task, int, Path], progress: Report) -> None:
     """One seed, in a worker process; its result is written before the worker reports it."""
     from r2d2_burnin.diagnostics.burn_in_advice import advise
-    from r2d2_burnin.networks.recurrent_network import assign_parameters, parameters_of
+    from r2d2_burnin.networks.weights import get_weights, set_weights
     from r2d2_burnin.testing import record_episodes
 
     task, seed, path = payload
     trainer = trainer_for(task.training)
     old, age, staleness = _parameters(trainer, task, seed, path, progress)
-    today = parameters_of(trainer.network)
-    assign_parameters(trainer.network, old)
+    today = get_weights(trainer.network)
+    set_weights(trainer.network, old)
     episodes = record_episodes(
         trainer.network,
         task.training.environment,
@@ -56,7 +56,7 @@ def advise_seed(payload: tuple[Task, int, Path], progress: Report) -> None:
         act=trainer.objective.act,
         longest=task.training.replay.replay_capacity,
     )
-    assign_parameters(trainer.network, today)
+    set_weights(trainer.network, today)
     replay = task.training.replay
     try:
         advice = advise(
@@ -94,26 +94,26 @@ def _parameters(
     The age is in updates, None where it is not known; beside it the mean staleness of the training, None without one.
     Trained parameters are kept beside the result before anything else is done.
     """
-    from r2d2_burnin.networks.recurrent_network import assign_parameters, parameters_of
+    from r2d2_burnin.networks.weights import get_weights, set_weights
     from r2d2_burnin.training import checkpoint
 
     if task.checkpoint is not None:
         checkpoint.load(task.stored_checkpoint or task.checkpoint, trainer.network)
-        old = parameters_of(trainer.network)
+        old = get_weights(trainer.network)
         checkpoint.load(task.checkpoint, trainer.network)
         return old, None if task.stored_checkpoint is not None else 0, None
     old, age, staleness = _train(trainer, task, seed, progress)
-    today = parameters_of(trainer.network)
+    today = get_weights(trainer.network)
     checkpoint.save(_kept_today(path), trainer.network)
-    assign_parameters(trainer.network, old)
+    set_weights(trainer.network, old)
     checkpoint.save(_kept_stored(path), trainer.network)
-    assign_parameters(trainer.network, today)
+    set_weights(trainer.network, today)
     return old, age, staleness
 
 
 def _train(trainer: Any, task: Task, seed: int, progress: Report) -> tuple[list[np.ndarray], int, float]:
     """Train; returns the parameters that stored states come from, how many updates ago that is, and their mean age."""
-    from r2d2_burnin.networks.recurrent_network import parameters_of
+    from r2d2_burnin.networks.weights import get_weights
 
     settings = task.training
     ages = kept_ages(settings.updates, settings.updates_between)
@@ -121,7 +121,7 @@ def _train(trainer: Any, task: Task, seed: int, progress: Report) -> tuple[list[
 
     def after_round(update: int, words: str) -> None:
         if settings.updates - update in ages:
-            snapshots[settings.updates - update] = parameters_of(trainer.network)
+            snapshots[settings.updates - update] = get_weights(trainer.network)
         progress(update, words)
 
     result = trainer.run(parse(task.trained_with), seed, after_round)
@@ -233,12 +233,12 @@ def _kept(task: Task, path: Path) -> str:
 def _cost(trainer: Any, episodes: Sequence[Any], burn_in: int, repetitions: int = 5) -> dict[str, float]:
     """Time of an update, and bytes of a fragment in a batch and in replay, with a burn-in of `burn_in` steps."""
     from r2d2_burnin.learning.learner import Learner
-    from r2d2_burnin.networks.recurrent_network import assign_parameters, parameters_of
+    from r2d2_burnin.networks.weights import get_weights, set_weights
     from r2d2_burnin.replay.buffer import Replay
     from r2d2_burnin.runtime.tensorflow import tf
 
     settings = trainer.settings
-    today = parameters_of(trainer.network)
+    today = get_weights(trainer.network)
     replay = Replay(settings.replay, Initialization("stored", burn_in), trainer.objective, trainer.inputs)
     replay.add(*episodes)
     learner = Learner(trainer.network, trainer.objective, LearnerSettings(), updates=1 << 20)
@@ -249,7 +249,7 @@ def _cost(trainer: Any, episodes: Sequence[Any], burn_in: int, repetitions: int 
         began = time.perf_counter()
         learner.update(batches)
         seconds.append((time.perf_counter() - began) / count)
-    assign_parameters(trainer.network, today)
+    set_weights(trainer.network, today)
     one = replay.batch(replay.all_rows()[:1])
     return {
         "burn_in": burn_in,

@@ -137,7 +137,7 @@ class Trained:
         self.curves = self._train(updates, report)
 
     def _train(self, updates: int, report: Callable[[int, str], None]) -> dict[str, list[float]]:
-        from r2d2_burnin.networks.recurrent_network import parameters_of
+        from r2d2_burnin.networks.weights import get_weights
 
         settings, made = self._settings, 0
         keep = {updates - age: age for age in AGES if age <= updates and self._every_step}
@@ -150,7 +150,7 @@ class Trained:
             losses = []
             for begin in range(0, count, 1 if single else count):
                 if made + begin in keep:
-                    self.old_parameters[keep[made + begin]] = parameters_of(self.network)
+                    self.old_parameters[keep[made + begin]] = get_weights(self.network)
                 end = begin + (1 if single else count)
                 losses += self._learner.update(_slice(batches, begin, end)).losses.tolist()
             made += count
@@ -245,13 +245,13 @@ class Trained:
         return {"table": table, **self._split()}
 
     def _split(self) -> dict[str, Any]:
-        from r2d2_burnin.networks.recurrent_network import parameters_of
+        from r2d2_burnin.networks.weights import get_weights
 
         length = self._settings.length
         bits, counts = self._test_bits[:, :length], self._test_counts[:, :length]
         unsplit = self.predict(bits)
         splits = range(1, length)
-        today = parameters_of(self.network)
+        today = get_weights(self.network)
         errors: dict[str, list[float]] = {"unsplit": [], "carried": [], "zero": []}
         errors |= {f"stored, {age} updates old": [] for age in self.old_parameters}
         difference = 0.0
@@ -272,11 +272,11 @@ class Trained:
 
     def _rest(self, bits: np.ndarray, split: int, before: list[np.ndarray], after: list[np.ndarray]) -> np.ndarray:
         """Outputs after the split, from the state that the parameters `before` reach at it, with those `after`."""
-        from r2d2_burnin.networks.recurrent_network import assign_parameters
+        from r2d2_burnin.networks.weights import set_weights
 
-        assign_parameters(self.network, before)
+        set_weights(self.network, before)
         _, state = self._unroll(bits, None, 0, split)
-        assign_parameters(self.network, after)
+        set_weights(self.network, after)
         return np.asarray(self._unroll(bits, state, split)[0])
 
 

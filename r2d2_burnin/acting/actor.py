@@ -17,7 +17,8 @@ from r2d2_burnin.environments.guard import EnvironmentFault, check_numbers
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.environments.targets import TargetRange
 from r2d2_burnin.faults import TrainingDiverged
-from r2d2_burnin.networks.recurrent_network import RecurrentNetwork, where
+from r2d2_burnin.networks.protocol import RecurrentNetwork
+from r2d2_burnin.networks.unrolling import where
 from r2d2_burnin.runtime import archive, nests
 from r2d2_burnin.runtime.compiled import Compiled
 from r2d2_burnin.runtime.tensorflow import tf

@@ -39,7 +39,7 @@ from r2d2_burnin.diagnostics.forgetting import Forgetting, fit_forgetting
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.initialization.names import Initialization
 from r2d2_burnin.learning.objectives import Objective, trained_steps
-from r2d2_burnin.networks.recurrent_network import RecurrentNetwork
+from r2d2_burnin.networks.protocol import RecurrentNetwork
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import ReplaySettings

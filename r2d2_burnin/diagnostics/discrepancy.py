@@ -10,8 +10,7 @@ import numpy as np
 from r2d2_burnin.data import FragmentBatch, References
 from r2d2_burnin.initialization.start_state import burn_in, first_state, has_gradient
 from r2d2_burnin.learning.objectives import largest_magnitude
-from r2d2_burnin.networks.recurrent_network import RecurrentNetwork, State
-from r2d2_burnin.networks.time_fused import Tensor
+from r2d2_burnin.networks.protocol import RecurrentNetwork, State, Tensor
 from r2d2_burnin.runtime.compiled import Compiled
 from r2d2_burnin.runtime.tensorflow import tf
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from r2d2_burnin.data import FragmentBatch
-from r2d2_burnin.networks.recurrent_network import RecurrentNetwork, State, where
-from r2d2_burnin.networks.time_fused import Tensor
+from r2d2_burnin.networks.protocol import RecurrentNetwork, State, Tensor
+from r2d2_burnin.networks.unrolling import unroll_with_states, where
 from r2d2_burnin.runtime.tensorflow import tf
 
 
@@ -89,31 +89,3 @@ def burn_in(
         network, batch.burn_in_observations, state, batch.burn_in_mask, every=every, first_slot=0
     )
     return last, states
-
-
-def unroll_with_states(
-    network: RecurrentNetwork,
-    observations: Tensor,
-    state: State,
-    mask: Tensor | None,
-    *,
-    every: int | None,
-    first_slot: int,
-    until: int | None = None,
-) -> tuple[Tensor, State, list[State]]:
-    """An unroll that also returns the states after every `every` slots, up to `until` steps.
-
-    Slots count the steps of burn-in and trained part together; the unroll begins at `first_slot`.
-    """
-    steps = observations.shape[1]
-    stops = [t for t in range(1, (until or steps) + 1) if every is not None and (first_slot + t) % every == 0]
-    outputs: list[Any] = []
-    states: list[State] = []
-    begin = 0
-    for end in [*stops, *([] if stops and stops[-1] == steps else [steps])]:
-        output, state = network.unroll(observations[:, begin:end], state, None if mask is None else mask[:, begin:end])
-        outputs.append(output)
-        if end in stops:
-            states.append(state)
-        begin = end
-    return tf.concat(outputs, 1) if len(outputs) > 1 else outputs[0], state, states

@@ -7,24 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from r2d2_burnin.data import FragmentBatch
-from r2d2_burnin.initialization.start_state import (
-    LearnedState,
-    burn_in,
-    first_state,
-    has_gradient,
-    start_state,
-    unroll_with_states,
-)
+from r2d2_burnin.initialization.start_state import LearnedState, burn_in, first_state, has_gradient, start_state
 from r2d2_burnin.learning.objectives import Objective, StepLosses, trained_steps
 from r2d2_burnin.learning.q_learning import fragment_priorities
-from r2d2_burnin.networks.recurrent_network import (
-    RecurrentNetwork,
-    State,
-    all_variables,
-    assign_parameters,
-    parameters_of,
-)
-from r2d2_burnin.networks.time_fused import Tensor
+from r2d2_burnin.networks.protocol import RecurrentNetwork, State, Tensor
+from r2d2_burnin.networks.unrolling import unroll_with_states
+from r2d2_burnin.networks.weights import all_variables, get_weights, set_weights
 from r2d2_burnin.runtime.compiled import Compiled
 from r2d2_burnin.runtime.tensorflow import keras, tf
 from r2d2_burnin.settings import LearnerSettings
@@ -112,7 +100,7 @@ class Learner:
             if learned is not None:
                 learned.reset()
         if self.target_network is not None:
-            assign_parameters(self.target_network, parameters_of(self.network))
+            set_weights(self.target_network, get_weights(self.network))
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Parameters, the optimizer's variables, the target network's, and the learned states."""

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from r2d2_burnin.data import Episode
 from r2d2_burnin.learning import q_learning
-from r2d2_burnin.networks.time_fused import Tensor
+from r2d2_burnin.networks.protocol import Tensor
 from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import QLearningSettings
 

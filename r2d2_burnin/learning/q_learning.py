@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from r2d2_burnin.networks.time_fused import Tensor
+from r2d2_burnin.networks.protocol import Tensor
 from r2d2_burnin.runtime.tensorflow import tf
 
 RESCALING = 1e-3
@@ -100,8 +100,3 @@ def epsilon_ladder(environments: int, *, epsilon: float, alpha: float) -> np.nda
     """Exploration `[N]` of N actors: epsilon^(1 + alpha i / (N - 1)) (Horgan et al., 2018, section 4.1)."""
     ladder = np.arange(environments) / max(environments - 1, 1)
     return np.asarray(epsilon ** (1 + alpha * ladder))
-
-
-def dueling_q_values(value: Tensor, advantages: Tensor) -> Tensor:
-    """Q-values `[..., A]`: a value `[..., 1]` plus advantages `[..., A]` less their mean (Wang et al., 2016, eq. 9)."""
-    return value + advantages - tf.reduce_mean(advantages, axis=-1, keepdims=True)

@@ -9,7 +9,8 @@ from gymnasium import spaces
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.environments.make import import_object
 from r2d2_burnin.learning.objectives import Objective
-from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork, RecurrentNetwork
+from r2d2_burnin.networks.protocol import RecurrentNetwork
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.runtime.tensorflow import keras, tf
 from r2d2_burnin.settings import NetworkSettings
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from r2d2_burnin.networks import time_fused
-from r2d2_burnin.networks.gru import GRUCell
-from r2d2_burnin.networks.lstm import LSTMCell
-from r2d2_burnin.networks.time_fused import Cell, Tensor
+from r2d2_burnin.networks.cells.gru import GRUCell
+from r2d2_burnin.networks.cells.lstm import LSTMCell
+from r2d2_burnin.networks.cells.protocol import Cell
+from r2d2_burnin.networks.protocol import Tensor
 from r2d2_burnin.runtime.tensorflow import keras, tf
 
 PUBLIC_MODULE = "r2d2_burnin.keras_layers"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from r2d2_burnin.environments.guard import EnvironmentFault
-from r2d2_burnin.networks.recurrent_network import RecurrentNetwork, all_variables, assign_parameters, parameters_of
+from r2d2_burnin.networks.protocol import RecurrentNetwork
+from r2d2_burnin.networks.weights import all_variables, get_weights, set_weights
 from r2d2_burnin.runtime import archive
 from r2d2_burnin.runtime.tensorflow import tf
 
@@ -24,7 +25,7 @@ def save(path: Path, network: RecurrentNetwork, state: Any = None) -> None:
     `numpy.load(path)` reads it as well: `parameter/0`, `parameter/1`, .. are plain arrays, trained variables first, in
     the order of `networks.all_variables`; `parameter_names` [P] names them; `state/0`, .. are the state's.
     """
-    arrays = {f"parameter/{i}": parameter for i, parameter in enumerate(parameters_of(network))}
+    arrays = {f"parameter/{i}": parameter for i, parameter in enumerate(get_weights(network))}
     arrays["parameter_names"] = np.array([_name(variable) for variable in all_variables(network)], np.str_)
     if state is not None:
         arrays |= {f"state/{i}": np.asarray(leaf) for i, leaf in enumerate(tf.nest.flatten(state))}
@@ -45,7 +46,7 @@ def load(path: Path, network: RecurrentNetwork) -> Any:
     expected = [tuple(variable.shape) for variable in all_variables(network)]
     if got not in (expected, expected[: len(network.trainable_variables)]):
         raise ValueError(f"checkpoint: {path} has parameters of shapes {got}, expected {expected}")
-    assign_parameters(network, [parameters[str(i)] for i in range(len(got))])
+    set_weights(network, [parameters[str(i)] for i in range(len(got))])
     structure = network.initial_state(1)
     leaves = [states[str(i)] for i in range(len(tf.nest.flatten(structure))) if str(i) in states]
     return tf.nest.pack_sequence_as(structure, leaves) if leaves else None

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from r2d2_burnin.data import Episode
-from r2d2_burnin.networks.recurrent_network import RecurrentNetwork, assign_parameters, parameters_of
+from r2d2_burnin.networks.protocol import RecurrentNetwork
+from r2d2_burnin.networks.weights import get_weights, set_weights
 from r2d2_burnin.runtime.ray import connect
 from r2d2_burnin.settings import TrainingSettings
 
@@ -69,7 +70,7 @@ class RayActing:
         if not self._actors:
             self._actors = [self._begin(i) for i in range(self._settings.actors)]
         self._update = update
-        self._parameters = self._ray.put(parameters_of(self._network)), update, time.monotonic()
+        self._parameters = self._ray.put(get_weights(self._network)), update, time.monotonic()
 
     def collect(self, steps: int) -> Iterator[list[Episode]]:
         """Episodes as actors send them, in lists, until they have taken `steps` steps; the actors go on meanwhile."""
@@ -149,6 +150,6 @@ class _RemoteActor:
 
     def act(self, parameters: list[np.ndarray], update: int, steps: int) -> list[Episode]:
         """Take parameters and act for so many steps; returns the episodes that ended."""
-        assign_parameters(self._network, parameters)
+        set_weights(self._network, parameters)
         self._actor.update = update
         return [episode for episodes in self._actor.collect(steps) for episode in episodes]

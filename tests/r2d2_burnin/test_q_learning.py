@@ -13,7 +13,7 @@ from r2d2_burnin.initialization.names import parse
 from r2d2_burnin.learning import q_learning
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.learning.objectives import EpsilonGreedy, QLearning
-from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork, dueling_q_values
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.runtime import archive
 from r2d2_burnin.runtime.tensorflow import tf
@@ -122,7 +122,7 @@ def test_epsilon_ladder_by_hand() -> None:
 
 
 def test_dueling_by_hand() -> None:
-    found = q_learning.dueling_q_values(tf.constant([[2.0]]), tf.constant([[1.0, 2.0, 6.0]]))
+    found = dueling_q_values(tf.constant([[2.0]]), tf.constant([[1.0, 2.0, 6.0]]))
     assert found.numpy().tolist() == [[0.0, 1.0, 5.0]]
 
 

@@ -17,7 +17,7 @@ from r2d2_burnin.faults import TrainingDiverged
 from r2d2_burnin.initialization.names import parse
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.learning.objectives import EpsilonGreedy
-from r2d2_burnin.networks.recurrent_network import assign_parameters, parameters_of
+from r2d2_burnin.networks.weights import get_weights, set_weights
 from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import (
     EnvironmentSettings,
@@ -193,21 +193,21 @@ def test_a_lag_is_exact_to_the_update(lag: int, monkeypatch: pytest.MonkeyPatch)
         return make_updates(learner, batch)
 
     def note(done: int, words: str) -> None:  # the acting network has still what the round before these updates used
-        used[done - 10] = parameters_of(acting)
+        used[done - 10] = get_weights(acting)
 
     monkeypatch.setattr(Learner, "update", update)
     trainer.run(parse("stored"), 3, note)
     monkeypatch.undo()
-    last = parameters_of(network)
+    last = get_weights(network)
 
     # The same updates again, one by one.
     learner = trainer.learner(parse("stored"))
     made = [used[0]]
-    assign_parameters(network, made[0])
+    set_weights(network, made[0])
     learner.reset()
     for batch in batches:
         learner.update(batch)
-        made.append(parameters_of(network))
+        made.append(get_weights(network))
     assert len(made) == 61
     assert sorted(used) == [0, 10, 20, 30, 40, 50]
     assert nearest(last, made) == 60

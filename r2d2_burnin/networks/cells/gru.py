@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
-from r2d2_burnin.networks.time_fused import CellState, Tensor
+import numpy as np
+
+from r2d2_burnin.networks.cells.protocol import CellState
+from r2d2_burnin.networks.protocol import Tensor
 from r2d2_burnin.runtime.tensorflow import tf
 
 
@@ -18,7 +21,7 @@ class GRUCell:
 
     state_parts: int = 1
     gates: int = 3
-    kept: int = 4
+    residuals: int = 4
     has_recurrent_gradient: bool = True
 
     def forward(self, projected: Tensor, recurrent: Tensor, state: CellState) -> tuple[CellState, Tensor]:
@@ -32,12 +35,16 @@ class GRUCell:
         return (n + z * (h - n),), tf.concat([z, r, n, u_n], axis=-1)
 
     def backward(
-        self, kept: Tensor, previous: CellState, new: CellState, gradient: CellState
+        self, residuals: Tensor, previous: CellState, new: CellState, gradient: CellState
     ) -> tuple[Tensor, Tensor | None, CellState]:
         """Gradients of both projections, and of h through the update gate."""
         (of_h,) = gradient
-        z, r, n, u_n = tf.split(kept, 4, axis=-1)
+        z, r, n, u_n = tf.split(residuals, 4, axis=-1)
         of_z = of_h * (previous[0] - n) * z * (1 - z)
         of_n = of_h * (1 - z) * (1 - n * n)
         of_r = of_n * u_n * r * (1 - r)
         return tf.concat([of_z, of_r, of_n], axis=-1), tf.concat([of_z, of_r, of_n * r], axis=-1), (of_h * z,)
+
+    def initial_bias(self, units: int) -> np.ndarray:
+        """Zeros."""
+        return np.zeros(3 * units, np.float32)

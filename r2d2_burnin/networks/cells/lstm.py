@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from r2d2_burnin.networks.time_fused import CellState, Tensor
+from r2d2_burnin.networks.cells.protocol import CellState
+from r2d2_burnin.networks.protocol import Tensor
 from r2d2_burnin.runtime.tensorflow import tf
 
 
@@ -20,7 +21,7 @@ class LSTMCell:
 
     state_parts: int = 2
     gates: int = 4
-    kept: int = 4
+    residuals: int = 4
     has_recurrent_gradient: bool = False
 
     def forward(self, projected: Tensor, recurrent: Tensor, state: CellState) -> tuple[CellState, Tensor]:
@@ -34,11 +35,11 @@ class LSTMCell:
         return (o * tf.tanh(c), c), activated
 
     def backward(
-        self, kept: Tensor, previous: CellState, new: CellState, gradient: CellState
+        self, residuals: Tensor, previous: CellState, new: CellState, gradient: CellState
     ) -> tuple[Tensor, Tensor | None, CellState]:
         """Gradients of the pre-activations and of (h, c); h acts through the recurrent product alone."""
         of_h, of_c = gradient
-        i, f, g, o = tf.split(kept, 4, axis=-1)
+        i, f, g, o = tf.split(residuals, 4, axis=-1)
         squashed = tf.tanh(new[1])
         of_c = of_c + of_h * o * (1 - squashed * squashed)
         of_gates = tf.concat(
@@ -51,6 +52,10 @@ class LSTMCell:
             axis=-1,
         )
         return of_gates, None, (tf.zeros_like(of_h), of_c * f)
+
+    def initial_bias(self, units: int) -> np.ndarray:
+        """Ones for the forget gate, so that it begins open (Jozefowicz et al., 2015), zeros for the others."""
+        return np.repeat(np.array([0.0, 1.0, 0.0, 0.0], np.float32), units)
 
 
 def _scale_and_shift(units: int, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
