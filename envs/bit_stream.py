@@ -87,7 +87,7 @@ class BitStreamEnv(gym.Env[np.ndarray, np.integer[Any]]):
             gymnasium.error.ResetNeeded: before the first `reset` and after the episode's end.
         """
         if len(self._bits) == 0 or self._position == self.length:
-            raise gym.error.ResetNeeded("step: the episode is over or was never begun, expected a call of reset first")
+            raise gym.error.ResetNeeded("step: the episode is over or has not started, expected a call of reset first")
         if not self.action_space.contains(action):
             raise ValueError(f"action: got {action!r}, expected a guess in {self.action_space}")
         self._last_guess = int(action)

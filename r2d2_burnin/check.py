@@ -38,8 +38,9 @@ class Settings:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the checks; returns 0 if all pass, 1 if a fault was found."""
     set_up()
-    given = sys.argv[1:] if arguments is None else arguments
-    settings = from_command_line(Settings, "r2d2_burnin.check", __doc__ or "", given)
+    settings = from_command_line(
+        Settings, "r2d2_burnin.check", __doc__ or "", sys.argv[1:] if arguments is None else arguments
+    )
     if settings.episodes < 1:
         fail(f"episodes: got {settings.episodes}, expected at least 1")
     from r2d2_burnin.learning.objectives import make_objective
@@ -55,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         actions = spaces.actions(env.action_space)
         env.close()
-        asked = make_objective(objective, actions, agent, classes=spaces.target_classes(env))
-        network = make_network(settings.network, inputs, asked, seed=0)
+        network_objective = make_objective(objective, actions, agent, classes=spaces.target_classes(env))
+        network = make_network(settings.network, inputs, network_objective, seed=0)
         episodes = record_episodes(network, settings.environment, count=settings.episodes, inputs=inputs)
     except (ValueError, EnvironmentFault) as error:
         fail(str(error))

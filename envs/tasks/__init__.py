@@ -71,7 +71,7 @@ def make_task(task: str | type[Task], settings: dict[str, Any]) -> Task:
             nearest = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
             raise ValueError(f"{name}: {task.__name__} has no such setting, expected one of {', '.join(known)}{hint}")
-    made = task(**settings)
-    if not isinstance(made, Task):
+    built = task(**settings)
+    if not isinstance(built, Task):
         raise ValueError(f"task: got {task.__name__}, expected a class with is_class, values and size (envs.tasks)")
-    return made
+    return built

@@ -118,20 +118,20 @@ def choose_objective(name: str, env: gym.Env[Any, Any]) -> str:
     """
     if name == "q-learning":
         return name
-    place, found = _first_target(env, STEPS_LOOKED_AT * (1 if name == "auto" else 100))
+    place, reduced = _first_target(env, STEPS_LOOKED_AT * (1 if name == "auto" else 100))
     declared = target_space(env)
     fits = declared is None or isinstance(declared, spaces.Discrete) or _is_one_number(declared)
-    if "target" in found and fits:
+    if "target" in reduced and fits:
         if name != "auto":
             return name
         return "classification" if isinstance(declared, spaces.Discrete) else "regression"
     if name == "auto":
         return "q-learning"
     env_name = env.spec.id if env.spec is not None else str(env)
-    if "target" in found and declared is not None:
+    if "target" in reduced and declared is not None:
         problem = f"its target_space is {shown_space(declared)}, expected Discrete, or a Box of one number"
-    elif found:
-        problem = f"at {place} {found[FAULT]}"
+    elif reduced:
+        problem = f"at {place} {reduced[FAULT]}"
     else:
         raise ValueError(
             f'objective: got {name!r}, but {env_name} gives no info["target"] in reset or {place}; give the target that'
@@ -145,15 +145,15 @@ def choose_objective(name: str, env: gym.Env[Any, Any]) -> str:
 def _first_target(env: gym.Env[Any, Any], most: int) -> tuple[str, dict[str, Any]]:
     """Where an episode of random actions first has a target, or what is no number, and that; {} after `most` steps."""
     _, info = env.reset(seed=0)
-    found = reduced_info(info)
-    if found:
-        return "step 0 of an episode", found
+    reduced = reduced_info(info)
+    if reduced:
+        return "step 0 of an episode", reduced
     env.action_space.seed(0)
     for step in range(1, most + 1):
         _, _, terminated, truncated, info = env.step(env.action_space.sample())
-        found = reduced_info(info)
-        if found:
-            return f"step {step} of an episode", found
+        reduced = reduced_info(info)
+        if reduced:
+            return f"step {step} of an episode", reduced
         if terminated or truncated:
             break
     return f"in the {step} steps after it", {}

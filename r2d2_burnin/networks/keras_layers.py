@@ -106,9 +106,9 @@ def _unroll(
     outputs, state = time_fused.unroll(cell, projected, kernel, recurrent_bias, tuple(initial_state), mask)
     if mask is not None:
         # As Keras has it: an output before the first step that counts is zero, not the initial state.
-        begun = tf.cumsum(tf.cast(mask, tf.int32)) > 0
+        started = tf.cumsum(tf.cast(mask, tf.int32)) > 0
         if layer.zero_output_for_mask:
-            begun &= mask
-        outputs = tf.where(begun[..., None], outputs, tf.zeros_like(outputs))
+            started &= mask
+        outputs = tf.where(started[..., None], outputs, tf.zeros_like(outputs))
     last = outputs[-1]
     return last, tf.transpose(outputs, [1, 0, 2]) if layer.return_sequences else last[:, None], list(state)

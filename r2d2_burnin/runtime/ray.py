@@ -1,4 +1,4 @@
-"""A connection to a Ray cluster, or to one begun on this machine."""
+"""A connection to a Ray cluster, or to one started on this machine."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 
 def connect(address: str, cpus: int | None = None, *, setting: str, value: object, address_setting: str) -> Any:
-    """Ray, connected to a cluster, or to one begun on this machine (`local`) with so many CPUs.
+    """Ray, connected to a cluster, or to one started on this machine (`local`) with so many CPUs.
 
     Args:
         address: local, auto, or HOST:PORT.
-        cpus: of a cluster begun on this machine.
+        cpus: of a cluster started on this machine.
         setting: name of the setting that asks for Ray, for errors.
         value: of that setting.
         address_setting: name of the setting that `address` comes from, for errors.
