@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from r2d2_burnin.environments.guard import EnvironmentFault
 from r2d2_burnin.runtime.command_line import fail, from_command_line
+from r2d2_burnin.runtime.tensorflow import set_up
 from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, QLearningSettings, TrainingSettings
 
 
@@ -34,8 +35,10 @@ class Settings:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the checks; returns 0 if all pass, 1 if a fault was found."""
-    given = sys.argv[1:] if arguments is None else arguments
-    settings = from_command_line(Settings, "r2d2_burnin.check", __doc__ or "", given)
+    set_up()
+    settings = from_command_line(
+        Settings, "r2d2_burnin.check", __doc__ or "", sys.argv[1:] if arguments is None else arguments
+    )
     if settings.episodes < 1:
         fail(f"episodes: got {settings.episodes}, expected at least 1")
     from r2d2_burnin.testing import StateEquivalenceError, check_state_equivalence, record_episodes

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from r2d2_burnin.environments.guard import EnvironmentFault
 from r2d2_burnin.runtime.command_line import fail
+from r2d2_burnin.runtime.tensorflow import set_up
 
 Settings = TypeVar("Settings")
 Found = TypeVar("Found")
@@ -31,6 +32,7 @@ def run_experiment(
     end the program with 2 before anything is done. SIGTERM, as batch systems send it, stops the runs as `Ctrl-C` does,
     and what is finished is reported.
     """
+    set_up()
     try:
         settings = read(sys.argv[1:] if arguments is None else arguments)
         with _interrupted_by_sigterm():

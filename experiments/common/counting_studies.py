@@ -300,7 +300,7 @@ def mean_over_steps(error_at_step: np.ndarray) -> np.ndarray:
 
 def draw_sequences(count: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Bits `[N, L, 1]` and running counts `[N, L]` of `count` episodes of `BitStream/Count-v0`, float32."""
-    env = gym.make_vec("BitStream/Count-v0", num_envs=count, length=length)
+    env = gym.make_vec("envs:BitStream/Count-v0", num_envs=count, length=length)
     observation, info = env.reset(seed=seed)
     bits, counts = [observation], [info["target"]]
     for _ in range(length - 1):

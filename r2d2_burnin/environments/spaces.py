@@ -123,15 +123,15 @@ def missing_targets(env: gym.Env[Any, Any], most: int) -> str | None:
 def _first_target(env: gym.Env[Any, Any], most: int) -> tuple[str, dict[str, Any]]:
     """Where an episode of random actions first has a target, or what is no number, and that; {} after `most` steps."""
     _, info = env.reset(seed=0)
-    found = reduced_info(info)
-    if found:
-        return "step 0 of an episode", found
+    reduced = reduced_info(info)
+    if reduced:
+        return "step 0 of an episode", reduced
     env.action_space.seed(0)
     for step in range(1, most + 1):
         _, _, terminated, truncated, info = env.step(env.action_space.sample())
-        found = reduced_info(info)
-        if found:
-            return f"step {step} of an episode", found
+        reduced = reduced_info(info)
+        if reduced:
+            return f"step {step} of an episode", reduced
         if terminated or truncated:
             break
     return f"in the {step} steps after it", {}
