@@ -6,3 +6,43 @@ learner), `initialization` (start states), `replay` (fragments), `acting` (from 
 `environments`, `settings` and `data`, `runtime`. The way of the data: environment, actor, episode, replay,
 initialization, learner, diagnostics.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_PUBLIC = {
+    "Actor": "acting.actor",
+    "Episode": "data",
+    "FragmentBatch": "data",
+    "Initialization": "initialization",
+    "Learner": "learning.learner",
+    "Replay": "initialization.replay",
+    "Trainer": "training.trainer",
+    "TrainingResult": "data",
+    "TrainingSettings": "settings",
+    "EnvironmentSettings": "settings",
+    "LearnerSettings": "settings",
+    "NetworkSettings": "settings",
+    "QLearningSettings": "settings",
+    "ReplaySettings": "settings",
+    "advise": "diagnostics.burn_in_advice",
+    "check_state_equivalence": "testing",
+    "parse": "initialization",
+    "record_episodes": "testing",
+    "set_up": "runtime.tensorflow",
+}
+"""The public names, and the modules that they are imported from when they are asked for: TensorFlow takes its time."""
+
+__all__ = [*_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

@@ -41,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if settings.episodes < 1:
         fail(f"episodes: got {settings.episodes}, expected at least 1")
+    from r2d2_burnin.learning.task import make_task, make_task_network
     from r2d2_burnin.testing import StateEquivalenceError, check_state_equivalence, record_episodes
-    from r2d2_burnin.training.parts import make_task, make_task_network
 
     agent = QLearningSettings(previous_action=settings.previous_action, previous_reward=settings.previous_reward)
     training = TrainingSettings(

@@ -12,18 +12,21 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.acting.episode_builder import EpisodeBuilder
 from r2d2_burnin.acting.next_steps import LONGEST_BLOCK, NextSteps
-from r2d2_burnin.acting.policies import Act
+from r2d2_burnin.acting.policies import Act, greedy
 from r2d2_burnin.acting.protocols import BlockEnv
 from r2d2_burnin.acting.resuming import ActionLog, EnvironmentState, OwnState
 from r2d2_burnin.acting.vector_checks import CheckedCalls, TargetReader
 from r2d2_burnin.data import Episode
+from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments import spaces
 from r2d2_burnin.environments.guard import EnvironmentFault
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.environments.targets import TargetRange
 from r2d2_burnin.faults import TrainingDiverged
+from r2d2_burnin.networks.protocol import RecurrentNetwork
 from r2d2_burnin.runtime import archive, nests
 from r2d2_burnin.runtime.tensorflow import tf
+from r2d2_burnin.settings import EnvironmentSettings
 
 ANY_NUMBER = TargetRange(required=False)
 """Targets that are numbers are kept, and whatever else is called a target is left out."""
@@ -36,17 +39,16 @@ class Actor:
     network sees nothing that depends on actions (see `BlockEnv`), many steps are one compiled call.
 
     Args:
-        env: a vector environment.
-        step: the network's compiled step.
-        act: chooses actions from outputs.
+        env: a vector environment, or the id of an environment, of which one is then made.
+        network: acts; or its compiled step, for several actors.
+        act: chooses actions from outputs; by default that of the largest output.
         seed: of the environments' first reset.
         inputs: what the network sees of a step; by default the observation alone.
         longest: steps after which an episode that has not ended is an error.
         blocks: whether many steps are one call where they can be; the episodes are the same.
         step_timeout: seconds that a call of the environment may take; None for no limit.
         keeps_states: whether episodes hold the recurrent states; an empty tuple if not.
-        keeps_actions: whether all actions are kept, so that `get_state` works for an environment without one: its state
-            is then brought back by taking them again.
+        keeps_actions: whether `get_state` works for an environment without one, by taking all actions again.
         targets: what `info["target"]` may be; None where it is not read, so that it may be anything.
 
     Raises:
@@ -57,11 +59,11 @@ class Actor:
 
     def __init__(
         self,
-        env: VectorEnv[Any, Any, Any],
-        step: ActorStep,
-        act: Act,
+        env: VectorEnv[Any, Any, Any] | str,
+        network: ActorStep | RecurrentNetwork,
+        act: Act = greedy,
         *,
-        seed: int,
+        seed: int = 0,
         inputs: InputSpace | None = None,
         longest: int | None = None,
         blocks: bool = True,
@@ -70,6 +72,9 @@ class Actor:
         keeps_actions: bool = False,
         targets: TargetRange | None = ANY_NUMBER,
     ) -> None:
+        if isinstance(env, str):
+            env = environments.make_vector(EnvironmentSettings(env), 1)
+        step = network if isinstance(network, ActorStep) else ActorStep(network)
         mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if mode not in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
             raise ValueError(f"env: got autoreset mode {mode}, expected next-step or same-step")

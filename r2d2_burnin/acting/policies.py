@@ -10,6 +10,11 @@ Act = Callable[[np.ndarray], np.ndarray]
 """Chooses actions `[S, N]` of S steps from outputs `[S, N, A]`."""
 
 
+def greedy(outputs: np.ndarray) -> np.ndarray:
+    """The actions `[...]` of the largest outputs `[..., A]`."""
+    return np.asarray(np.argmax(outputs, axis=-1))
+
+
 class EpsilonGreedy:
     """The best action, or with each environment's own probability a random one.
 

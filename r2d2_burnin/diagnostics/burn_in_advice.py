@@ -38,7 +38,7 @@ from r2d2_burnin.diagnostics.discrepancy import DiscrepancyMeasure, state_distan
 from r2d2_burnin.diagnostics.forgetting import Forgetting, fit_forgetting
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.initialization import Full, Stored, Zero
-from r2d2_burnin.learning.objectives import Objective, trained_steps
+from r2d2_burnin.learning.objectives import Objective, Outputs, trained_steps
 from r2d2_burnin.networks.protocol import RecurrentNetwork
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.runtime.tensorflow import tf
@@ -178,7 +178,7 @@ def advise(
     network: RecurrentNetwork,
     episodes: Sequence[Episode],
     *,
-    objective: Objective,
+    objective: Objective | None = None,
     inputs: InputSpace | None = None,
     sequence_length: int = 20,
     period: int = 10,
@@ -190,7 +190,7 @@ def advise(
     Args:
         network: with today's parameters.
         episodes: recorded ones, with the states that replay would store: a random sample, none chosen by its length.
-        objective: what the network's outputs mean.
+        objective: what the network's outputs mean; by default the best action is that of the largest output.
         inputs: the space of the network's inputs; by default the observation alone.
         sequence_length: trained steps of a fragment, T.
         period: steps between the starts of fragments.
@@ -202,7 +202,7 @@ def advise(
         ValueError: for episodes that are too few or too short to judge any burn-in.
     """
     settings = ReplaySettings(sequence_length, period, 1 << 62)
-    trial = _Trial(network, episodes, objective, inputs, settings, longest, tolerance)
+    trial = _Trial(network, episodes, objective or Outputs(), inputs, settings, longest, tolerance)
     longest = trial.longest
     grid = [0, *(2**i for i in range(longest.bit_length()) if 2**i < longest), longest][: None if longest else 1]
     measures = {k: trial.measure("zero", k) for k in grid}
@@ -327,17 +327,14 @@ class _Trial:
     def _loss(self, outputs: np.ndarray, batch: Any, counts: np.ndarray) -> float:
         """Mean loss of trained steps; targets that look ahead do so within the fragment."""
         ahead = self._objective.lookahead
-        trained = batch.mask.copy()
-        if ahead:
-            # Only targets whose bootstrap lies among the fragment's own steps: the exact outputs end with it.
-            reach = np.arange(batch.mask.shape[1]) + batch.labels["offsets"]
-            trained &= (reach < batch.mask.sum(1, keepdims=True)) | (batch.labels["discounts"] == 0)
-            outputs = np.pad(outputs, ((0, 0), (0, ahead), (0, 0)))
-        found = self._objective.losses(outputs, outputs, batch.labels)
-        trained = np.asarray(trained_steps(trained, found))  # steps without a target have no loss
+        # The exact outputs end with the fragment.
+        trained = self._objective.steps_within(batch.mask, batch.labels)
+        outputs = np.pad(outputs, ((0, 0), (0, ahead), (0, 0)))
+        losses = self._objective.losses(outputs, outputs, batch.labels)
+        trained = np.asarray(trained_steps(trained, losses))  # steps without a target have no loss
         if not trained[counts].any():
             return float("nan")
-        return float(np.asarray(found.loss)[counts][trained[counts]].mean())
+        return float(np.asarray(losses.loss)[counts][trained[counts]].mean())
 
     def decay(self) -> tuple[np.ndarray, np.ndarray]:
         """State errors `[B, J + 1]` after 0, 1, .. J steps of burn-in from the zero state, and their episodes `[B]`.

@@ -15,12 +15,12 @@ import numpy as np
 from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.data import Episode
 from r2d2_burnin.environments import make as environments
+from r2d2_burnin.learning.task import make_task, make_task_network
 from r2d2_burnin.networks.protocol import RecurrentNetwork
 from r2d2_burnin.networks.weights import get_weights, set_weights
 from r2d2_burnin.runtime.ray import connect
 from r2d2_burnin.runtime.tensorflow import use_one_thread
 from r2d2_burnin.settings import TrainingSettings
-from r2d2_burnin.training.parts import make_task, make_task_network
 
 
 def actor_seeds(seed: int, actor: int, incarnation: int) -> tuple[int, int]:

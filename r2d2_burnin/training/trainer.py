@@ -21,12 +21,13 @@ from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.initialization import Initialization, parse
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.learning.objectives import Objective
+from r2d2_burnin.learning.task import Task, make_task
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.replay.references import ReferenceSample
 from r2d2_burnin.settings import EnvironmentSettings, TrainingSettings
 from r2d2_burnin.training.checkpoint import CannotResume, Checkpoints
 from r2d2_burnin.training.collector import Collector, LocalCollector
-from r2d2_burnin.training.parts import Parts, Task, make_parts, make_task
+from r2d2_burnin.training.parts import Parts, make_parts
 from r2d2_burnin.training.ray_collector import RayCollector
 from r2d2_burnin.training.run import TrainingRun
 

@@ -11,6 +11,7 @@ from r2d2_burnin.learning.objectives.base import (
 from r2d2_burnin.learning.objectives.choice import choose_objective, objective_class
 from r2d2_burnin.learning.objectives.classification import Classification
 from r2d2_burnin.learning.objectives.control import QLearning
+from r2d2_burnin.learning.objectives.plain import Outputs
 from r2d2_burnin.learning.objectives.regression import Regression
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Labels",
     "Objective",
     "Outcome",
+    "Outputs",
     "QLearning",
     "Regression",
     "StepLosses",

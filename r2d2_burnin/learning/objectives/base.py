@@ -125,6 +125,15 @@ class Objective:
         """
         raise NotImplementedError
 
+    def steps_within(self, mask: np.ndarray, labels: dict[str, np.ndarray]) -> np.ndarray:
+        """`[B, T]` bool: trained steps whose losses need no step after their fragment.
+
+        Args:
+            mask: `[B, T]` bool, trained steps.
+            labels: `[B, T]` each.
+        """
+        return mask
+
     def act(self, outputs: np.ndarray) -> np.ndarray:
         """The best actions `[...]` by outputs `[..., A]`."""
         raise NotImplementedError

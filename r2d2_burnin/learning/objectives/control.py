@@ -103,6 +103,11 @@ class QLearning(Objective):
         errors = taken - tf.stop_gradient(targets)
         return StepLosses(0.5 * tf.square(errors), errors)
 
+    def steps_within(self, mask: np.ndarray, labels: dict[str, np.ndarray]) -> np.ndarray:
+        """`[B, T]` bool: those whose bootstrap value lies among the fragment's own steps, or is not needed."""
+        reach = np.arange(mask.shape[1]) + labels["offsets"]
+        return np.asarray(mask & ((reach < mask.sum(1, keepdims=True)) | (labels["discounts"] == 0)))
+
     def act(self, outputs: np.ndarray) -> np.ndarray:
         """The action of the largest Q-value `[...]`."""
         return np.asarray(np.argmax(outputs, axis=-1))
