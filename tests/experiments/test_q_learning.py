@@ -39,6 +39,7 @@ def read_summary(out: Path) -> dict[str, Any]:
     return json.loads((out / "summary.json").read_text())
 
 
+@pytest.mark.usefixtures("jobs_in_process")
 def test_the_same_files_and_the_same_figures_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--env-kwargs", "length=12", "modulo=4", "--objective", "q-learning"]
     flags += ["--strategies", "zero+4", "refreshed+4", "learned+4", "full"]
@@ -71,6 +72,7 @@ def test_the_same_files_and_the_same_figures_twice(tmp_path: Path, capsys: pytes
     assert {"episode_return", "random_return", "train_loss", "reward_at_step_11", "delta_q_last_exact"} <= metrics
 
 
+@pytest.mark.usefixtures("jobs_in_process")
 def test_an_evaluation_of_random_actions_alone_earns_what_random_actions_earn(tmp_path: Path) -> None:
     flags = ["--env-kwargs", "length=12", "modulo=4", "--objective", "q-learning", "--strategies", "stored"]
     assert run(tmp_path, *flags, "--evaluation-epsilon", "1") == 0
@@ -83,12 +85,18 @@ def test_an_evaluation_of_random_actions_alone_earns_what_random_actions_earn(tm
     "flags",
     [
         ["--env", "popgym:popgym-CountRecallEasy-v0"],  # MultiDiscrete observations
-        ["--env", "popgym:popgym-RepeatPreviousEasy-v0"],  # Discrete observations
-        ["--env", "popgym:popgym-PositionOnlyCartPoleEasy-v0"],  # episodes of very different lengths
-        ["--env", "minigrid:MiniGrid-MemoryS7-v0", "--wrappers", "minigrid.wrappers:ImgObsWrapper"],  # images
+        *(
+            pytest.param(flags, marks=pytest.mark.long)
+            for flags in (
+                ["--env", "popgym:popgym-RepeatPreviousEasy-v0"],  # Discrete observations
+                ["--env", "popgym:popgym-PositionOnlyCartPoleEasy-v0"],  # episodes of very different lengths
+                ["--env", "minigrid:MiniGrid-MemoryS7-v0", "--wrappers", "minigrid.wrappers:ImgObsWrapper"],  # images
+            )
+        ),
     ],
     ids=lambda flags: flags[1],
 )
+@pytest.mark.usefixtures("jobs_in_process")
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_environments_that_nobody_here_wrote(flags: list[str], tmp_path: Path) -> None:
     assert run(tmp_path, *flags, "--strategies", "stored+4", "full") == 0
@@ -99,6 +107,7 @@ def test_environments_that_nobody_here_wrote(flags: list[str], tmp_path: Path) -
     assert (tmp_path / "report.html").exists()
 
 
+@pytest.mark.usefixtures("jobs_in_process")
 def test_composite_spaces_with_a_network_of_the_users_in_worker_processes(tmp_path: Path) -> None:
     flags = ["--env", f"{USER}:Test/Moody-v0", "--network", f"{USER}:make_network", "--vectorization", "async"]
     assert run(tmp_path, *flags, "--num-envs", "2", "--evaluation-episodes", "2", "--strategies", "stored") == 0

@@ -26,6 +26,7 @@ TINY = {
 }
 
 
+@pytest.mark.usefixtures("jobs_in_process")
 def test_staleness(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = [part for name, value in TINY.items() for part in (f"--{name}", str(value))]
     flags += ["--env-kwargs", "length=12", "--replay-capacity", "600", "--seeds", "2", "--out", str(tmp_path)]
@@ -69,6 +70,7 @@ def test_staleness_explains_bad_input(flags: list[str], message: str, capsys: py
     assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
 
 
+@pytest.mark.usefixtures("jobs_in_process")
 def test_atlas_resumes_and_writes_one_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = [f"{name}={value}" for name, value in {**TINY, "new-steps": 48, "target-update-period": 10}.items()]
     base = ["--tasks", "count", "count-for-reward", "--strategies", "zero", "refreshed", "learned+2", "full"]
@@ -93,6 +95,7 @@ def test_atlas_resumes_and_writes_one_page(tmp_path: Path, capsys: pytest.Captur
     assert "runs are finished" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("jobs_in_process")
 def test_atlas_judges_each_initialization_at_its_own_best_learning_rate(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
