@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -36,10 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def jobs_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def jobs_in_process() -> Iterator[None]:
     """Do an experiment's jobs in this process, where they share compiled programs with those of other tests."""
-    from tests.common import in_process
+    from tests.common import in_process  # after the variables above are set
 
-    monkeypatch.setattr("experiments.common.runs.run_jobs", in_process.run_jobs)
-    # This process may have used TensorFlow already, and then its threads are decided.
-    monkeypatch.setattr("r2d2_burnin.runtime.tensorflow.use_one_thread", lambda: None)
+    with in_process.jobs_in_process():
+        yield

@@ -6,9 +6,12 @@ a command prints and writes share both; tests of the engine, and one whole comma
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+import pytest
 
 from experiments.common.jobs import Job, Listener, Outcome, Rows, Work, ignore
 
@@ -39,3 +42,13 @@ def run_jobs(
             yield Outcome(job, error=f"{type(error).__name__}: {error}")
         else:
             yield Outcome(job, result=result)
+
+
+@contextlib.contextmanager
+def jobs_in_process() -> Iterator[None]:
+    """Commands called inside do their jobs in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("experiments.common.runs.run_jobs", run_jobs)
+        # This process may have used TensorFlow already, and then its threads are decided.
+        patch.setattr("r2d2_burnin.runtime.tensorflow.use_one_thread", lambda: None)
+        yield
