@@ -107,14 +107,24 @@ def test_environments_that_nobody_here_wrote(flags: list[str], tmp_path: Path) -
     assert (tmp_path / "report.html").exists()
 
 
+COMPOSITE = [
+    *("--env", f"{USER}:Test/Moody-v0", "--network", f"{USER}:make_network", "--vectorization", "async"),
+    *("--num-envs", "2", "--evaluation-episodes", "2", "--strategies", "stored"),
+]
+
+
 @pytest.mark.usefixtures("jobs_in_process")
 def test_composite_spaces_with_a_network_of_the_users_in_worker_processes(tmp_path: Path) -> None:
-    flags = ["--env", f"{USER}:Test/Moody-v0", "--network", f"{USER}:make_network", "--vectorization", "async"]
-    assert run(tmp_path, *flags, "--num-envs", "2", "--evaluation-episodes", "2", "--strategies", "stored") == 0
-    again = tmp_path / "again"
-    assert run(again, *flags, "--num-envs", "2", "--evaluation-episodes", "2", "--strategies", "stored") == 0
-    one, other = (read_summary(out)["strategies"]["stored"]["train_loss"] for out in (tmp_path, again))
-    assert one == other  # the seed draws a user's parameters too
+    assert run(tmp_path, *COMPOSITE) == 0
+
+
+@pytest.mark.long
+def test_the_seed_draws_the_parameters_of_a_network_of_the_users(tmp_path: Path) -> None:
+    losses = []
+    for out in (tmp_path / "first", tmp_path / "again"):
+        assert run(out, *COMPOSITE) == 0
+        losses.append(read_summary(out)["strategies"]["stored"]["train_loss"])
+    assert losses[0] == losses[1]
 
 
 def test_an_environment_that_breaks_ends_its_run_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
