@@ -25,6 +25,7 @@ from tests.common.commands import ROOT, run_command
 from tests.disk import remount, small_disk
 
 USER = "tests.r2d2_burnin.user_code"
+USERS_ENVIRONMENTS = "tests.common.user_environments"
 COMMON = [
     *("--strategies", "stored", "zero+3", "--env-kwargs", "length=15", "--units", "4", "--batch-size", "4"),
     *("--num-envs", "4", "--initial-steps", "200", "--new-steps", "60", "--updates-between", "10"),
@@ -308,7 +309,14 @@ def test_an_environment_that_is_no_good_ends_its_run_marked(
     env: str, flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = SHORT.index("length=15")
-    base = [*SHORT[: place - 1], *SHORT[place + 1 :], "--env", f"{USER}:Test/{env}-v0", "--vectorization", "sync"]
+    base = [
+        *SHORT[: place - 1],
+        *SHORT[place + 1 :],
+        "--env",
+        f"{USERS_ENVIRONMENTS}:Test/{env}-v0",
+        "--vectorization",
+        "sync",
+    ]
     assert burnin_compare.main([*base, *flags, "--out", str(tmp_path)]) == 1
     assert message in capsys.readouterr().out
     marked = json.loads((tmp_path / "runs" / "stored_seed0.failed.json").read_text())

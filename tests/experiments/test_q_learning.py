@@ -13,6 +13,7 @@ from experiments import burnin_compare
 from r2d2_burnin.settings import TrainingSettings
 
 USER = "tests.r2d2_burnin.user_code"
+USERS_ENVIRONMENTS = "tests.common.user_environments"
 TINY = [
     *("--sequence-length", "5", "--period", "3", "--updates", "20", "--units", "4", "--batch-size", "8"),
     *(
@@ -108,7 +109,7 @@ def test_environments_that_nobody_here_wrote(flags: list[str], tmp_path: Path) -
 
 
 COMPOSITE = [
-    *("--env", f"{USER}:Test/Moody-v0", "--network", f"{USER}:make_network", "--vectorization", "async"),
+    *("--env", f"{USERS_ENVIRONMENTS}:Test/Moody-v0", "--network", f"{USER}:make_network", "--vectorization", "async"),
     *("--num-envs", "2", "--evaluation-episodes", "2", "--strategies", "stored"),
 ]
 
@@ -129,7 +130,7 @@ def test_the_seed_draws_the_parameters_of_a_network_of_the_users(tmp_path: Path)
 
 def test_an_environment_that_breaks_ends_its_run_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One run after another in one process: only those of the first one, the longest, are among the good ones."""
-    flags = ["--env", f"{USER}:Test/BreaksLater-v0", "--env-kwargs", "good=20", "--workers", "1"]
+    flags = ["--env", f"{USERS_ENVIRONMENTS}:Test/BreaksLater-v0", "--env-kwargs", "good=20", "--workers", "1"]
     assert run(tmp_path, *flags, "--strategies", "stored", "full") == 1
     printed = capsys.readouterr().out
     assert "stored seed 0 failed: EnvironmentFault: env: " in printed

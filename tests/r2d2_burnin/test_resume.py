@@ -32,6 +32,7 @@ from r2d2_burnin.training.trainer import Trainer
 from tests.r2d2_burnin.common import shared_trainer
 
 USER = "tests.r2d2_burnin.user_code"
+USERS_ENVIRONMENTS = "tests.common.user_environments"
 
 SMALL = TrainingSettings(
     environment=EnvironmentSettings("BitStream/Count-v0", {"length": 13}),
@@ -66,7 +67,7 @@ CASES = {
     ),
     "stored+1": dataclasses.replace(
         SMALL,
-        environment=EnvironmentSettings(f"{USER}:Test/Images-v0", vectorization="sync"),
+        environment=EnvironmentSettings(f"{USERS_ENVIRONMENTS}:Test/Images-v0", vectorization="sync"),
         network=NetworkSettings(network=f"{USER}:make_network"),
         objective="q-learning",
     ),
@@ -156,7 +157,7 @@ def test_checkpoints_of_another_run_are_left_alone(tmp_path: Path) -> None:
 def test_an_environment_that_cannot_be_repeated_is_begun_anew(tmp_path: Path) -> None:
     settings = dataclasses.replace(
         SMALL,
-        environment=EnvironmentSettings(f"{USER}:Test/Unrepeatable-v0", {"at": 0}, vectorization="sync"),
+        environment=EnvironmentSettings(f"{USERS_ENVIRONMENTS}:Test/Unrepeatable-v0", {"at": 0}, vectorization="sync"),
         objective="q-learning",
     )
     trainer, warnings, begun = Trainer(settings), [], []
@@ -172,7 +173,7 @@ def test_an_environment_that_cannot_be_repeated_is_begun_anew(tmp_path: Path) ->
 def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
     settings = dataclasses.replace(
         SMALL,
-        environment=EnvironmentSettings(f"{USER}:Test/Overflowing-v0", vectorization="sync"),
+        environment=EnvironmentSettings(f"{USERS_ENVIRONMENTS}:Test/Overflowing-v0", vectorization="sync"),
         objective="q-learning",
         q_learning=dataclasses.replace(SMALL.q_learning, value_rescaling=False),
         learner=LearnerSettings(learning_rate=0.1),
@@ -187,7 +188,9 @@ def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_last_good_checkpoi
 @pytest.mark.parametrize("way", ["sync", "async"])
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_an_environment_that_hangs_is_given_up(way: str) -> None:
-    environment = EnvironmentSettings(f"{USER}:Test/Hangs-v0", {"at": 40}, vectorization=way, env_timeout=2.0)
+    environment = EnvironmentSettings(
+        f"{USERS_ENVIRONMENTS}:Test/Hangs-v0", {"at": 40}, vectorization=way, env_timeout=2.0
+    )
     settings = dataclasses.replace(SMALL, environment=environment, objective="q-learning")
     with pytest.raises(EnvironmentFault, match=r"env: .*Hangs-v0.*took longer than 2 s"):
         Trainer(settings).run(parse("stored"), 3)
