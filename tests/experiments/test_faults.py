@@ -444,7 +444,7 @@ def test_the_lock_is_left_with_its_process(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "runs")
 
 
-@pytest.mark.parametrize(("answer", "goes_on"), [("n\n", False), ("y\n", True)])
+@pytest.mark.parametrize(("answer", "goes_on"), [("n\n", False), pytest.param("y\n", True, marks=pytest.mark.long)])
 @pytest.mark.usefixtures("jobs_in_process")
 def test_at_a_terminal_it_asks_before_it_goes_on(answer: str, goes_on: bool, tmp_path: Path) -> None:
     done, out = tmp_path / "done", tmp_path / "out"

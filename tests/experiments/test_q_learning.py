@@ -100,7 +100,7 @@ def test_an_evaluation_of_random_actions_alone_earns_what_random_actions_earn(tm
 @pytest.mark.usefixtures("jobs_in_process")
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_environments_that_nobody_here_wrote(flags: list[str], tmp_path: Path) -> None:
-    assert run(tmp_path, *flags, "--strategies", "stored+4", "full") == 0
+    assert run(tmp_path, *flags, "--strategies", "stored+4") == 0
     content = read_summary(tmp_path)
     assert content["objective"] == "q-learning"  # chosen by itself
     for entry in content["strategies"].values():
