@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from r2d2_burnin.runtime.tensorflow import set_up
+
 # Compiling and tracing make the first example of a property slow, whatever the property.
 settings.register_profile("default", deadline=None, max_examples=25, derandomize=True)
 settings.load_profile("default")
@@ -34,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not os.environ.get("R2D2_BURNIN_CACHE"):
         directory = os.environ["R2D2_BURNIN_CACHE"] = tempfile.mkdtemp(prefix="r2d2-burnin-programs-")
         config.add_cleanup(lambda: shutil.rmtree(directory, ignore_errors=True))
+    set_up()
 
 
 @pytest.fixture

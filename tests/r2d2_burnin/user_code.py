@@ -7,7 +7,7 @@ from typing import Any
 from gymnasium import spaces
 
 from r2d2_burnin.environments.inputs import InputSpace
-from r2d2_burnin.networks.recurrent_network import unroll_step_by_step
+from r2d2_burnin.networks.unrolling import unroll_step_by_step
 from r2d2_burnin.runtime.tensorflow import keras, tf
 from tests.common.user_environments import Halved, Images, Moody, not_a_wrapper  # noqa: F401 (found here too)
 
