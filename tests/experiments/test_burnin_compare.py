@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from experiments import burnin_compare
+from tests.common.in_process import jobs_in_process
 
 TINY = [
     *("--env-kwargs", "length=12", "--sequence-length", "5", "--period", "3", "--updates", "20", "--units", "4"),
@@ -38,7 +39,8 @@ def read_summary(out: Path) -> dict[str, Any]:
 
 def test_all_files_resuming_and_the_same_figures_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "first"
-    assert run(out, "--seeds", "2", "--workers", "2") == 0
+    with jobs_in_process():
+        assert run(out, "--seeds", "2", "--workers", "2") == 0
     printed = capsys.readouterr().out
     assert "Mean squared error over whole fresh episodes (mean over seeds, 95 % t-interval)" in printed
     assert f"report: {out / 'report.html'}" in printed
@@ -84,7 +86,7 @@ def test_all_files_resuming_and_the_same_figures_twice(tmp_path: Path, capsys: p
     assert page.count("data:image/png;base64,") == 3
     assert not re.search(r'(src|href)="(?!data:)', page)  # self-contained
 
-    # A lost run is made again, and only that one; what was there is left alone. One worker or two, the same figures.
+    # A lost run is made again, and only that one; what was there is left alone. In a worker, the same figures.
     lost, kept = out / "runs" / "full_seed1.json", out / "runs" / "zero_seed0.json"
     before = kept.stat().st_mtime_ns
     lost.unlink()
@@ -99,12 +101,14 @@ def test_all_files_resuming_and_the_same_figures_twice(tmp_path: Path, capsys: p
     assert "error: out:" in capsys.readouterr().err
     assert read_summary(out) == content
 
-    # The same command from nothing gives the same figures, and one seed more leaves the others as they were.
+    # The same command from nothing gives the same figures.
     again = tmp_path / "again"
-    assert run(again, "--seeds", "2") == 0
+    with jobs_in_process():
+        assert run(again, "--seeds", "2") == 0
     assert read_summary(again) == content
 
 
+@pytest.mark.usefixtures("jobs_in_process")
 def test_classes_are_compared_by_error_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, "--env", "BitStream/Parity-v0", "--seeds", "1", "--strategies", "stored") == 0
     assert read_summary(tmp_path)["objective"] == "classification"

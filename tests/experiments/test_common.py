@@ -40,7 +40,9 @@ def test_workers_stay_with_their_group_then_take_one_that_nobody_has() -> None:
     assert next_job(waiting[:4], "c", {"a", "b"}) == 0  # nothing is left to itself: help with the first
 
 
-@pytest.mark.skipif(not Path("/proc/sys/vm/max_map_count").exists(), reason="a limit of Linux")
+@pytest.mark.skipif(
+    not Path("/proc/sys/vm/max_map_count").exists(), reason="needs Linux, which limits the memory mappings of a process"
+)
 def test_a_worn_out_worker_is_replaced() -> None:
     jobs = [Job(str(i), 1, payload) for i, payload in enumerate(["process", "process", "use up mappings", "process"])]
     one, same, worn, fresh = (outcome.result for outcome in run_jobs(jobs, do, workers=1, title="test"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -20,10 +21,11 @@ from experiments import burnin_compare
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 from r2d2_burnin.training.trainer import Trainer
+from tests.common.commands import ROOT, run_command
 from tests.disk import remount, small_disk
 
-ROOT = Path(__file__).parents[2]
 USER = "tests.r2d2_burnin.user_code"
+USERS_ENVIRONMENTS = "tests.common.user_environments"
 COMMON = [
     *("--strategies", "stored", "zero+3", "--env-kwargs", "length=15", "--units", "4", "--batch-size", "4"),
     *("--num-envs", "4", "--initial-steps", "200", "--new-steps", "60", "--updates-between", "10"),
@@ -32,6 +34,10 @@ COMMON = [
 ]
 SHORT = [*COMMON, "--seeds", "1", "--updates", "60", "--measure-every", "30", "--checkpoint-every", "20"]
 LONG = [*COMMON, "--seeds", "2", "--updates", "8000", "--measure-every", "500", "--checkpoint-every", "50"]
+
+
+KILLS = 10
+"""Random moments at which a process is killed, in each of two tests."""
 
 
 def command(out: Path, *flags: str) -> list[str]:
@@ -75,11 +81,15 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return figures(out)
 
 
+linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux, to find the worker processes")
+
+
+@linux
 @pytest.mark.long
-def test_the_parent_killed_at_20_random_moments(undisturbed: dict[str, Any], tmp_path: Path) -> None:
+def test_the_parent_killed_at_random_moments(undisturbed: dict[str, Any], tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     kills = 0
-    while kills < 20:
+    while kills < KILLS:
         process = begin(tmp_path, *LONG, "--resume")
         try:
             process.wait(timeout=float(generator.uniform(4.0, 9.0)))
@@ -102,16 +112,17 @@ def test_the_parent_killed_at_20_random_moments(undisturbed: dict[str, Any], tmp
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
+@linux
 @pytest.mark.long
-def test_workers_killed_at_20_random_moments(undisturbed: dict[str, Any], tmp_path: Path) -> None:
+def test_workers_killed_at_random_moments(undisturbed: dict[str, Any], tmp_path: Path) -> None:
     generator = np.random.default_rng(1)
     kills = 0
-    while kills < 20:
+    while kills < KILLS:
         process = begin(tmp_path, *LONG, "--resume")
         while process.poll() is None:
             time.sleep(float(generator.uniform(0.5, 3.0)))
             workers = workers_of(process.pid)
-            if workers and kills < 20:
+            if workers and kills < KILLS:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(generator.choice(workers)), signal.SIGKILL)
                     kills += 1
@@ -128,41 +139,76 @@ def test_workers_killed_at_20_random_moments(undisturbed: dict[str, Any], tmp_pa
     assert figures(tmp_path) == undisturbed
 
 
-def test_a_second_command_in_the_same_directory_is_refused(tmp_path: Path) -> None:
-    process = begin(tmp_path, *LONG)
+@dataclasses.dataclass(frozen=True)
+class Stopped:
+    """What was seen of a command while it ran, until SIGTERM ended it."""
+
+    out: Path
+    process: int
+    second: subprocess.CompletedProcess[str]
+    """Another command in the same directory."""
+    metrics: str
+    """`metrics.csv` while runs were going on."""
+    finished_before: list[Path]
+    """Files of finished runs by then."""
+    printed: str
+    returncode: int
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
+    out = tmp_path_factory.mktemp("stopped") / "out"
+    process = begin(out, *LONG, "--workers", "1")
+    assert process.stdout is not None
     try:
-        while not (tmp_path / ".lock.json").exists():
+        while not (out / ".lock.json").exists():
             time.sleep(0.05)
-        found = subprocess.run(command(tmp_path, *LONG), cwd=ROOT, capture_output=True, text=True, check=False)
-        assert found.returncode == 2
-        assert f"is in use by process {process.pid} on " in found.stderr
-        assert f"since {time.strftime('%Y-')}" in found.stderr
+        second = run_command(burnin_compare.main, [*LONG, "--out", str(out)])
+        printed, metrics = "", ""
+        while " of 8000 updates, loss " not in printed:
+            line = process.stdout.readline()
+            assert line, printed
+            printed += line
+        deadline = time.monotonic() + 60
+        while metrics.count("\n") <= 50 and time.monotonic() < deadline:
+            metrics = (out / "metrics.csv").read_text() if (out / "metrics.csv").exists() else ""
+            time.sleep(0.1)
+        finished_before = list((out / "runs").glob("*_seed?.json"))
+        process.send_signal(signal.SIGTERM)
+        printed += process.communicate(timeout=60)[0]
     finally:
         process.kill()
         process.communicate()
+    return Stopped(out, process.pid, second, metrics, finished_before, printed, process.returncode)
 
 
-def test_the_log_shows_progress_without_a_terminal_and_sigterm_ends_with_a_report(tmp_path: Path) -> None:
-    process = begin(tmp_path, *LONG, "--workers", "1")
-    assert process.stdout is not None
-    seen = ""
-    while " of 8000 updates, loss " not in seen:
-        line = process.stdout.readline()
-        assert line, seen
-        seen += line
-    assert "stored seed 0: " in seen or "zero+3 seed 0: " in seen
-    process.send_signal(signal.SIGTERM)
-    printed = process.communicate(timeout=60)[0]
-    assert process.returncode == 1
-    assert "Stopped after 0 finished runs" in printed
-    assert "Traceback" not in printed
-    content = json.loads((tmp_path / "summary.json").read_text())
+def test_a_second_command_in_the_same_directory_is_refused(stopped: Stopped) -> None:
+    assert stopped.second.returncode == 2
+    assert f"is in use by process {stopped.process} on " in stopped.second.stderr
+    assert f"since {time.strftime('%Y-')}" in stopped.second.stderr
+
+
+def test_the_log_shows_progress_without_a_terminal_and_sigterm_ends_with_a_report(stopped: Stopped) -> None:
+    assert "stored seed 0: " in stopped.printed or "zero+3 seed 0: " in stopped.printed
+    assert stopped.returncode == 1
+    assert "Stopped after 0 finished runs" in stopped.printed
+    assert "Traceback" not in stopped.printed
+    content = json.loads((stopped.out / "summary.json").read_text())
     assert content["status"] == "incomplete"
     assert content["errors"] == [text for text in content["errors"] if "--resume" in text]
     assert content["command"].startswith("python -m experiments.burnin_compare --strategies stored zero+3")
-    assert (tmp_path / "report.html").exists()
+    assert (stopped.out / "report.html").exists()
 
 
+def test_measurements_can_be_read_while_the_job_runs(stopped: Stopped) -> None:
+    lines = stopped.metrics.splitlines()
+    assert len(lines) > 50
+    assert lines[0] == "strategy,seed,update,metric,value"
+    assert all(line.count(",") == 4 for line in lines[:-1])
+    assert not stopped.finished_before
+
+
+@pytest.mark.usefixtures("jobs_in_process")
 def test_a_start_that_failed_does_not_occupy_the_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = [*SHORT, "--out", str(tmp_path)]
     assert burnin_compare.main([*flags, "--network", f"{USER}:wrong_outputs"]) == 1
@@ -174,6 +220,7 @@ def test_a_start_that_failed_does_not_occupy_the_directory(tmp_path: Path, capsy
     assert "units is 4 there and 5 here" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("jobs_in_process")
 def test_damaged_and_foreign_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert burnin_compare.main([*SHORT, "--out", str(out)]) == 0
@@ -209,9 +256,13 @@ def test_damaged_and_foreign_files(tmp_path: Path, capsys: pytest.CaptureFixture
     assert (out / "notes.txt").read_text() == "mine"  # --fresh throws away what is ours alone
 
 
-def test_a_full_disk(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_a_full_disk(processes: bool, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if not processes:
+        request.getfixturevalue("jobs_in_process")
     with small_disk(tmp_path / "disk", "100k") as disk:
-        found = subprocess.run(command(disk / "out", *SHORT), cwd=ROOT, capture_output=True, text=True, check=False)
+        flags = [*SHORT, "--out", str(disk / "out")]
+        found = run_command(burnin_compare.main, flags)
         assert found.returncode != 0
         assert "No space left on device" in found.stdout + found.stderr
         assert "Traceback" not in found.stderr
@@ -219,20 +270,21 @@ def test_a_full_disk(tmp_path: Path) -> None:
             json.loads(path.read_text())
         assert not list(disk.rglob("*.partial"))
         remount(disk, "size=20m")
-        again = subprocess.run(
-            command(disk / "out", *SHORT, "--resume"), cwd=ROOT, capture_output=True, text=True, check=False
-        )
+        again = run_command(burnin_compare.main, [*flags, "--resume"])
         assert again.returncode == 0, again.stderr
         assert set(figures(disk / "out")) == {"stored_seed0.json", "zero+3_seed0.json"}
 
 
+@pytest.mark.usefixtures("jobs_in_process")
 def test_a_read_only_directory(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "20m") as disk:
-        subprocess.run(command(disk / "out", *SHORT), cwd=ROOT, capture_output=True, check=True)
+        assert run_command(burnin_compare.main, [*SHORT, "--out", str(tmp_path / "out")]).returncode == 0
+        # A lock that this process holds would keep the disk busy.
+        shutil.copytree(tmp_path / "out", disk / "out", ignore=shutil.ignore_patterns(".lock*"))
         whole = figures(disk / "out")
         remount(disk, "ro")
         for out in (disk / "out", disk / "new"):
-            found = subprocess.run(command(out, *SHORT), cwd=ROOT, capture_output=True, text=True, check=False)
+            found = run_command(burnin_compare.main, [*SHORT, "--out", str(out)])
             assert found.returncode == 2
             assert f"out: {out} cannot be written" in found.stderr
             assert "Read-only file system" in found.stderr
@@ -240,10 +292,15 @@ def test_a_read_only_directory(tmp_path: Path) -> None:
         assert figures(disk / "out") == whole
 
 
+@pytest.mark.usefixtures("jobs_in_process")
 @pytest.mark.parametrize(
     ("env", "flags", "message"),
     [
-        ("Overflowing", ["--no-value-rescaling", "--learning-rate", "0.1"], "TrainingDiverged: the loss of update"),
+        pytest.param(
+            *("Overflowing", ["--no-value-rescaling", "--learning-rate", "0.1"]),
+            "TrainingDiverged: the loss of update",
+            marks=pytest.mark.long,
+        ),
         ("Hangs", ["--env-timeout", "2"], "took longer than 2 s"),
         ("Scripted", ["--objective", "q-learning"], "<script>alert('raised')</script>"),  # else a first look finds it
     ],
@@ -252,7 +309,14 @@ def test_an_environment_that_is_no_good_ends_its_run_marked(
     env: str, flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = SHORT.index("length=15")
-    base = [*SHORT[: place - 1], *SHORT[place + 1 :], "--env", f"{USER}:Test/{env}-v0", "--vectorization", "sync"]
+    base = [
+        *SHORT[: place - 1],
+        *SHORT[place + 1 :],
+        "--env",
+        f"{USERS_ENVIRONMENTS}:Test/{env}-v0",
+        "--vectorization",
+        "sync",
+    ]
     assert burnin_compare.main([*base, *flags, "--out", str(tmp_path)]) == 1
     assert message in capsys.readouterr().out
     marked = json.loads((tmp_path / "runs" / "stored_seed0.failed.json").read_text())
@@ -264,24 +328,7 @@ def test_an_environment_that_is_no_good_ends_its_run_marked(
         assert any((tmp_path / "checkpoints" / "stored_seed0").iterdir())  # the last good ones
 
 
-def test_measurements_can_be_read_while_the_job_runs(tmp_path: Path) -> None:
-    process = begin(tmp_path, *LONG)
-    try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            text = (tmp_path / "metrics.csv").read_text() if (tmp_path / "metrics.csv").exists() else ""
-            if text.count("\n") > 50:
-                break
-            time.sleep(0.1)
-        lines = text.splitlines()
-        assert lines[0] == "strategy,seed,update,metric,value"
-        assert all(line.count(",") == 4 for line in lines[:-1])
-        assert not list((tmp_path / "runs").glob("*_seed?.json"))
-    finally:
-        process.kill()
-        process.communicate()
-
-
+@pytest.mark.usefixtures("jobs_in_process")
 def test_tensorboard_shows_the_measurements(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -339,6 +386,7 @@ def test_a_ray_cluster_gives_the_same_files_and_figures(tmp_path: Path) -> None:
     assert (tmp_path / "ray" / "metrics.csv").read_text() == (tmp_path / "local" / "metrics.csv").read_text()
 
 
+@linux
 @pytest.mark.long
 def test_a_killed_ray_worker_is_begun_again_from_its_checkpoint(undisturbed: dict[str, Any], tmp_path: Path) -> None:
     pytest.importorskip("ray")
@@ -385,6 +433,7 @@ def test_without_ray_the_error_says_what_to_install(
     assert "pip install -e '.[ray]'" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("jobs_in_process")
 def test_the_lock_is_left_with_its_process(tmp_path: Path) -> None:
     process = begin(tmp_path, *LONG)
     while not (tmp_path / ".lock.json").exists():
@@ -395,14 +444,17 @@ def test_the_lock_is_left_with_its_process(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "runs")
 
 
-@pytest.mark.parametrize(("answer", "goes_on"), [("n\n", False), ("y\n", True)])
+@pytest.mark.parametrize(("answer", "goes_on"), [("n\n", False), pytest.param("y\n", True, marks=pytest.mark.long)])
+@pytest.mark.usefixtures("jobs_in_process")
 def test_at_a_terminal_it_asks_before_it_goes_on(answer: str, goes_on: bool, tmp_path: Path) -> None:
-    subprocess.run(command(tmp_path, *SHORT), cwd=ROOT, capture_output=True, check=True)
-    lost = tmp_path / "runs" / "stored_seed0.json"
+    done, out = tmp_path / "done", tmp_path / "out"
+    assert run_command(burnin_compare.main, [*SHORT, "--out", str(done)]).returncode == 0
+    shutil.copytree(done, out, ignore=shutil.ignore_patterns(".lock*"))  # this process holds the first one
+    lost = out / "runs" / "stored_seed0.json"
     lost.unlink()
     ours, theirs = os.openpty()
     process = subprocess.Popen(
-        command(tmp_path, *SHORT), cwd=ROOT, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, text=True
+        command(out, *SHORT), cwd=ROOT, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, text=True
     )
     os.close(theirs)
     os.write(ours, answer.encode())

@@ -13,6 +13,7 @@ from experiments import burnin_compare
 from r2d2_burnin.settings import TrainingSettings
 
 USER = "tests.r2d2_burnin.user_code"
+USERS_ENVIRONMENTS = "tests.common.user_environments"
 TINY = [
     *("--sequence-length", "5", "--period", "3", "--updates", "20", "--units", "4", "--batch-size", "8"),
     *(
@@ -39,9 +40,10 @@ def read_summary(out: Path) -> dict[str, Any]:
     return json.loads((out / "summary.json").read_text())
 
 
+@pytest.mark.usefixtures("jobs_in_process")
 def test_the_same_files_and_the_same_figures_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--env-kwargs", "length=12", "modulo=4", "--objective", "q-learning"]
-    flags += ["--strategies", "zero+4", "refreshed+4", "learned+4", "full"]
+    flags += ["--strategies", "refreshed+4", "learned+4", "full"]
     assert run(tmp_path / "a", *flags) == 0
     printed = capsys.readouterr().out
     assert "Episode return over whole fresh episodes (one seed, mean over the last 5 evaluations)" in printed
@@ -71,6 +73,7 @@ def test_the_same_files_and_the_same_figures_twice(tmp_path: Path, capsys: pytes
     assert {"episode_return", "random_return", "train_loss", "reward_at_step_11", "delta_q_last_exact"} <= metrics
 
 
+@pytest.mark.usefixtures("jobs_in_process")
 def test_an_evaluation_of_random_actions_alone_earns_what_random_actions_earn(tmp_path: Path) -> None:
     flags = ["--env-kwargs", "length=12", "modulo=4", "--objective", "q-learning", "--strategies", "stored"]
     assert run(tmp_path, *flags, "--evaluation-epsilon", "1") == 0
@@ -83,15 +86,21 @@ def test_an_evaluation_of_random_actions_alone_earns_what_random_actions_earn(tm
     "flags",
     [
         ["--env", "popgym:popgym-CountRecallEasy-v0"],  # MultiDiscrete observations
-        ["--env", "popgym:popgym-RepeatPreviousEasy-v0"],  # Discrete observations
-        ["--env", "popgym:popgym-PositionOnlyCartPoleEasy-v0"],  # episodes of very different lengths
-        ["--env", "minigrid:MiniGrid-MemoryS7-v0", "--wrappers", "minigrid.wrappers:ImgObsWrapper"],  # images
+        *(
+            pytest.param(flags, marks=pytest.mark.long)
+            for flags in (
+                ["--env", "popgym:popgym-RepeatPreviousEasy-v0"],  # Discrete observations
+                ["--env", "popgym:popgym-PositionOnlyCartPoleEasy-v0"],  # episodes of very different lengths
+                ["--env", "minigrid:MiniGrid-MemoryS7-v0", "--wrappers", "minigrid.wrappers:ImgObsWrapper"],  # images
+            )
+        ),
     ],
     ids=lambda flags: flags[1],
 )
+@pytest.mark.usefixtures("jobs_in_process")
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_environments_that_nobody_here_wrote(flags: list[str], tmp_path: Path) -> None:
-    assert run(tmp_path, *flags, "--strategies", "stored+4", "full") == 0
+    assert run(tmp_path, *flags, "--strategies", "stored+4") == 0
     content = read_summary(tmp_path)
     assert content["objective"] == "q-learning"  # chosen by itself
     for entry in content["strategies"].values():
@@ -99,18 +108,29 @@ def test_environments_that_nobody_here_wrote(flags: list[str], tmp_path: Path) -
     assert (tmp_path / "report.html").exists()
 
 
+COMPOSITE = [
+    *("--env", f"{USERS_ENVIRONMENTS}:Test/Moody-v0", "--network", f"{USER}:make_network", "--vectorization", "async"),
+    *("--num-envs", "2", "--evaluation-episodes", "2", "--strategies", "stored"),
+]
+
+
+@pytest.mark.usefixtures("jobs_in_process")
 def test_composite_spaces_with_a_network_of_the_users_in_worker_processes(tmp_path: Path) -> None:
-    flags = ["--env", f"{USER}:Test/Moody-v0", "--network", f"{USER}:make_network", "--vectorization", "async"]
-    assert run(tmp_path, *flags, "--num-envs", "2", "--evaluation-episodes", "2", "--strategies", "stored") == 0
-    again = tmp_path / "again"
-    assert run(again, *flags, "--num-envs", "2", "--evaluation-episodes", "2", "--strategies", "stored") == 0
-    one, other = (read_summary(out)["strategies"]["stored"]["train_loss"] for out in (tmp_path, again))
-    assert one == other  # the seed draws a user's parameters too
+    assert run(tmp_path, *COMPOSITE) == 0
+
+
+@pytest.mark.long
+def test_the_seed_draws_the_parameters_of_a_network_of_the_users(tmp_path: Path) -> None:
+    losses = []
+    for out in (tmp_path / "first", tmp_path / "again"):
+        assert run(out, *COMPOSITE) == 0
+        losses.append(read_summary(out)["strategies"]["stored"]["train_loss"])
+    assert losses[0] == losses[1]
 
 
 def test_an_environment_that_breaks_ends_its_run_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One run after another in one process: only those of the first one, the longest, are among the good ones."""
-    flags = ["--env", f"{USER}:Test/BreaksLater-v0", "--env-kwargs", "good=20", "--workers", "1"]
+    flags = ["--env", f"{USERS_ENVIRONMENTS}:Test/BreaksLater-v0", "--env-kwargs", "good=20", "--workers", "1"]
     assert run(tmp_path, *flags, "--strategies", "stored", "full") == 1
     printed = capsys.readouterr().out
     assert "stored seed 0 failed: EnvironmentFault: env: " in printed

@@ -27,17 +27,21 @@ TINY = {
 }
 
 
-def test_staleness(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("jobs_in_process")
+@pytest.mark.parametrize(
+    "strategies", [["stored"], pytest.param(["stored", "refreshed"], marks=pytest.mark.long)], ids="+".join
+)
+def test_staleness(strategies: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = [part for name, value in TINY.items() for part in (f"--{name}", str(value))]
     flags += ["--env-kwargs", "length=12", "--replay-capacity", "600", "--seeds", "2", "--out", str(tmp_path)]
-    flags += ["--learning-rates", "0.001", "0.1", "--replay-ratios", "2", "--strategies", "stored", "refreshed"]
+    flags += ["--learning-rates", "0.001", "0.1", "--replay-ratios", "2", "--strategies", *strategies]
     assert staleness.main(flags) == 0
     printed = capsys.readouterr().out
     assert "ΔQ from the youngest to the oldest states at learning rate 0.1, replay ratio 2: stored " in printed
     cases = {
         (c["strategy"], c["learning_rate"]): c for c in json.loads((tmp_path / "summary.json").read_text())["cases"]
     }
-    assert set(cases) == {(name, rate) for name in ("stored", "refreshed") for rate in (0.001, 0.1)}
+    assert set(cases) == {(name, rate) for name in strategies for rate in (0.001, 0.1)}
     for case in cases.values():
         for one in case["runs"].values():
             assert one["age"] == sorted(one["age"])
@@ -70,9 +74,10 @@ def test_staleness_explains_bad_input(flags: list[str], message: str, capsys: py
     assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
 
 
+@pytest.mark.usefixtures("jobs_in_process")
 def test_atlas_resumes_and_writes_one_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = [f"{name}={value}" for name, value in {**TINY, "new-steps": 48, "target-update-period": 10}.items()]
-    base = ["--tasks", "count", "count-for-reward", "--strategies", "zero", "refreshed", "learned+2", "full"]
+    base = ["--tasks", "count", "count-for-reward", "--strategies", "zero", "refreshed"]
     base += ["--flags", *flags, "--out", str(tmp_path)]
     assert atlas.main([*base, "--seeds", "1"]) == 0
     printed = capsys.readouterr().out
@@ -94,6 +99,8 @@ def test_atlas_resumes_and_writes_one_page(tmp_path: Path, capsys: pytest.Captur
     assert "runs are finished" in capsys.readouterr().out
 
 
+@pytest.mark.long
+@pytest.mark.usefixtures("jobs_in_process")
 def test_atlas_judges_each_initialization_at_its_own_best_learning_rate(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

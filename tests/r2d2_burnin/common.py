@@ -18,7 +18,8 @@ from r2d2_burnin.learning.objectives import Regression
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.runtime.tensorflow import tf
-from r2d2_burnin.settings import NetworkSettings, ReplaySettings
+from r2d2_burnin.settings import NetworkSettings, ReplaySettings, TrainingSettings
+from r2d2_burnin.training.trainer import Trainer
 
 KINDS = [("lstm", 1), ("gru", 1), ("lstm", 2), ("gru", 3)]
 TOLERANCE = {"rtol": 2e-5, "atol": 2e-6}
@@ -32,6 +33,23 @@ def make_network(cell: str, layers: int, units: int = 5, features: int = 1, outp
     for variable in network.trainable_variables:
         variable.assign_add(0.3 * generator.normal(size=variable.shape).astype(np.float32))
     return network
+
+
+@functools.lru_cache
+def actor_step(network: DenseRecurrentNetwork) -> ActorStep:
+    """The step of a shared network: one for all tests, with what it has compiled."""
+    return ActorStep(network)
+
+
+_trainers: dict[str, Trainer] = {}
+
+
+def shared_trainer(settings: TrainingSettings) -> Trainer:
+    """The trainer of these settings, with what it has compiled: each of its runs starts anew."""
+    key = repr(settings)
+    if key not in _trainers:
+        _trainers[key] = Trainer(settings)
+    return _trainers[key]
 
 
 def random_state(network: DenseRecurrentNetwork, batch: int, seed: int) -> Any:
@@ -49,7 +67,7 @@ def act_episodes(
     network: DenseRecurrentNetwork, count: int, *, num_envs: int = 3, seed: int = 5, **kwargs: Any
 ) -> list[Episode]:
     env = gym.make_vec("BitStream/Count-v0", num_envs=num_envs, **kwargs)
-    actor = Actor(env, ActorStep(network), Regression(2).act, seed=seed)
+    actor = Actor(env, actor_step(network), Regression(2).act, seed=seed)
     return list(itertools.islice(actor.episodes(), count))
 
 

@@ -13,7 +13,6 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from envs.vector import BitStreamVectorEnv
 from r2d2_burnin.acting.actor import Actor
-from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.acting.policies import EpsilonGreedy
 from r2d2_burnin.diagnostics.evaluation import evaluate
 from r2d2_burnin.environments.spaces import choose_objective
@@ -21,7 +20,7 @@ from r2d2_burnin.faults import TrainingDiverged
 from r2d2_burnin.learning.objectives import Classification, Regression
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.settings import NetworkSettings
-from tests.r2d2_burnin.common import TOLERANCE, act_episodes, assert_states_close, make_network
+from tests.r2d2_burnin.common import TOLERANCE, act_episodes, actor_step, assert_states_close, make_network
 
 
 class Ladder(gym.Env[np.ndarray, np.integer[Any]]):
@@ -53,7 +52,7 @@ class Ladder(gym.Env[np.ndarray, np.integer[Any]]):
 def test_episodes_are_whole_and_hold_no_dummy_transition(mode: AutoresetMode) -> None:
     env = SyncVectorEnv([Ladder] * 3, autoreset_mode=mode)
     network = make_network("gru", 1, features=2)
-    actor = Actor(env, ActorStep(network), Regression(2).act, seed=0)
+    actor = Actor(env, actor_step(network), Regression(2).act, seed=0)
     seen: dict[int, int] = {}
     for episode in itertools.islice(actor.episodes(), 60):
         number = seen.get(episode.environment, -1) + 1
@@ -72,7 +71,7 @@ def test_episodes_are_whole_and_hold_no_dummy_transition(mode: AutoresetMode) ->
 
 def test_states_are_noted_with_the_updates_made_when_they_arose() -> None:
     env = gym.make_vec("BitStream/Count-v0", num_envs=1, length=4)
-    actor = Actor(env, ActorStep(make_network("lstm", 1)), Regression(5).act, seed=0)
+    actor = Actor(env, actor_step(make_network("lstm", 1)), Regression(5).act, seed=0)
     episodes = actor.episodes()
     assert next(episodes).updates.tolist() == [0] * 4
     actor.update = 12
@@ -90,22 +89,22 @@ def test_the_same_seed_gives_the_same_streams_whatever_the_network_does() -> Non
 def test_an_environment_without_autoreset_and_unfit_spaces_are_refused() -> None:
     env = gym.make_vec("BitStream/Count-v0", num_envs=1, autoreset_mode=AutoresetMode.DISABLED)
     with pytest.raises(ValueError, match="env: got autoreset mode"):
-        Actor(env, ActorStep(make_network("lstm", 1)), Regression(5).act, seed=0)
+        Actor(env, actor_step(make_network("lstm", 1)), Regression(5).act, seed=0)
     with pytest.raises(ValueError, match=r"env: got action space Box\(.*expected a Discrete one"):
-        Actor(gym.make_vec("Pendulum-v1", num_envs=1), ActorStep(make_network("lstm", 1)), Regression(5).act, seed=0)
+        Actor(gym.make_vec("Pendulum-v1", num_envs=1), actor_step(make_network("lstm", 1)), Regression(5).act, seed=0)
     with pytest.raises(ValueError, match=r"env: got observation space Discrete\(16\), expected a Box"):
-        Actor(gym.make_vec("FrozenLake-v1", num_envs=1), ActorStep(make_network("lstm", 1)), Regression(5).act, seed=0)
+        Actor(gym.make_vec("FrozenLake-v1", num_envs=1), actor_step(make_network("lstm", 1)), Regression(5).act, seed=0)
 
 
 def test_evaluation_counts_the_first_episode_of_every_environment() -> None:
     env = SyncVectorEnv([Ladder] * 3)
     network = make_network("gru", 1, features=2)
-    found = evaluate(Actor(env, ActorStep(network), Regression(2).act, seed=0), Regression(2).error)
+    found = evaluate(Actor(env, actor_step(network), Regression(2).act, seed=0), Regression(2).error)
     assert [len(episode) for episode in found.episodes] == [1, 1, 1]
     assert found.reward_by_position.tolist() == [1.0]
-    assert evaluate(Actor(env, ActorStep(network), Regression(2).act, seed=0), None).error is None
+    assert evaluate(Actor(env, actor_step(network), Regression(2).act, seed=0), None).error is None
     longer = SyncVectorEnv([lambda: gym.make("BitStream/Count-v0", length=6)] * 4)
-    step = ActorStep(make_network("lstm", 1))
+    step = actor_step(make_network("lstm", 1))
     found = evaluate(Actor(longer, step, Regression(7).act, seed=3), Regression(7).error)
     errors = np.array([(e.outputs[:, 0] - e.targets) ** 2 for e in found.episodes])
     np.testing.assert_allclose(found.error_by_position, errors.mean(0), rtol=1e-6)
@@ -119,7 +118,7 @@ def test_an_episode_that_has_ended_earns_nothing_more() -> None:
     env = SyncVectorEnv([Ladder, Ladder])
     env.reset(seed=0)
     env.envs[0]._episode = 2  # its next episode has 4 steps, the other's 1
-    actor = Actor(env, ActorStep(make_network("gru", 1, features=2)), Regression(2).act, seed=0)
+    actor = Actor(env, actor_step(make_network("gru", 1, features=2)), Regression(2).act, seed=0)
     found = evaluate(actor, Regression(2).error)
     lengths = [len(episode) for episode in found.episodes]
     assert lengths == [4, 2]
@@ -166,11 +165,12 @@ class StepByStep(BitStreamVectorEnv):
 def test_blocks_of_steps_are_the_same_as_single_steps(mode: AutoresetMode, length: int, explores: bool) -> None:
     network = make_network("lstm", 2)
     found = []
+    step = actor_step(network)
     for kind in (BitStreamVectorEnv, StepByStep):
         act: Any = Regression(length + 1).act
         if explores:
             act = EpsilonGreedy(Regression(length + 1).act, length + 1, np.array([0.0, 0.5, 1.0]), seed=1)
-        actor = Actor(kind(3, "Count", length, autoreset_mode=mode), ActorStep(network), act, seed=0)
+        actor = Actor(kind(3, "Count", length, autoreset_mode=mode), step, act, seed=0)
         episodes = []
         for update, steps in enumerate((50, 1, 7, 240, 333)):
             actor.update = update

@@ -24,9 +24,9 @@ from r2d2_burnin.environments.spaces import input_space
 from r2d2_burnin.learning.objectives import QLearning
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, QLearningSettings
-from tests.r2d2_burnin import user_code
+from tests.common import user_environments
 
-MODULE = "tests.r2d2_burnin.user_code"
+MODULE = "tests.common.user_environments"
 
 
 def act(
@@ -48,7 +48,7 @@ def act(
 
 def test_composite_observations_are_flattened_as_gymnasium_does_it() -> None:
     env = environments.make(EnvironmentSettings("Test/Moody-v0"))
-    twin = user_code.Moody()
+    twin = user_environments.Moody()
     assert env.observation_space == spaces.flatten_space(twin.observation_space)
     observation, _ = env.reset(seed=3)
     np.testing.assert_array_equal(observation, spaces.flatten(twin.observation_space, twin.reset(seed=3)[0]))

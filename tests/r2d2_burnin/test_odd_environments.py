@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from envs.vector import BitStreamVectorEnv
 from experiments import burnin_compare
 from r2d2_burnin.acting.actor import Actor
-from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.data import Episode
 from r2d2_burnin.diagnostics.evaluation import evaluate
 from r2d2_burnin.environments import guard as environment_guard
@@ -36,7 +35,7 @@ from r2d2_burnin.runtime.command_line import parse_pairs
 from r2d2_burnin.runtime.literals import read_value, written
 from r2d2_burnin.settings import EnvironmentSettings, LearnerSettings, NetworkSettings, ReplaySettings, TrainingSettings
 from r2d2_burnin.training.trainer import Trainer
-from tests.r2d2_burnin.common import make_network
+from tests.r2d2_burnin.common import actor_step, make_network
 from tests.r2d2_burnin.odd_environments import Counted, Noise, OldReset, OldStep, WithoutSeed, is_missing
 
 MODULE = "tests.r2d2_burnin.odd_environments"
@@ -52,7 +51,7 @@ def play(env: gym.Env[Any, Any], steps: int = 6) -> list[Any]:
 
 
 def actor_of(env: Any, **more: Any) -> Actor:
-    return Actor(env, ActorStep(make_network("gru", 1, features=2)), Regression(2).act, seed=0, **more)
+    return Actor(env, actor_step(make_network("gru", 1, features=2)), Regression(2).act, seed=0, **more)
 
 
 # Targets
@@ -98,7 +97,7 @@ class Masked(BitStreamVectorEnv):
 
 def test_a_native_environments_mask_counts() -> None:
     env = Masked(2, "Count", 7)
-    actor = Actor(env, ActorStep(make_network("gru", 1)), Regression(8).act, seed=0, targets=TargetRange(0, 7))
+    actor = Actor(env, actor_step(make_network("gru", 1)), Regression(8).act, seed=0, targets=TargetRange(0, 7))
     for episode in itertools.islice(actor.episodes(), 4):
         assert episode.targets is not None
         counts = np.cumsum(episode.observations[:, 0])
@@ -315,7 +314,7 @@ def test_targets_of_blocks_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     original = BitStreamVectorEnv.peek
     monkeypatch.setattr(BitStreamVectorEnv, "peek", peek)
     env = BitStreamVectorEnv(2, "Parity", 8)
-    actor = Actor(env, ActorStep(make_network("gru", 1)), Regression(2).act, seed=0, targets=TargetRange(0, 1, True))
+    actor = Actor(env, actor_step(make_network("gru", 1)), Regression(2).act, seed=0, targets=TargetRange(0, 1, True))
     with pytest.raises(EnvironmentFault, match=r"episode 0, step 3: info\[\"target\"\] is 9, expected a class"):
         list(actor.collect(16))
 
@@ -617,7 +616,7 @@ def test_whatever_id_gymnasium_takes_works(env_id: str, spec_id: str) -> None:
 def test_a_limit_of_steps_is_taken_among_the_settings_too() -> None:
     settings = EnvironmentSettings("BitStream/Count-v0", {"max_episode_steps": 5})
     env = environments.make_vector(settings, 2)
-    actor = Actor(env, ActorStep(make_network("gru", 1)), Regression(81).act, seed=0)
+    actor = Actor(env, actor_step(make_network("gru", 1)), Regression(81).act, seed=0)
     assert [len(episode) for episode in itertools.islice(actor.episodes(), 4)] == [5] * 4
 
 

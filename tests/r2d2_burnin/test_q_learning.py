@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import functools
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r2d2_burnin.acting.policies import EpsilonGreedy, epsilon_ladder
+from r2d2_burnin.data import Episode
 from r2d2_burnin.initialization import Learned, parse
 from r2d2_burnin.learning import q_learning
 from r2d2_burnin.learning.learner import Learner
@@ -136,23 +138,43 @@ def test_epsilon_greedy_explores_as_often_as_it_should() -> None:
     np.testing.assert_allclose(others, [0.0, 0.3, 0.75], atol=0.03)
 
 
+@functools.lru_cache
+def two_networks() -> list[DenseRecurrentNetwork]:
+    """An online and a target network, which no test trains."""
+    return [DenseRecurrentNetwork(1, 2, NetworkSettings(4), seed=seed) for seed in (1, 2)]
+
+
+@functools.lru_cache
+def four_episodes(terminated: bool) -> list[Episode]:
+    """Episodes of the online network."""
+    return [make_episode(two_networks()[0], length, terminated, seed=length) for length in (1, 4, 12, 13)]
+
+
+@functools.lru_cache
+def learner_of(rescaled: bool, name: str) -> Learner:
+    """A learner of the two networks; the target network is another than the online one."""
+    objective = QLearning(2, QLearningSettings(discount=0.9, n_step=3, value_rescaling=rescaled))
+    online, target = two_networks()
+    learner = Learner(
+        online, objective, LearnerSettings(), updates=1, target_network=target, initialization=parse(name)
+    )
+    for variable, other in zip(target.trainable_variables, online.trainable_variables, strict=True):
+        variable.assign(0.7 * other + 0.1)
+    return learner
+
+
 @pytest.mark.parametrize("name", ["zero", "stored+2", "full", "learned", "learned+2"])
 @pytest.mark.parametrize("terminated", [True, False])
 @pytest.mark.parametrize("rescaled", [True, False])
 def test_the_whole_loss_equals_a_plain_loop_over_whole_episodes(name: str, terminated: bool, rescaled: bool) -> None:
     """Two networks unrolled in NumPy: each from its own start state and burn-in, targets as published, no padding."""
-    settings = QLearningSettings(discount=0.9, n_step=3, value_rescaling=rescaled)
-    objective = QLearning(2, settings)
-    online, target = (DenseRecurrentNetwork(1, 2, NetworkSettings(4), seed=seed) for seed in (1, 2))
-    replay = Replay(ReplaySettings(5, 3, 1000, priority_exponent=0.9), parse(name), objective)
-    episodes = [make_episode(online, length, terminated, seed=length) for length in (1, 4, 12, 13)]
+    learns = name.startswith("learned")
+    learner, episodes = learner_of(rescaled, name), four_episodes(terminated)
+    online, target = two_networks()
+    replay = Replay(ReplaySettings(5, 3, 1000, priority_exponent=0.9), parse(name), learner.objective)
     for episode in episodes:
         replay.add(episode)
     batch = replay.batch(replay.all_rows())
-    learns = name.startswith("learned")
-    learner = Learner(online, objective, LearnerSettings(), updates=1, target_network=target, learns_state=learns)
-    for variable, other in zip(target.trainable_variables, online.trainable_variables, strict=True):
-        variable.assign(0.7 * other + 0.1)
     generator = np.random.default_rng(0)
     planted = {
         name: generator.normal(size=value.shape).astype(np.float32)

@@ -29,8 +29,10 @@ from r2d2_burnin.settings import (
 )
 from r2d2_burnin.training.checkpoint import Checkpoints
 from r2d2_burnin.training.trainer import Trainer
+from tests.r2d2_burnin.common import shared_trainer
 
 USER = "tests.r2d2_burnin.user_code"
+USERS_ENVIRONMENTS = "tests.common.user_environments"
 
 SMALL = TrainingSettings(
     environment=EnvironmentSettings("BitStream/Count-v0", {"length": 13}),
@@ -65,7 +67,7 @@ CASES = {
     ),
     "stored+1": dataclasses.replace(
         SMALL,
-        environment=EnvironmentSettings(f"{USER}:Test/Images-v0", vectorization="sync"),
+        environment=EnvironmentSettings(f"{USERS_ENVIRONMENTS}:Test/Images-v0", vectorization="sync"),
         network=NetworkSettings(network=f"{USER}:make_network"),
         objective="q-learning",
     ),
@@ -89,18 +91,33 @@ def checkpoints(directory: Path, warnings: list[str] | None = None, **more: Any)
     return Checkpoints(directory, warn=(warnings if warnings is not None else []).append, **keywords)
 
 
-@pytest.mark.parametrize("name", CASES)
+def some(default: set[str]) -> list[Any]:
+    """The names of all cases; those beside `default` are marked as long."""
+    return [pytest.param(name, marks=() if name in default else pytest.mark.long) for name in CASES]
+
+
+# A network of the user's is made anew, and compiled anew, for every run.
+@pytest.mark.parametrize("name", some(set(CASES) - {"stored+1", "stored+3"}))
 def test_an_interrupted_run_ends_with_the_same_figures(name: str, tmp_path: Path) -> None:
-    settings, warnings = CASES[name], []
-    whole = Trainer(settings).run(parse(name), 3)
-    trainer = Trainer(settings)
-    for update in (40, 70, 70, 100):  # at a checkpoint, between two, twice at one place
+    assert_an_interrupted_run_ends_with_the_same_figures(name, tmp_path, shared_trainer(CASES[name]))
+
+
+@pytest.mark.parametrize("name", some({"learned+2"}))
+def test_a_trainer_that_has_not_run_before_ends_an_interrupted_run(name: str, tmp_path: Path) -> None:
+    assert_an_interrupted_run_ends_with_the_same_figures(name, tmp_path, Trainer(CASES[name]))
+
+
+def assert_an_interrupted_run_ends_with_the_same_figures(name: str, tmp_path: Path, last: Trainer) -> None:
+    trainer, warnings = shared_trainer(CASES[name]), []
+    user_network = CASES[name].network.network is not None
+    # At a checkpoint, between two, twice at one place.
+    for update in (70, 100) if user_network else (40, 70, 70, 100):
         with pytest.raises(Interrupted):
             trainer.run(parse(name), 3, interrupt_at(update), checkpoints=checkpoints(tmp_path, warnings))
+    # It leaves what it ends with in the trainer, which a run that goes on from a checkpoint must not go on with.
+    whole = trainer.run(parse(name), 3)
     live: list[Measurement] = []
-    resumed = Trainer(settings).run(
-        parse(name), 3, checkpoints=checkpoints(tmp_path, warnings), on_measurements=live.extend
-    )
+    resumed = last.run(parse(name), 3, checkpoints=checkpoints(tmp_path, warnings), on_measurements=live.extend)
     assert warnings == []
     assert resumed.measurements == whole.measurements == live
     assert resumed.replay_bytes == whole.replay_bytes
@@ -108,7 +125,7 @@ def test_an_interrupted_run_ends_with_the_same_figures(name: str, tmp_path: Path
 
 
 def test_damaged_checkpoints_are_left_out(tmp_path: Path) -> None:
-    trainer, warnings = Trainer(SMALL), []
+    trainer, warnings = shared_trainer(SMALL), []
     whole = trainer.run(parse("stored"), 3)
     with pytest.raises(Interrupted):
         trainer.run(parse("stored"), 3, interrupt_at(90), checkpoints=checkpoints(tmp_path))
@@ -128,7 +145,7 @@ def test_damaged_checkpoints_are_left_out(tmp_path: Path) -> None:
 
 
 def test_checkpoints_of_another_run_are_left_alone(tmp_path: Path) -> None:
-    trainer, warnings = Trainer(SMALL), []
+    trainer, warnings = shared_trainer(SMALL), []
     with pytest.raises(Interrupted):
         trainer.run(parse("stored"), 3, interrupt_at(50), checkpoints=checkpoints(tmp_path))
     other = checkpoints(tmp_path, warnings, identity={"seed": 4})
@@ -140,7 +157,7 @@ def test_checkpoints_of_another_run_are_left_alone(tmp_path: Path) -> None:
 def test_an_environment_that_cannot_be_repeated_is_begun_anew(tmp_path: Path) -> None:
     settings = dataclasses.replace(
         SMALL,
-        environment=EnvironmentSettings(f"{USER}:Test/Unrepeatable-v0", {"at": 0}, vectorization="sync"),
+        environment=EnvironmentSettings(f"{USERS_ENVIRONMENTS}:Test/Unrepeatable-v0", {"at": 0}, vectorization="sync"),
         objective="q-learning",
     )
     trainer, warnings, begun = Trainer(settings), [], []
@@ -156,7 +173,7 @@ def test_an_environment_that_cannot_be_repeated_is_begun_anew(tmp_path: Path) ->
 def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
     settings = dataclasses.replace(
         SMALL,
-        environment=EnvironmentSettings(f"{USER}:Test/Overflowing-v0", vectorization="sync"),
+        environment=EnvironmentSettings(f"{USERS_ENVIRONMENTS}:Test/Overflowing-v0", vectorization="sync"),
         objective="q-learning",
         q_learning=dataclasses.replace(SMALL.q_learning, value_rescaling=False),
         learner=LearnerSettings(learning_rate=0.1),
@@ -164,20 +181,22 @@ def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_last_good_checkpoi
     with pytest.raises(TrainingDiverged, match=r"the loss of update \d+ is (nan|inf), expected a finite number"):
         Trainer(settings).run(parse("stored"), 3, checkpoints=checkpoints(tmp_path))
     assert (tmp_path / "000000000020.npz").exists()
-    healthy = Trainer(SMALL).run(parse("stored"), 3)  # other runs of the process go on
+    healthy = shared_trainer(SMALL).run(parse("stored"), 3)  # other runs of the process go on
     assert all(np.isfinite(m.value) for m in healthy.measurements)
 
 
 @pytest.mark.parametrize("way", ["sync", "async"])
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_an_environment_that_hangs_is_given_up(way: str) -> None:
-    environment = EnvironmentSettings(f"{USER}:Test/Hangs-v0", {"at": 40}, vectorization=way, env_timeout=2.0)
+    environment = EnvironmentSettings(
+        f"{USERS_ENVIRONMENTS}:Test/Hangs-v0", {"at": 40}, vectorization=way, env_timeout=2.0
+    )
     settings = dataclasses.replace(SMALL, environment=environment, objective="q-learning")
     with pytest.raises(EnvironmentFault, match=r"env: .*Hangs-v0.*took longer than 2 s"):
         Trainer(settings).run(parse("stored"), 3)
 
 
-@pytest.mark.parametrize("lag", [7, 23, *(pytest.param(lag, marks=pytest.mark.long) for lag in (10, 1000))])
+@pytest.mark.parametrize("lag", [23, *(pytest.param(lag, marks=pytest.mark.long) for lag in (7, 10, 1000))])
 def test_a_lag_is_exact_to_the_update(lag: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a lag of U updates, acting after update u uses the parameters of update max(u - U, 0)."""
     settings = dataclasses.replace(SMALL, parameter_lag=lag, updates=60, measure_every=60)
@@ -223,7 +242,7 @@ def nearest(parameters: list[np.ndarray], made: list[list[np.ndarray]]) -> int:
 
 
 def test_evaluations_explore_by_a_stream_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = dataclasses.replace(SMALL, environment=EnvironmentSettings("CartPole-v1"), objective="q-learning")
+    settings = CASES["zero+2"]
     seeds: list[int] = []
 
     class Noted(EpsilonGreedy):
@@ -232,7 +251,7 @@ def test_evaluations_explore_by_a_stream_of_their_own(monkeypatch: pytest.Monkey
             super().__init__(*arguments, seed=seed)
 
     monkeypatch.setattr(evaluator, "EpsilonGreedy", Noted)
-    trainer, environment = Trainer(settings), environments.make_vector(settings.environment, 3)
+    trainer, environment = shared_trainer(settings), environments.make_vector(settings.environment, 3)
     run = trainer._begin(parse("zero"), 7, environment, environment, observed=False, resumable=False)
     for _ in range(2):
         returns = [run._evaluator._evaluate(1.0, with_states=False).episode_return for _ in range(2)]
@@ -255,7 +274,7 @@ def test_evaluations_explore_by_a_stream_of_their_own(monkeypatch: pytest.Monkey
     ],
 )
 def test_numbers_that_are_not_finite_end_the_run(value: float, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer = Trainer(CASES["zero+2"])
+    trainer = shared_trainer(CASES["zero+2"])
     update = Learner.update
 
     def diverges(learner: Learner, batch: Any) -> Any:
@@ -272,7 +291,7 @@ def test_numbers_that_are_not_finite_end_the_run(value: float, message: str, mon
 
 def test_headers_are_plain_json(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
-        Trainer(SMALL).run(parse("stored"), 3, interrupt_at(50), checkpoints=checkpoints(tmp_path))
+        shared_trainer(SMALL).run(parse("stored"), 3, interrupt_at(50), checkpoints=checkpoints(tmp_path))
     with np.load(tmp_path / "000000000040.npz", allow_pickle=False) as file:
         assert json.loads(str(file["header"]))["update"] == 40
         assert all(file[name].dtype != object for name in file.files)

@@ -169,7 +169,7 @@ def test_distances_are_those_of_the_floats(dtype: str) -> None:
     np.testing.assert_array_equal(state_distance([large["b"]], [none["b"]]), [0.0])
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", SOME)
 def test_q_learning_takes_the_same_states(dtype: str) -> None:
     objective = QLearning(2, QLearningSettings(n_step=1))
     online, target = make_network(dtype, 2), make_network(dtype, 2)
