@@ -11,7 +11,7 @@ import numpy as np
 from experiments.common.peers import cpprb_draw, cpprb_priorities, peers
 from experiments.common.timing import Candidates, Row, measure, rows
 from r2d2_burnin.data import Episode
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.objectives import Regression
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.replay.references import ReferenceSample

@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.common.benchmark_replay import idle_episode
 from experiments.common.timing import Row, measure
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.learning.objectives import Regression
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.common.timing import Row
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.runtime.tensorflow import use_one_thread
 from r2d2_burnin.settings import EnvironmentSettings, TrainingSettings
 from r2d2_burnin.training.checkpoint import Checkpoints

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from r2d2_burnin.data import FragmentBatch
+from r2d2_burnin.initialization.base import Initialization
+from r2d2_burnin.initialization.stored import Stored
 from r2d2_burnin.networks.protocol import RecurrentNetwork, State, Tensor
 from r2d2_burnin.networks.unrolling import unroll_with_states, where
 from r2d2_burnin.runtime.tensorflow import tf
@@ -57,26 +59,33 @@ def _from_real(values: Any, dtype: Any) -> Tensor:
     return tf.cast(values, dtype)
 
 
-def start_state(network: RecurrentNetwork, batch: FragmentBatch, learned: State = ()) -> State:
+def start_state(
+    network: RecurrentNetwork, batch: FragmentBatch, initialization: Initialization | None = None, learned: State = ()
+) -> State:
     """The batch's start state after its burn-in, without any gradient (R2D2, section 3).
 
     Padding in front of a burn-in (of fragments that start less than k steps into their episode) is masked: the state
     passes through it untouched.
     """
-    return tf.nest.map_structure(tf.stop_gradient, burn_in(network, batch, first_state(network, batch, learned))[0])
+    return tf.nest.map_structure(
+        tf.stop_gradient, burn_in(network, batch, first_state(network, batch, initialization, learned))[0]
+    )
 
 
-def first_state(network: RecurrentNetwork, batch: FragmentBatch, learned: State = ()) -> State:
-    """The state before the first processed step: initial where an episode begins, else stored, or the `learned` one.
+def first_state(
+    network: RecurrentNetwork, batch: FragmentBatch, initialization: Initialization | None = None, learned: State = ()
+) -> State:
+    """The state before the first processed step: initial, or what the initialization starts from.
 
     Args:
         network: gives the initial state.
         batch: gives the stored states.
-        learned: a nest of `[1, ...]` to take instead of the stored states; an empty tuple for none.
+        initialization: by default one that starts from the stored states.
+        learned: the trained state, a nest of `[1, ...]`; an empty tuple for none.
     """
     initial = network.initial_state(tf.shape(batch.from_initial_state)[0])
-    stored = learned if tf.nest.flatten(learned) else batch.start_state
-    return where(batch.from_initial_state, initial, stored)
+    state = (initialization or Stored()).fragment_state(batch.start_state, learned)
+    return where(batch.from_initial_state, initial, state)
 
 
 def burn_in(

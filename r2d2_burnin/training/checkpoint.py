@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,8 +15,19 @@ from r2d2_burnin.networks.weights import all_variables, get_weights, set_weights
 from r2d2_burnin.runtime import archive
 from r2d2_burnin.runtime.tensorflow import tf
 
-if TYPE_CHECKING:
-    from r2d2_burnin.training.run import TrainingRun
+
+class Resumable(Protocol):
+    """What a checkpoint is made of: a run that can tell its state, and go on from it."""
+
+    @property
+    def update(self) -> int:
+        """Learner updates made so far."""
+
+    def get_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Everything that decides how the run goes on, as arrays and as what JSON has."""
+
+    def set_state(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
+        """Go on from what `get_state` returned."""
 
 
 def save(path: Path, network: RecurrentNetwork, state: Any = None) -> None:
@@ -80,7 +91,7 @@ class Checkpoints:
         self.warn = warn
         self._last = 0
 
-    def restore(self, run: TrainingRun) -> float:
+    def restore(self, run: Resumable) -> float:
         """Take a new run to where the newest usable checkpoint is; returns the seconds that it had taken until then.
 
         Raises:
@@ -102,7 +113,7 @@ class Checkpoints:
         self._last = run.update
         return float(header["seconds"])
 
-    def save_if_due(self, run: TrainingRun, seconds: float) -> None:
+    def save_if_due(self, run: Resumable, seconds: float) -> None:
         """Write a checkpoint if there are enough updates since the last one."""
         if run.update // self._every <= self._last // self._every:
             return

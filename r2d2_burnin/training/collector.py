@@ -14,7 +14,7 @@ from r2d2_burnin.networks.weights import get_weights, set_weights
 from r2d2_burnin.runtime import archive
 
 
-class Acting(Protocol):
+class Collector(Protocol):
     """A source of episodes."""
 
     def prepare(self, update: int) -> None:
@@ -42,7 +42,7 @@ class Acting(Protocol):
         """Go on from what `get_state` returned."""
 
 
-class LocalActing:
+class LocalCollector:
     """One actor in this process; with a parameter lag of U updates it acts with the parameters of U updates ago.
 
     The lag is exact: at update u the actor has the parameters of update max(u - U, 0), however far apart the rounds of

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from experiments import burnin_compare
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 from r2d2_burnin.training.trainer import Trainer
 from tests.disk import remount, small_disk

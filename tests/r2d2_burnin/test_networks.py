@@ -16,7 +16,7 @@ from r2d2_burnin.runtime import archive
 from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import LearnerSettings, NetworkSettings, QLearningSettings
 from r2d2_burnin.training import checkpoint
-from r2d2_burnin.training.collector import LocalActing
+from r2d2_burnin.training.collector import LocalCollector
 from tests.r2d2_burnin import user_code
 from tests.r2d2_burnin.common import KINDS, make_network, random_state
 from tests.r2d2_burnin.test_state_dtypes import act_episode, replay_of
@@ -112,7 +112,7 @@ def test_the_target_and_the_acting_network_get_every_variable(kind: Any) -> None
     class NoActor:
         update = 0
 
-    source = LocalActing(NoActor(), online, acting, parameter_lag=1, updates_between=1)  # type: ignore[arg-type]
+    source = LocalCollector(NoActor(), online, acting, parameter_lag=1, updates_between=1)  # type: ignore[arg-type]
     first = values(online)
     set_weights(online, get_weights(make(kind, 4)))
     source.note_parameters(1)

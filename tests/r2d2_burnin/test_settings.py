@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from experiments import burnin_compare
 from r2d2_burnin.data import Measurement, TrainingResult
-from r2d2_burnin.initialization.names import Initialization, parse
+from r2d2_burnin.initialization import Full, Stored, Zero, parse
 from r2d2_burnin.settings import (
     EnvironmentSettings,
     LearnerSettings,
@@ -38,9 +38,9 @@ def test_names_are_read_and_written_alike(name: str) -> None:
 
 
 def test_meaning_of_the_names() -> None:
-    assert parse("zero") == Initialization("zero", 0)
-    assert parse("stored+40") == Initialization("stored", 40)
-    assert parse("full") == Initialization("zero", None)
+    assert parse("zero") == Zero(0)
+    assert parse("stored+40") == Stored(40)
+    assert parse("full") == Full()
 
 
 @pytest.mark.parametrize("name", ["", "one", "zero+", "zero-20", "full+20", "zero+1.5", "Zero", "stored +2"])

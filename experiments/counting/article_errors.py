@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.common.counting_studies import StudySettings
 from experiments.common.statistics import LEVEL, holm
+from experiments.counting.studies import StudySettings
 
 
 @dataclasses.dataclass(frozen=True)

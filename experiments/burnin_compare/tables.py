@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.common.comparison import Comparison
+from experiments.burnin_compare.comparison import Comparison
 
 HOW_TO_READ = (
     "zero: fragments start from the network's initial state. stored: from the state the actor had there, which older"

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
+from experiments.burnin_compare.comparison import Comparison
+from experiments.burnin_compare.floors import LOSS_NAMES
+from experiments.burnin_compare.verdict import finding
 from experiments.common import plots
-from experiments.common.comparison import Comparison
-from experiments.common.floors import LOSS_NAMES
-from experiments.common.verdict import finding
 
 
 def draw(comparison: Comparison, out: Path) -> dict[str, str]:

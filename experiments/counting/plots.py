@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from experiments.common import plots
-from experiments.common.article_errors import SeedRange, known_errors
-from experiments.common.counting_studies import MEASURES, StudySettings, best_constant_error
+from experiments.counting.article_errors import SeedRange, known_errors
+from experiments.counting.studies import MEASURES, StudySettings, best_constant_error
 
 
 def draw(by_seed: list[dict[str, Any]], settings: StudySettings, out: Path) -> dict[str, str]:

@@ -1,9 +1,4 @@
-"""How fast do stored states rot? ΔQ and state error against the age of the stored state, in learner updates.
-
-Trains with constant step sizes, for each learning rate, replay ratio (trained steps for each acted step) and
-initialization, and measures in the second half of training what replay holds, from the youngest fragment to the oldest:
-how far the outputs from its stored state are from those of the exact state. Results are kept run by run.
-"""
+"""The runs of the staleness experiment, and their result files."""
 
 from __future__ import annotations
 
@@ -12,54 +7,24 @@ import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import tyro
 
 from experiments.common import report
-from experiments.common.command import run_experiment
 from experiments.common.jobs import Job, Report
-from experiments.common.presets import inputs_of, read_with_preset
+from experiments.common.presets import inputs_of
 from experiments.common.results import versions, write_csv, write_json, write_sealed
-from experiments.common.runs import RunSettings, default_directory, finish, open_directory
+from experiments.common.runs import default_directory, finish, open_directory
 from experiments.common.statistics import Estimate, estimate
 from experiments.common.trainers import trainer_for
-from r2d2_burnin.initialization.names import parse
+from experiments.staleness.settings import Settings
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 
 MEASURES = ("delta_q_first_exact", "delta_q_last_exact", "state_error")
 FRAGMENTS = 1024
 """Fragments drawn at each measurement."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """The flags of the command line."""
-
-    training: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)
-    learning_rates: Annotated[tuple[float, ...], tyro.conf.arg(metavar="RATE ...")] = (1e-3, 4e-3)
-    """Constant step sizes to try; --learning-rate and --final-learning-rate are without effect."""
-    replay_ratios: Annotated[tuple[float, ...], tyro.conf.arg(metavar="RATIO ...")] = (5.0, 20.0)
-    """Trained steps for each acted step, to try; --new-steps is without effect."""
-    strategies: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("stored", "stored+20", "refreshed")
-    """Initializations to try, of those that store states."""
-    runs: RunSettings = dataclasses.field(default_factory=RunSettings)
-    preset: str = "small"
-    """Values for all that is not set otherwise, as burnin_compare has them: small, guess or r2d2."""
-    quick: bool = False
-    """A rough answer: fewer updates, 1 seed, for what is not set otherwise."""
-
-    def __post_init__(self) -> None:
-        for name in ("learning_rates", "replay_ratios"):
-            values = getattr(self, name)
-            if not values or min(values) <= 0:
-                raise ValueError(f"{name}: got {values}, expected numbers above 0")
-        for name in self.strategies:
-            if not parse(name).sees_the_past or name == "full":
-                raise ValueError(
-                    f"strategies: got {name!r}, expected those that store states: stored, refreshed, .. +K"
-                )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +50,7 @@ def training_of(settings: TrainingSettings, case: Case) -> TrainingSettings:
     return dataclasses.replace(settings, learner=learner, new_steps=max(round(trained / case.replay_ratio), 1))
 
 
-def measure_all(settings: Settings) -> tuple[dict[Case, dict[int, Any]], list[str], Path]:
+def make_runs(settings: Settings) -> tuple[dict[Case, dict[int, Any]], list[str], Path]:
     """Make all runs that are not finished; returns contents by case and seed, the errors, and the directory."""
     out = settings.runs.out or default_directory("staleness", settings.training.environment.env, settings.training)
     config = {
@@ -118,7 +83,7 @@ def measure_all(settings: Settings) -> tuple[dict[Case, dict[int, Any]], list[st
 def measure_ages(payload: tuple[TrainingSettings, str, int, Path], progress: Report) -> None:
     """One run, in a worker process; its result is written before the worker reports it."""
     settings, strategy, seed, path = payload
-    trainer = trainer_for(settings)
+    trainer, initialization = trainer_for(settings), parse(strategy)
     generator = np.random.default_rng(seed)
     ages: list[np.ndarray] = []
     values: dict[str, list[np.ndarray]] = {name: [] for name in MEASURES}
@@ -128,12 +93,14 @@ def measure_ages(payload: tuple[TrainingSettings, str, int, Path], progress: Rep
             return
         rows = replay.all_rows()
         rows = generator.choice(rows[replay.starts(rows) > 0], FRAGMENTS)
-        discrepancies, _ = trainer.measure(replay.batch(rows), replay.references(rows), learner.learned_state)
+        discrepancies, _ = trainer.parts.measure(parse(strategy))(
+            replay.batch(rows), replay.references(rows), learner.learned_state
+        )
         ages.append(replay.staleness(rows, update))
         for name in MEASURES:
             values[name].append(getattr(discrepancies, name))
 
-    trainer.run(parse(strategy), seed, progress, observe)
+    trainer.run(initialization, seed, progress, observe)
     age = np.concatenate(ages)
     edges = age_edges(int(age.max()), settings.updates_between)
     bins = np.digitize(age, edges) - 1
@@ -214,7 +181,7 @@ def finding(found: dict[Case, dict[int, Any]]) -> str:
 
 def write_results(found: dict[Case, dict[int, Any]], errors: Sequence[str], settings: Settings, out: Path) -> Path:
     """Write every result file and print the table; returns the path of the report."""
-    from experiments.common import staleness_plots  # draws with Matplotlib, which no command line waits for
+    from experiments.staleness import plots  # draws with Matplotlib, which no command line waits for
 
     write_json(out / "summary.json", summary(found, settings))
     write_csv(
@@ -234,7 +201,7 @@ def write_results(found: dict[Case, dict[int, Any]], errors: Sequence[str], sett
         print(f"- {error}")
     parts = [report.paragraph(text, alarm=True) for text in errors]
     if any(found.values()):
-        caption = staleness_plots.draw(found, title, out / "staleness.png")
+        caption = plots.draw(found, title, out / "staleness.png")
         parts.append(report.picture(out / "staleness.png", caption))
     parts += [
         report.html_table(rows, headers),
@@ -243,17 +210,3 @@ def write_results(found: dict[Case, dict[int, Any]], errors: Sequence[str], sett
     ]
     report.write_page(out / "report.html", title, parts)
     return out / "report.html"
-
-
-def read_settings(arguments: Sequence[str]) -> Settings:
-    """Settings from the command line."""
-    return read_with_preset(Settings, "experiments.staleness", __doc__ or "", arguments)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the experiment; returns 0, or 1 if a run failed or was stopped."""
-    return run_experiment(read_settings, measure_all, write_results, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.atlas.sweep import Sweep
+from experiments.burnin_compare.comparison import Comparison
+from experiments.burnin_compare.verdict import nothing_learned
 from experiments.common import plots
-from experiments.common.comparison import Comparison
-from experiments.common.sweep import Sweep
-from experiments.common.verdict import nothing_learned
 
 
 def draw(comparisons: dict[str, Comparison], strategies: Sequence[str], path: Path) -> str:

@@ -1,14 +1,4 @@
-"""Compare initializations: from which recurrent state should replayed experience start, and what does a wrong one cost?
-
-Every strategy trains the same network on the same streams from replayed fragments; they differ only in the recurrent
-state that a fragment starts from. Strategies: `zero` (the network's initial state), `stored` (the state that the actor
-had there), `refreshed` (stored, but overwritten whenever a replayed fragment passes over it), `learned` (one trained
-state for all fragments), each also with `+K` steps of burn-in, and `full` (everything since the episode's first step:
-the reference).
-
-Runs (strategy x seed) go over the machine's cores. Results are kept run by run: the same command again takes up where
-the last one stopped, and Ctrl-C reports what is finished.
-"""
+"""The runs of a comparison, and its result files."""
 
 from __future__ import annotations
 
@@ -16,72 +6,27 @@ import contextlib
 import dataclasses
 import json
 import math
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import tyro
-
+from experiments.burnin_compare.comparison import Comparison, content_of, default_reference, result_of, summary
+from experiments.burnin_compare.settings import Settings
+from experiments.burnin_compare.tables import COST_HEADERS, HOW_TO_READ, cost_rows, result_table
+from experiments.burnin_compare.verdict import ALARMS, finding, verdict
 from experiments.common import report
-from experiments.common.command import run_experiment
-from experiments.common.comparison import Comparison, content_of, default_reference, result_of, summary
-from experiments.common.comparison_tables import COST_HEADERS, HOW_TO_READ, cost_rows, result_table
 from experiments.common.jobs import Job, Report
 from experiments.common.metrics import LiveMetrics
-from experiments.common.presets import inputs_of, read_with_preset
+from experiments.common.presets import inputs_of
 from experiments.common.results import DamagedFile, read_sealed, versions, write_csv, write_json, write_sealed
-from experiments.common.runs import RunSettings, default_directory, fingerprint, finish, finished, open_directory
+from experiments.common.runs import default_directory, fingerprint, finish, finished, open_directory
 from experiments.common.trainers import trainer_for
-from experiments.common.verdict import ALARMS, finding, verdict
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 
 
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """The flags of the command line."""
-
-    training: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)
-    strategies: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = (
-        "zero",
-        "stored",
-        "zero+20",
-        "stored+20",
-        "full",
-    )
-    """Initializations to compare: zero, stored, refreshed, learned, each also with +K steps of burn-in, and full."""
-    reference: str | None = None
-    """The initialization that the others are compared with, one of --strategies; by default full, else stored, else the
-    first one given."""
-    runs: RunSettings = dataclasses.field(default_factory=RunSettings)
-    checkpoint_every: int = 500
-    """Updates between two checkpoints of a run, from which it goes on after an interruption."""
-    tensorboard: Path | None = None
-    """Directory for the measures as TensorBoard scalars, while the job runs (pip install -e '.[tensorboard]')."""
-    preset: str = "small"
-    """Values for all that is not set otherwise. small: minutes on 2 cores; the defaults shown are those that hold with
-    the flags beside --help, so add --objective q-learning to see its own. guess: q-learning on bit streams, where a
-    reward follows from the last guess alone. r2d2: the paper's agent (T 80, burn-in 40, period 40, 512 units,
-    batch 64)."""
-    quick: bool = False
-    """A rough answer in half a minute, for what is not set otherwise: fewer updates, 1 seed."""
-    command: tyro.conf.Suppress[str] = ""
-    """The command line, for `summary.json`."""
-
-    def __post_init__(self) -> None:
-        if not self.strategies:
-            raise ValueError("strategies: got none, expected at least one, for example zero stored full")
-        for name in self.strategies:
-            parse(name)
-        if len(set(self.strategies)) < len(self.strategies):
-            raise ValueError(f"strategies: got {' '.join(self.strategies)}, expected each once")
-        check_reference(self.reference, self.strategies)
-        check_checkpoint_every(self.checkpoint_every)
-
-
-def compare(settings: Settings) -> tuple[Comparison, list[str], Path]:
+def make_runs(settings: Settings) -> tuple[Comparison, list[str], Path]:
     """Make all runs that are not finished yet; returns the comparison, the errors of failed runs, and the directory."""
     comparison, jobs, out = prepare(settings)
     fill(comparison, jobs, finished(list(jobs.values())))
@@ -139,18 +84,6 @@ def fill(comparison: Comparison, jobs: Jobs, contents: dict[Path, Any]) -> None:
     comparison.runs = {run: result_of(contents[job.path]) for run, job in jobs.items() if job.path in contents}
 
 
-def check_reference(reference: str | None, strategies: Sequence[str]) -> None:
-    """Raise a ValueError unless the reference is one of the strategies, or None."""
-    if reference is not None and reference not in strategies:
-        raise ValueError(f"reference: got {reference!r}, expected one of the strategies: {', '.join(strategies)}")
-
-
-def check_checkpoint_every(updates: int) -> None:
-    """Raise a ValueError unless checkpoints are at least one update apart."""
-    if updates < 1:
-        raise ValueError(f"checkpoint_every: got {updates}, expected at least 1")
-
-
 def cost_of(strategy: str) -> float:
     """Processed steps before the trained ones: the longest runs are begun first, so that all workers end together."""
     burn_in = parse(strategy).burn_in
@@ -160,8 +93,7 @@ def cost_of(strategy: str) -> float:
 def program_of(strategy: str) -> str:
     """Runs with the same answer share their compiled programs."""
     initialization = parse(strategy)
-    kind = initialization.start if initialization.start in ("refreshed", "learned") else ""
-    return f"{kind}+{initialization.burn_in}"
+    return f"{initialization.programs}+{initialization.burn_in}"
 
 
 def train(payload: tuple[TrainingSettings, str, int, Path, int], report: Report) -> None:
@@ -185,7 +117,7 @@ def train(payload: tuple[TrainingSettings, str, int, Path, int], report: Report)
         on_measurements=lambda found: report.measured([(m.update, m.metric, m.value) for m in found]),
     )
     checkpoint.save(path.with_suffix(".npz"), trainer.network)
-    if trainer.objective.name == "q-learning":
+    if not trainer.objective.reads_targets:
         returns = constant_returns(
             lambda: trainer.constant_returns(seed), path.parent / f"constant-returns-{seed}.json"
         )
@@ -218,7 +150,7 @@ def write_results(
     comparison: Comparison, errors: Sequence[str], settings: Settings, out: Path, *, show: bool = True
 ) -> Path:
     """Write every result file of a comparison and `show` its table and verdict; returns the path of the report."""
-    from experiments.common import comparison_plots  # draws with Matplotlib, which no command line waits for
+    from experiments.burnin_compare import plots  # draws with Matplotlib, which no command line waits for
 
     write_csv(out / "metrics.csv", HEADER, comparison.rows())
     sentences = verdict(comparison)
@@ -241,34 +173,15 @@ def write_results(
     parts = [report.paragraph(text, alarm=True) for text in loud]
     parts += [report.bullets([text for text in sentences if text not in loud]), report.html_table(rows, headers)]
     if comparison.runs:
-        for name, caption in comparison_plots.draw(comparison, out).items():
+        for name, caption in plots.draw(comparison, out).items():
             parts.append(report.picture(out / name, caption))
     parts += [
         report.heading("At equal cost"),
         report.html_table(costs, cost_headers),
         report.heading("How to read it"),
-        report.bullets([*HOW_TO_READ, f"ΔQ here is relative to {comparison_plots.delta_q_scale(comparison)}."]),
+        report.bullets([*HOW_TO_READ, f"ΔQ here is relative to {plots.delta_q_scale(comparison)}."]),
         report.heading("To run it again"),
         report.preformatted((out / "config.json").read_text(encoding="utf-8")),
     ]
     report.write_page(out / "report.html", finding(comparison), parts)
     return out / "report.html"
-
-
-def read_settings(arguments: Sequence[str]) -> Settings:
-    """Settings from the command line.
-
-    Raises:
-        ValueError: for settings that cannot work.
-    """
-    read = read_with_preset(Settings, "experiments.burnin_compare", __doc__ or "", arguments)
-    return dataclasses.replace(read, command=shlex.join(["python", "-m", "experiments.burnin_compare", *arguments]))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the comparison; returns the exit status: 0, or 1 if a run failed or was stopped."""
-    return run_experiment(read_settings, compare, write_results, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -12,7 +12,7 @@ from gymnasium.wrappers import FlattenObservation, OrderEnforcing, PassiveEnvChe
 
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments.guard import EnvironmentGuard
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 
 LOSS_NAMES = {"regression": "squared error", "classification": "cross-entropy", "q-learning": "squared TD error"}

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common.comparison import Comparison
+from experiments.burnin_compare.comparison import Comparison
+from experiments.burnin_compare.verdict import contrast_sentence, nothing_learned
 from experiments.common.statistics import Contrast, compare_all, estimate
-from experiments.common.verdict import contrast_sentence, nothing_learned
 
 
 @dataclasses.dataclass(frozen=True)

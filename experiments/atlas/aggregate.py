@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from experiments.common.comparison import Comparison
-from experiments.common.verdict import nothing_learned
+from experiments.burnin_compare.comparison import Comparison
+from experiments.burnin_compare.verdict import nothing_learned
 
 RESAMPLES = 2000
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common.floors import error_floors
+from experiments.burnin_compare.floors import error_floors
 from experiments.common.statistics import LEVEL, Contrast, Estimate, compare_all, estimate, holm, is_better
 from r2d2_burnin.data import Measurement, TrainingResult
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 
 MEASURED = (

@@ -15,7 +15,7 @@ from experiments.common.results import write_sealed
 from experiments.common.trainers import trainer_for
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments.guard import EnvironmentFault
-from r2d2_burnin.initialization.names import Initialization, parse
+from r2d2_burnin.initialization import Stored, parse
 from r2d2_burnin.settings import EnvironmentSettings, LearnerSettings, TrainingSettings
 
 FEWEST_EPISODES = 16
@@ -239,7 +239,7 @@ def _cost(trainer: Any, episodes: Sequence[Any], burn_in: int, repetitions: int 
 
     settings = trainer.settings
     today = get_weights(trainer.network)
-    replay = Replay(settings.replay, Initialization("stored", burn_in), trainer.objective, trainer.inputs)
+    replay = Replay(settings.replay, Stored(burn_in), trainer.objective, trainer.inputs)
     replay.add(*episodes)
     learner = Learner(trainer.network, trainer.objective, LearnerSettings(), updates=1 << 20)
     generator, count = np.random.default_rng(0), min(settings.updates_between, 10)

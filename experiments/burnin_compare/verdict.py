@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from experiments.common.comparison import Comparison, leaks
+from experiments.burnin_compare.comparison import Comparison, leaks
 from experiments.common.statistics import LEVEL, Contrast, Estimate
 
 ALARMS = ("LEAK", "NOTHING LEARNED", "NOT LEARNED")

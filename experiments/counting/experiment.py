@@ -1,17 +1,4 @@
-"""Count the ones in a bit sequence: three studies of what a recurrent state is good for.
-
-last-step: an LSTM learns the number of ones after the last bit only; it knows nothing on the way. every-step: it learns
-the running count at every bit. carried-state: its state is saved and fed back, so that [1,1,1] and then [1,0,1] gives
-5; then a sequence is split everywhere and carried on from the right state, from zeros, and from states that older
-parameters computed, which is what replay has to live with (python -m experiments.burnin_compare goes on from there).
-
-The defaults are those of the article that this project grew from: Dense(32), LSTM(32), Dense(1); 1000 training
-sequences of 20 bits and 100 others for validation; batch 32, 100 epochs, Adam, mean squared error. Results are kept
-seed by seed.
-
-Errors at a sequence length are measured on fresh sequences as in the article: at the last step for last-step, and as
-the mean over all steps for every-step, whose error at the last step alone is reported beside it.
-"""
+"""The studies of all seeds, and their result files."""
 
 from __future__ import annotations
 
@@ -19,50 +6,22 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from experiments.common import report
-from experiments.common.article_errors import agreement, compare, known_errors
-from experiments.common.command import run_experiment
-from experiments.common.counting_studies import FEEDS, MEASURES, STUDIES, StudySettings, best_constant_error, run
 from experiments.common.jobs import Job, Report
 from experiments.common.results import versions, write_json, write_sealed
-from experiments.common.runs import RunSettings, default_directory, finish, open_directory
+from experiments.common.runs import default_directory, finish, open_directory
 from experiments.common.statistics import estimate
-from r2d2_burnin.runtime.command_line import from_command_line
+from experiments.counting.article_errors import agreement, compare, known_errors
+from experiments.counting.settings import Settings
+from experiments.counting.studies import FEEDS, MEASURES, STUDIES, StudySettings, best_constant_error, run
 from r2d2_burnin.settings import NetworkSettings
 
 FLOAT_PRECISION = 1e-3
 """Largest difference between split and unsplit counts that float32 explains, at counts of some tens."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """The flags of the command line."""
-
-    study: Literal["all", "last-step", "every-step", "carried-state"] = "all"
-    """One study alone, or all three."""
-    length: int = 20
-    """Bits of a training sequence."""
-    sequences: int = 1000
-    """Training sequences; those for validation are drawn beside them."""
-    validation: int = 100
-    """Other sequences, for validation only."""
-    batch_size: int = 32
-    """Sequences in an update."""
-    epochs: int = 100
-    """Passes over the training sequences."""
-    learning_rate: float = 1e-3
-    """Adam's step size."""
-    units: int = 32
-    """Units of the dense layer and of every recurrent layer."""
-    cell: str = "lstm"
-    """Recurrent cell: lstm or gru."""
-    layers: int = 1
-    """Recurrent layers, stacked."""
-    runs: RunSettings = dataclasses.field(default_factory=lambda: RunSettings(seeds=1))
 
 
 def study_settings(settings: Settings) -> StudySettings:
@@ -76,7 +35,7 @@ def study_settings(settings: Settings) -> StudySettings:
     return StudySettings(network=network, **{name: getattr(settings, name) for name in shared})
 
 
-def make_studies(settings: Settings) -> tuple[dict[int, dict[str, Any]], list[str], Path]:
+def make_runs(settings: Settings) -> tuple[dict[int, dict[str, Any]], list[str], Path]:
     """Make what is not finished yet; returns the studies by seed, the errors, and the directory."""
     studied = study_settings(settings)
     studies = STUDIES if settings.study == "all" else (settings.study,)
@@ -156,6 +115,11 @@ def accepted(one: dict[str, Any]) -> bool:
         for values, feed in zip(one["carried-state"]["table"], FEEDS, strict=True)
     ]
     return all(counts) and one["carried-state"]["carried_difference"] < FLOAT_PRECISION
+
+
+def accept(by_seed: dict[int, dict[str, Any]]) -> bool:
+    """Whether the carried-state studies of all seeds are accepted."""
+    return all(accepted(one) for one in by_seed.values() if "carried-state" in one)
 
 
 def split_rows(by_seed: list[dict[str, Any]]) -> list[list[str]]:
@@ -308,7 +272,7 @@ def example_rows(examples: Sequence[dict[str, Any]]) -> list[list[str]]:
 
 def write_results(by_seed: dict[int, dict[str, Any]], errors: Sequence[str], settings: Settings, out: Path) -> Path:
     """Write every result file and print the tables; returns the path of the report."""
-    from experiments.common import counting_plots  # draws with Matplotlib, which no command line waits for
+    from experiments.counting import plots  # draws with Matplotlib, which no command line waits for
 
     write_json(out / "summary.json", summary(by_seed, settings))
     parts = [report.paragraph(text, alarm=True) for text in errors]
@@ -319,7 +283,7 @@ def write_results(by_seed: dict[int, dict[str, Any]], errors: Sequence[str], set
         sentences = verdict(ones, studied)
         tables = result_tables(ones, studied)
     parts += [report.bullets(sentences)]
-    captions = counting_plots.draw(ones, studied, out) if ones else {}
+    captions = plots.draw(ones, studied, out) if ones else {}
     parts += [report.picture(out / name, caption) for name, caption in captions.items()]
     for title, headers, rows in tables:
         print(f"\n{title}\n{report.table(rows, headers)}")
@@ -332,22 +296,6 @@ def write_results(by_seed: dict[int, dict[str, Any]], errors: Sequence[str], set
     return out / "report.html"
 
 
-def read_settings(arguments: Sequence[str]) -> Settings:
-    """Settings from the command line."""
-    return from_command_line(Settings, "experiments.counting", __doc__ or "", arguments)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the studies; returns 0, or 1 if a seed failed, was stopped, or is not accepted."""
-    return run_experiment(
-        read_settings,
-        make_studies,
-        write_results,
-        arguments,
-        accept=lambda by_seed: all(accepted(one) for one in by_seed.values() if "carried-state" in one),
-    )
-
-
 def _band(values: Any, form: str = ".3g") -> str:
     """Median of values over seeds, with the 10th and 90th percentile where there are several."""
     low, middle, high = np.percentile(values, [10, 50, 90])
@@ -358,7 +306,3 @@ def _range(values: Sequence[float]) -> str:
     """Median of values over seeds, with the lowest and the highest where there are several."""
     middle = f"{np.median(values):.3g}"
     return middle if len(values) == 1 else f"{middle}, {min(values):.3g} to {max(values):.3g}"
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,120 +1,27 @@
-"""The page a practitioner prints: tasks x initializations, with floors, outcome, ΔQ, memory and time of an update.
-
-Every task is a comparison as burnin_compare makes it, with the same files in a directory of its own. With
---learning-rates it is one for each rate, and every initialization is judged at its own best rate: what holds at one
-learning rate alone is no finding. Runs resume, and finished runs are not made again: a killed atlas, or one with a
-task, a rate or a seed more, goes on from what is there.
-"""
+"""The runs of all comparisons of an atlas, and its result files."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import tyro
 
 from experiments import burnin_compare
+from experiments.atlas.aggregate import interquartile_mean, probability_of_improvement, scores
+from experiments.atlas.settings import TASKS, Settings
+from experiments.atlas.sweep import Sweep
+from experiments.burnin_compare import experiment as comparing
+from experiments.burnin_compare.comparison import Comparison, summary
+from experiments.burnin_compare.verdict import ALARMS, verdict
 from experiments.common import report
-from experiments.common.aggregate import interquartile_mean, probability_of_improvement, scores
-from experiments.common.command import run_experiment
-from experiments.common.comparison import Comparison, summary
 from experiments.common.metrics import LiveMetrics
 from experiments.common.results import versions, write_csv, write_json
-from experiments.common.runs import RunSettings, finish, finished
+from experiments.common.runs import finish, finished
 from experiments.common.statistics import Estimate, estimate
-from experiments.common.sweep import Sweep
-from experiments.common.verdict import ALARMS, verdict
-from r2d2_burnin.initialization.names import parse
-from r2d2_burnin.runtime.command_line import from_command_line
-
-TASKS: dict[str, list[str]] = {
-    "count": ["--env", "BitStream/Count-v0"],
-    "window-count": ["--env", "BitStream/WindowCount-v0"],
-    "recall": ["--env", "BitStream/Recall-v0"],
-    "parity": ["--env", "BitStream/Parity-v0"],
-    "count-for-reward": [
-        *("--env", "BitStream/Count-v0", "--env-kwargs", "modulo=4"),
-        *("--objective", "q-learning", "--preset", "guess"),
-    ],
-    "position-only-cart-pole": ["--env", "popgym:popgym-PositionOnlyCartPoleEasy-v0"],
-    "repeat-previous": ["--env", "popgym:popgym-RepeatPreviousEasy-v0", "--discount", "0.9"],
-}
-"""Flags of burnin_compare for every task."""
-
-NEEDS = {"position-only-cart-pole": "popgym", "repeat-previous": "popgym"}
-"""Packages of the extra envs-extra that tasks need."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """The flags of the command line."""
-
-    tasks: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = (
-        "count",
-        "window-count",
-        "recall",
-        "count-for-reward",
-        "position-only-cart-pole",
-    )
-    """Tasks: count, window-count, recall, parity, count-for-reward, position-only-cart-pole, repeat-previous."""
-    strategies: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = (
-        "zero",
-        "zero+20",
-        "learned",
-        "learned+20",
-        "stored",
-        "stored+20",
-        "refreshed",
-        "refreshed+20",
-        "full",
-    )
-    """Initializations: zero, stored, refreshed, learned, each also with +K steps of burn-in, and full."""
-    learning_rates: Annotated[tuple[float, ...], tyro.conf.arg(metavar="RATE ...")] = ()
-    """Learning rates to try, all for each task; by default each task's own alone."""
-    reference: str | None = None
-    """The initialization that the others are compared with; by default full, else stored, else the first one given."""
-    flags: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
-    """Further settings of burnin_compare for all tasks, for example updates=1000 units=64."""
-    runs: RunSettings = dataclasses.field(default_factory=RunSettings)
-    checkpoint_every: int = 500
-    """Updates between two checkpoints of a run, from which it goes on after an interruption."""
-    tensorboard: Path | None = None
-    """Directory for the measures as TensorBoard scalars, while the job runs (pip install -e '.[tensorboard]')."""
-    quick: bool = False
-    """A rough answer: fewer updates, 1 seed."""
-
-    def __post_init__(self) -> None:
-        for name in ("tasks", "strategies"):
-            values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise ValueError(f"{name}: got {' '.join(values) or 'none'}, expected at least one, each once")
-        for task in self.tasks:
-            if task not in TASKS:
-                raise ValueError(f"tasks: got {task!r}, expected some of {', '.join(TASKS)}")
-            if task in NEEDS and find_spec(NEEDS[task]) is None:
-                raise ValueError(f"tasks: {task} needs the package {NEEDS[task]}: pip install -e '.[envs-extra]'")
-        for strategy in self.strategies:
-            parse(strategy)
-        burnin_compare.check_reference(self.reference, self.strategies)
-        burnin_compare.check_checkpoint_every(self.checkpoint_every)
-        rates = self.learning_rates
-        if len(set(rates)) < len(rates) or not all(0 < rate < math.inf for rate in rates):
-            told = " ".join(f"{rate:g}" for rate in rates)
-            raise ValueError(f"learning_rates: got {told}, expected finite numbers above 0, each once")
-        for flag in self.flags:
-            if "=" not in flag:
-                raise ValueError(f"flags: got {flag!r}, expected NAME=VALUE, for example updates=1000")
-
-    @property
-    def directory(self) -> Path:
-        """Of the results, with one for each task in it."""
-        return self.runs.out or Path("results", "atlas-quick" if self.quick else "atlas")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,15 +61,15 @@ def settings_of(cell: Cell, settings: Settings) -> burnin_compare.Settings:
     )
 
 
-HEADER = ("task", *burnin_compare.HEADER)
+HEADER = ("task", *comparing.HEADER)
 """Columns of `metrics.csv`."""
 
 Comparisons = dict[Cell, Comparison]
 
 
-def chart(settings: Settings) -> tuple[Comparisons, list[str], Path]:
+def make_runs(settings: Settings) -> tuple[Comparisons, list[str], Path]:
     """Make all runs that are not finished yet; returns the comparisons, the errors, and the directory."""
-    prepared = {cell: burnin_compare.prepare(settings_of(cell, settings)) for cell in cells_of(settings)}
+    prepared = {cell: comparing.prepare(settings_of(cell, settings)) for cell in cells_of(settings)}
     named = {
         f"{cell.name} {job.name}": ((cell.name, *run), job)
         for cell, (_, jobs, _) in prepared.items()
@@ -171,15 +78,15 @@ def chart(settings: Settings) -> tuple[Comparisons, list[str], Path]:
     jobs = [dataclasses.replace(job, name=name) for name, (_, job) in named.items()]
     before = finished(jobs)
     for comparison, runs, _ in prepared.values():
-        burnin_compare.fill(comparison, runs, before)
+        comparing.fill(comparison, runs, before)
     comparisons = {cell: comparison for cell, (comparison, _, _) in prepared.items()}
     names = {name: columns for name, (columns, _) in named.items()}
     out = settings.directory
     with LiveMetrics(out / "metrics.csv", HEADER, csv_rows(comparisons), names, settings.tensorboard) as listen:
-        contents, errors = finish(jobs, burnin_compare.train, settings.runs, title="atlas", listen=listen)
+        contents, errors = finish(jobs, comparing.train, settings.runs, title="atlas", listen=listen)
     for cell, (comparison, runs, directory) in prepared.items():
-        burnin_compare.fill(comparison, runs, contents)
-        burnin_compare.write_results(comparison, [], settings_of(cell, settings), directory, show=False)
+        comparing.fill(comparison, runs, contents)
+        comparing.write_results(comparison, [], settings_of(cell, settings), directory, show=False)
     return comparisons, errors, out
 
 
@@ -274,7 +181,7 @@ def _told(value: Estimate | float | None) -> str:
 
 def write_results(comparisons: Comparisons, errors: Sequence[str], settings: Settings, out: Path) -> Path:
     """Write the page and its files and print the tables; returns the path of the page."""
-    from experiments.common import atlas_plots  # draws with Matplotlib, which no command line waits for
+    from experiments.atlas import plots  # draws with Matplotlib, which no command line waits for
 
     strategies = settings.strategies
     config = {
@@ -288,9 +195,9 @@ def write_results(comparisons: Comparisons, errors: Sequence[str], settings: Set
     sweeps = sweeps_of(comparisons)
     if any(comparison.runs for comparison in comparisons.values()):
         named = {cell.name: comparison for cell, comparison in comparisons.items()}
-        parts.append(report.picture(out / "atlas.png", atlas_plots.draw(named, strategies, out / "atlas.png")))
+        parts.append(report.picture(out / "atlas.png", plots.draw(named, strategies, out / "atlas.png")))
     if sweeps:
-        parts.append(report.picture(out / "sweep.png", atlas_plots.draw_sweeps(sweeps, strategies, out / "sweep.png")))
+        parts.append(report.picture(out / "sweep.png", plots.draw_sweeps(sweeps, strategies, out / "sweep.png")))
     headers = ["task", *strategies]
     shown = {title: (headers, rows) for title, rows in tables(comparisons, strategies).items()}
     for task, sweep in sweeps.items():
@@ -337,17 +244,3 @@ def _summary(comparison: Comparison) -> dict[str, Any]:
             found = cost(comparison, name, key)
             entry[key] = None if found is None else found.as_json()
     return content
-
-
-def read_settings(arguments: Sequence[str]) -> Settings:
-    """Settings from the command line."""
-    return from_command_line(Settings, "experiments.atlas", __doc__ or "", arguments)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Draw the atlas; returns 0, or 1 if a run failed or was stopped."""
-    return run_experiment(read_settings, chart, write_results, arguments)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
