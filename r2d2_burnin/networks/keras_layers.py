@@ -5,13 +5,14 @@ Weights, configuration, values and gradients are those of the Keras layers; what
 with a GPU, where Keras has cuDNN, is left to them.
 
 What is gained depends on size, and partly on XLA, which Keras does not use on a CPU unless it is asked to:
-`model.compile(..., jit_compile=True)`. In `Model.fit` with 32 units, T 20 and a batch of 32 the LSTM takes about half the
-time of the Keras layer by default, and a tenth less with `jit_compile=True`. With 256 units, T 80 and a batch of 64 there
-is no gain, either way: on one thread the time goes into matrix products, which are the same. `predict` gains little.
-(`python -m experiments.benchmark drop-in`; `train-small` and `train-large` time a train step in a `tf.function`.)
+`model.compile(..., jit_compile=True)`. In `Model.fit` with 32 units, T 20 and a batch of 32 the LSTM takes about half
+the time of the Keras layer by default, and a tenth less with `jit_compile=True`. With 256 units, T 80 and a batch of 64
+there is no gain, either way: on one thread the time goes into matrix products, which are the same. `predict` gains
+little. (`python -m experiments.benchmark drop-in`; `train-small` and `train-large` time a train step in a
+`tf.function`.)
 
-A saved model names `r2d2_burnin.keras_layers` as the layers' module. `keras.models.load_model` needs no `custom_objects`,
-but the program has to import that module before: Keras, for safety, imports nothing that a file names.
+A saved model names `r2d2_burnin.keras_layers` as the layers' module. `keras.models.load_model` needs no
+`custom_objects`, but the program has to import that module first: for safety Keras imports nothing that a file names.
 """
 
 from __future__ import annotations
