@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -69,31 +70,35 @@ def precision(repetitions: int) -> list[Row]:
 
 
 def drop_in(repetitions: int) -> list[Row]:
-    """`fit` and `predict` of a Keras model with the drop-in layer: batch 64, T 80, 256 units, with and without XLA."""
+    """`fit` and `predict` of a Keras model with the drop-in layer, with Keras' defaults and with XLA, one thread."""
     _threads(1)
-    batch, steps, units, batches = 64, 80, 256, 4
+    return [
+        *_drop_in(repetitions, units=32, batch=32, steps=20, batches=40),
+        *_drop_in(repetitions, units=256, batch=64, steps=80, batches=4),
+    ]
+
+
+def _drop_in(repetitions: int, *, units: int, batch: int, steps: int, batches: int) -> list[Row]:
     x, y = counted_bits((batch * batches, steps))
-
-    def fit(layer: Any, jit_compile: bool | str) -> Callable[[], Any]:
-        model = keras_model(units, steps, layer)
-        model.compile("adam", "mse", jit_compile=jit_compile)
-        return lambda: model.fit(x, y[..., None], batch_size=batch, epochs=1, shuffle=False, verbose=0)
-
-    def predict(layer: Any, jit_compile: bool | str) -> Callable[[], Any]:
-        model = keras_model(units, steps, layer)
-        model.compile("adam", "mse", jit_compile=jit_compile)
-        return lambda: model.predict(x, batch_size=batch, verbose=0)
-
+    candidates = {
+        "our layer, jit_compile=True": (TimeFusedLSTM, True),
+        "our layer by default": (TimeFusedLSTM, "auto"),
+        "Keras LSTM by default": (keras.layers.LSTM, "auto"),
+        "Keras LSTM, jit_compile=True": (keras.layers.LSTM, True),
+    }
+    models = {name: keras_model(units, steps, layer) for name, (layer, _) in candidates.items()}
+    for name, (_, jit_compile) in candidates.items():
+        models[name].compile("adam", "mse", jit_compile=jit_compile)
+    calls: dict[str, Callable[[Any], Any]] = {
+        "fit": lambda model: model.fit(x, y[..., None], batch_size=batch, epochs=1, shuffle=False, verbose=0),
+        "predict": lambda model: model.predict(x, batch_size=batch, verbose=0),
+    }
     result = []
-    for name, method in (("fit", fit), ("predict", predict)):
-        candidates: Candidates = {
-            "our layer, jit_compile=True": method(TimeFusedLSTM, True),
-            "our layer by default": method(TimeFusedLSTM, "auto"),
-            "Keras LSTM by default": method(keras.layers.LSTM, "auto"),
-            "Keras LSTM, jit_compile=True": method(keras.layers.LSTM, True),
-        }
-        found = measure(candidates, repetitions, steps=dict.fromkeys(candidates, batches))
-        result += rows(f"Keras {name}, batch 64, T 80, 256 units", found, "ms", {})
+    for method, call in calls.items():
+        timed: Candidates = {name: functools.partial(call, model) for name, model in models.items()}
+        seconds = measure(timed, repetitions, steps=dict.fromkeys(timed, batches))
+        work = f"Keras {method}, a batch of {batch}, T {steps}, {units} units"
+        result += rows(work, seconds, "ms", {})
     return result
 
 
