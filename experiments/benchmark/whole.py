@@ -10,22 +10,23 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.common.timing import Row
+from experiments.benchmark.settings import Settings
+from experiments.benchmark.timing import Row
 
 
-def comparison(repetitions: int) -> list[Row]:
+def comparison(settings: Settings) -> list[Row]:
     """The default `burnin_compare`, 25 networks, beside the article's way to train two: whole commands, once each."""
     with tempfile.TemporaryDirectory() as directory:
         ours = _seconds([sys.executable, "-m", "experiments.burnin_compare", "--out", str(Path(directory) / "out")])
-    theirs = _seconds([sys.executable, "-c", "from experiments.common.benchmark_whole import article; article()"])
+    theirs = _seconds([sys.executable, "-c", "from experiments.benchmark.whole import article; article()"])
     work = "default comparison, 25 networks, start to report"
     return [Row(work, "burnin_compare", ours, "s", "the article's way, 2 networks", theirs, theirs / ours, 1.0)]
 
 
-def start_up(repetitions: int) -> list[Row]:
+def start_up(settings: Settings) -> list[Row]:
     """Seconds until `--help` has answered, and until the first progress bar of the default comparison."""
     command = [sys.executable, "-m", "experiments.burnin_compare"]
-    helped = float(np.median([_seconds([*command, "--help"]) for _ in range(min(repetitions, 5))]))
+    helped = float(np.median([_seconds([*command, "--help"]) for _ in range(min(settings.repetitions, 5))]))
     with tempfile.TemporaryDirectory() as directory:
         began = time.perf_counter()
         process = subprocess.Popen([*command, "--out", str(Path(directory) / "out")], stderr=subprocess.PIPE)
