@@ -284,17 +284,21 @@ def test_measurements_can_be_read_while_the_job_runs(tmp_path: Path) -> None:
 
 def test_tensorboard_shows_the_measurements(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
+    import tensorflow as tf
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     board = tmp_path / "board"
     assert burnin_compare.main([*SHORT, "--out", str(tmp_path / "out"), "--tensorboard", str(board)]) == 0
-    events = EventAccumulator(str(board / "stored_0"))
+    events = EventAccumulator(str(board / "stored_0"), size_guidance={"tensors": 0})  # all of them
     events.Reload()
+    shown = events.PluginTagToContent("scalars")
     expected = figures(tmp_path / "out")["stored_seed0.json"]
     for metric in ("train_loss", "eval_error", "delta_q_first"):
-        got = [(event.step, event.value) for event in events.Scalars(metric)]
+        got = [(event.step, float(tf.make_ndarray(event.tensor_proto))) for event in events.Tensors(metric)]
         wanted = [(update, float(np.float32(value))) for update, name, value in expected if name == metric]
         assert got == wanted
+        assert metric in shown
+    assert not [tag for tag in shown if "_at_step_" in tag]
 
 
 def test_names_do_not_leave_the_directory(
