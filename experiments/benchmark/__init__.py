@@ -4,3 +4,7 @@
 `peers` time, and `simulation` simulates reports. Every other module holds the benchmarks of one part of the project;
 each benchmark is a function from the settings to rows. A new one is such a function and a line in the table.
 """
+
+from experiments.benchmark.command import main
+
+__all__ = ["main"]

@@ -1,6 +1,5 @@
 """`python -m experiments.benchmark`."""
 
-from experiments.benchmark.command import main
+from experiments.benchmark import main
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+raise SystemExit(main())
