@@ -57,6 +57,15 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_worker_process_finds_our_packages_and_not_the_users(project: Path) -> None:
+    answer = run("benchmark", "memory", "--out", "out", cwd=project, path=".")
+    assert answer.returncode == 0, answer.stderr
+    assert (project / "out" / "benchmark.json").exists()
+    for name in ("envs", "experiments"):
+        assert answer.stderr.count(f"note: {project / name} is not used") == 1
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("path", ["", "."])
 def test_a_comparison_runs_where_the_user_has_packages_of_our_names(project: Path, path: str) -> None:
     flags = [
