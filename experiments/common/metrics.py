@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import importlib.util
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -107,7 +108,8 @@ class _Scalars:
                         self._tf.summary.scalar(metric, value, step=update)
             self._writers[run].flush()
         except self._tf.errors.OpError as error:  # what TensorFlow makes of an error of the disk
-            raise OSError(f"{self._directory}: {error.message}") from None
+            reason = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", error.message)  # without the names of its operations
+            raise OSError(f"{self._directory}: {reason}") from None
 
     def close(self) -> None:
         """Close all files."""

@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 
 from experiments import burnin_compare
+from experiments.common.jobs import Job
+from experiments.common.metrics import LiveMetrics
 from r2d2_burnin.initialization.names import parse
 from r2d2_burnin.settings import TrainingSettings
 from r2d2_burnin.training.trainer import Trainer
@@ -299,6 +301,28 @@ def test_tensorboard_shows_the_measurements(tmp_path: Path) -> None:
         assert got == wanted
         assert metric in shown
     assert not [tag for tag in shown if "_at_step_" in tag]
+
+
+def test_scalars_that_cannot_be_written_cost_no_more_than_themselves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorboard")
+    (tmp_path / "board").write_text("a file where a directory should be")
+    job = Job("stored seed 0", 2, None)
+    header = ("strategy", "seed", "update", "metric", "value")
+    with LiveMetrics(tmp_path / "metrics.csv", header, [], {job.name: ("stored", 0)}, tmp_path / "board") as listen:
+        listen(job, [(1, "train_loss", 0.5)])
+        listen(job, [(2, "train_loss", 0.25)])
+    assert capsys.readouterr().err.count(f"{tmp_path / 'board'} is not a directory\n") == 1
+    assert (tmp_path / "metrics.csv").read_text().splitlines()[1] == "stored,0,1,train_loss,0.5"
+
+
+def test_tensorboard_that_is_not_installed_is_named_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(ValueError, match=r"tensorboard: the package is not installed, expected it"):
+        LiveMetrics(tmp_path / "metrics.csv", (), [], {}, tmp_path / "board")
 
 
 def test_names_do_not_leave_the_directory(
