@@ -1,7 +1,7 @@
-"""Bit-stream environments on Gymnasium's API, with their targets and their error floors.
+"""Bit-stream environments on Gymnasium's API, with their tasks and their error floors.
 
-Importing this package registers the ids below; where the project is installed, `gymnasium.make` finds them without any
-import (see `envs/gymnasium_plugin.py`).
+Importing this package registers the ids below; `gymnasium.make("envs:BitStream/Count-v0")` imports it first.
+`envs.tasks` shows how to add a task, in a module of your own too.
 
 | id | target of an observation |
 | --- | --- |
@@ -9,8 +9,13 @@ import (see `envs/gymnasium_plugin.py`).
 | `BitStream/WindowCount-v0` | ones among the last `window` bits |
 | `BitStream/Parity-v0` | parity of the ones so far |
 | `BitStream/Recall-v0` | the bit `delay` steps ago, 0 before that |
+
+`bit_stream` is the environment, `vector` many at once on `streams`, `tasks` what they ask, `error_floors` the smallest
+loss that a predictor could reach, `registration` their ids.
 """
 
-from envs.registration import register_envs
+from envs.registration import register_envs, register_task
+
+__all__ = ["register_task"]
 
 register_envs()

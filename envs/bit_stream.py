@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -10,7 +10,13 @@ from gymnasium import spaces
 
 from envs import error_floors
 from envs.checks import check_integer, check_probability
-from envs.targets import make_target
+from envs.tasks import make_task
+from envs.tasks.task import Task
+
+Start = Literal["zero", "learned", "stored"]
+
+_STARTS: dict[str, tuple[bool, bool]] = {"zero": (False, False), "learned": (False, True), "stored": (True, True)}
+"""Of a fragment's start: whether its state sees the past, and whether it knows an episode's first step."""
 
 
 class BitStreamEnv(gym.Env[np.ndarray, np.integer[Any]]):
@@ -26,11 +32,11 @@ class BitStreamEnv(gym.Env[np.ndarray, np.integer[Any]]):
     - `info["target"]`, in `reset` and `step`: the target that belongs to the observation just returned.
 
     Args:
-        task: `Count`, `WindowCount`, `Parity` or `Recall`.
+        task: a name in `envs.tasks.TASKS` (`Count`, `WindowCount`, `Parity`, `Recall`), or a class of a task.
         length: guesses in an episode.
         p: probability of a one.
         render_mode: None, or `ansi`: the stream so far, with the target and the last guess.
-        settings: the task's own settings: `modulo` (Count), `window` (WindowCount), `delay` (Recall).
+        settings: the task's own settings, such as `window` of WindowCount.
 
     Raises:
         ValueError: for a wrong setting; the message names it.
@@ -39,16 +45,21 @@ class BitStreamEnv(gym.Env[np.ndarray, np.integer[Any]]):
     metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012 (Gymnasium declares it so)
 
     def __init__(
-        self, task: str = "Count", length: int = 80, p: float = 0.5, render_mode: str | None = None, **settings: Any
+        self,
+        task: str | type[Task] = "Count",
+        length: int = 80,
+        p: float = 0.5,
+        render_mode: str | None = None,
+        **settings: Any,
     ) -> None:
         check_integer("length", length, least=1)
         check_probability("p", p)
         check_render_mode(render_mode)
-        self.task = task
+        self.task = task if isinstance(task, str) else task.__name__
         self.length = length
         self.p = p
         self.render_mode = render_mode
-        self.target = make_target(task, settings)
+        self.target = make_task(task, settings)
         self.observation_space = spaces.Box(0.0, 1.0, (1,), np.float32)
         self.action_space = spaces.Discrete(self.target.size(length))
         self.target_space = target_space(self.target, length)
@@ -76,7 +87,7 @@ class BitStreamEnv(gym.Env[np.ndarray, np.integer[Any]]):
             gymnasium.error.ResetNeeded: before the first `reset` and after the episode's end.
         """
         if len(self._bits) == 0 or self._position == self.length:
-            raise gym.error.ResetNeeded("step: the episode is over or was never begun, expected a call of reset first")
+            raise gym.error.ResetNeeded("step: the episode is over or has not started, expected a call of reset first")
         if not self.action_space.contains(action):
             raise ValueError(f"action: got {action!r}, expected a guess in {self.action_space}")
         self._last_guess = int(action)
@@ -96,30 +107,47 @@ class BitStreamEnv(gym.Env[np.ndarray, np.integer[Any]]):
 
     def error_floor(
         self,
-        start: error_floors.Start,
-        burn_in: int,
+        start: Start | None = None,
+        burn_in: int = 0,
         *,
         sequence_length: int,
         period: int,
+        sees_the_past: bool | None = None,
+        knows_the_start: bool | None = None,
         loss: error_floors.Loss | None = None,
         length: int | None = None,
     ) -> float:
         """This environment's error floor; see `envs.error_floors.error_floor`.
 
         Args:
-            start: what fragments start from.
+            start: a name for the two facts below: `zero` (neither), `learned` (`knows_the_start`) or `stored` (both).
             burn_in: steps of burn-in.
             sequence_length: trained steps of a fragment.
             period: steps between the starts of fragments.
+            sees_the_past: whether the start state was computed from all earlier steps of the episode.
+            knows_the_start: whether the start state differs from that of an episode's first step.
             loss: what is minimized; by default the one that fits the target.
             length: steps after which episodes are truncated; by default they end where the stream does.
+
+        Raises:
+            ValueError: for an unknown start, a start beside one of the facts, a loss that does not fit the target, and
+                a task of which no floor is known.
         """
+        if start is None:
+            facts = (bool(sees_the_past), bool(knows_the_start))
+        elif sees_the_past is not None or knows_the_start is not None:
+            raise ValueError(f"start: got {start!r} beside sees_the_past or knows_the_start, expected one or the other")
+        elif start not in _STARTS:
+            raise ValueError(f"start: got {start!r}, expected one of {', '.join(_STARTS)}")
+        else:
+            facts = _STARTS[start]
         return error_floors.error_floor(
             self.target,
             length=self.length if length is None else min(length, self.length),
             p=self.p,
-            start=start,
             burn_in=burn_in,
+            sees_the_past=facts[0],
+            knows_the_start=facts[1],
             sequence_length=sequence_length,
             period=period,
             loss=loss,
@@ -139,10 +167,10 @@ def draw_bits(generator: np.random.Generator, length: int, p: float) -> np.ndarr
     return bits
 
 
-def target_space(target: Any, length: int) -> spaces.Space[Any]:
+def target_space(task: Task, length: int) -> spaces.Space[Any]:
     """The space of `info["target"]`: `Discrete` where it is a class, a scalar `Box` where it is a number."""
-    size = target.size(length)
-    return spaces.Discrete(size) if target.is_class else spaces.Box(0.0, float(size - 1), (), np.float32)
+    size = task.size(length)
+    return spaces.Discrete(size) if task.is_class else spaces.Box(0.0, float(size - 1), (), np.float32)
 
 
 def check_render_mode(render_mode: str | None) -> None:

@@ -1,10 +1,16 @@
 """Error floors: the smallest expected loss that any predictor could reach from what an initialization lets it see.
 
-A fragment's trained steps start at step s of the episode; a predictor that starts from the zero state at step
-b = max(0, s - k) sees the bits from b on, and knows how many burn-in steps it has processed (so a fragment with s < k
-is known exactly: it has fewer than k). What it cannot know is which of the other starts it is looking at, nor the bits
-before b. A learned start state knows no more of the past, but it tells its fragments from those that begin at the
-episode's first step, which start from zeros. The floor is the loss of the best prediction from that information,
+A fragment's trained steps start at step s of the episode; burn-in processes the min(s, k) steps before them. What a
+predictor sees of the episode is stated by three facts:
+
+- `sees_the_past`: its start state was computed from all earlier steps of the episode. Nothing is hidden: floor 0.
+- `knows_the_start`: its start state differs from that of an episode's first step, so it tells fragments that are
+  processed from the first step on (s <= k) from all others.
+- `burn_in`, k. The number of steps processed before the trained ones is known, so a fragment with s < k is known
+  exactly: it has fewer than k.
+
+A predictor that does not see the past sees the bits from step b = max(0, s - k) on. What it cannot know is which of the
+other starts it is looking at, nor the bits before b. The floor is the loss of the best prediction from what it sees,
 averaged over all trained steps.
 """
 
@@ -15,64 +21,67 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from envs.targets import Target
+from envs.tasks.task import Task, TaskWithFloor
 
-Start = Literal["zero", "learned", "stored"]
 Loss = Literal["squared error", "cross-entropy", "error rate"]
 
 
-def default_loss(target: Target) -> Loss:
+def default_loss(task: Task) -> Loss:
     """The loss that networks are trained on: squared error for counts, cross-entropy (in nats) for classes."""
-    return "cross-entropy" if target.is_class else "squared error"
+    return "cross-entropy" if task.is_class else "squared error"
 
 
 def error_floor(
-    target: Target,
+    task: Task,
     *,
     length: int,
     p: float,
-    start: Start,
     burn_in: int,
+    sees_the_past: bool = False,
+    knows_the_start: bool = False,
     sequence_length: int,
     period: int,
     loss: Loss | None = None,
 ) -> float:
-    """Smallest expected loss per trained step for fragments that start from `start` with `burn_in` steps of burn-in.
+    """Smallest expected loss per trained step of a predictor that sees of the episode what the three facts say.
 
     Args:
-        target: the environment's target.
+        task: the environment's task.
         length: steps of an episode.
         p: probability of a one.
-        start: `zero`, `learned`, or `stored` (the actor's state, which has seen the whole episode: floor 0).
         burn_in: steps of burn-in, k.
+        sees_the_past: whether the start state was computed from all earlier steps of the episode (then 0).
+        knows_the_start: whether the start state differs from that of an episode's first step.
         sequence_length: trained steps of a fragment, T; the last fragment of an episode may have fewer.
         period: steps between the starts of fragments.
         loss: `squared error` (counts), `cross-entropy` in nats or `error rate` (classes); by default `default_loss`.
 
     Raises:
-        ValueError: for an unknown start or loss, or one that does not fit the target.
+        ValueError: for an unknown loss, one that does not fit the target, or a task without `unseen`.
     """
-    loss = default_loss(target) if loss is None else loss
-    if start not in get_args(Start):
-        raise ValueError(f"start: got {start!r}, expected one of {', '.join(get_args(Start))}")
-    if loss not in get_args(Loss) or (loss == "squared error") == target.is_class:
-        fitting = "cross-entropy, error rate" if target.is_class else "squared error"
+    loss = default_loss(task) if loss is None else loss
+    if loss not in get_args(Loss) or (loss == "squared error") == task.is_class:
+        fitting = "cross-entropy, error rate" if task.is_class else "squared error"
         raise ValueError(f"loss: got {loss!r}, expected for this target one of {fitting}")
-    if start == "stored":
+    if sees_the_past:
         return 0.0
+    if not isinstance(task, TaskWithFloor):
+        raise ValueError(
+            f"error_floor: {type(task).__name__} has no method unseen, expected a TaskWithFloor (envs.tasks)"
+        )
 
     # One entry for everything that the predictor cannot tell apart: the same number of burn-in steps, the same trained
-    # step, and the same kind of start state. Its value lists the offsets b that it mixes.
+    # step, and whether it knows to see the episode from its first step on. Its value lists the offsets b that it mixes.
     offsets: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
     for s, trained in fragments(length, sequence_length, period):
         processed_before = min(s, burn_in)
-        knows_the_start = start == "learned" and s <= burn_in
+        from_first_step = knows_the_start and s <= burn_in
         for step in range(trained):
-            offsets[processed_before, step, knows_the_start].append(s - processed_before)
+            offsets[processed_before, step, from_first_step].append(s - processed_before)
 
     total = 0.0
     for (processed_before, step, _), mixed in offsets.items():
-        parts = [target.unseen(offset, processed_before + step + 1, p) for offset in mixed]
+        parts = [task.unseen(offset, processed_before + step + 1, p) for offset in mixed]
         mixture = np.zeros(max(len(part) for part in parts))
         for part in parts:
             mixture[: len(part)] += part / len(parts)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium.utils import seeding
 
-from envs.targets import Target
+from envs.tasks.task import Task
 
 DRAWN_AHEAD = 1024
 """Random bits of a stream in one call of its generator: a call costs as much as hundreds of bits."""
@@ -23,14 +23,14 @@ class Streams:
         count: number of streams, N.
         length: bits of a stream, L.
         p: probability of a one.
-        target: the task.
+        task: what targets are.
     """
 
-    def __init__(self, count: int, length: int, p: float, target: Target) -> None:
+    def __init__(self, count: int, length: int, p: float, task: Task) -> None:
         self.length = length
         self.position = np.zeros(count, np.int64)
         self._p = p
-        self._target = target
+        self._task = task
         self._generators: list[np.random.Generator] = []
         self._rows = np.arange(count)
         self._bits = np.zeros((length + 1, count), np.float32)  # step by step: streams are mostly at the same one
@@ -46,15 +46,15 @@ class Streams:
     def seed(self, seeds: list[int | None], mask: np.ndarray) -> None:
         """New generators for the streams in `mask` [N] whose seed is not None; for all of them the first time."""
         if not self._generators:
-            self._generators = [seeding.np_random(one)[0] for one in seeds]
+            self._generators = [seeding.np_random(seed)[0] for seed in seeds]
             return
-        for i, one in enumerate(seeds):
-            if one is not None and mask[i]:
-                self._generators[i] = seeding.np_random(one)[0]
+        for i, seed in enumerate(seeds):
+            if seed is not None and mask[i]:
+                self._generators[i] = seeding.np_random(seed)[0]
                 self._used[i] = self._ahead.shape[1]
 
     def begin(self, mask: np.ndarray) -> None:
-        """Begin a new stream wherever `mask` [N] is set."""
+        """Start a new stream wherever `mask` [N] is set."""
         chosen = np.flatnonzero(mask)
         streams, length = self._ahead.shape[1:]
         for i in chosen[self._used[chosen] == streams].tolist():
@@ -63,7 +63,7 @@ class Streams:
         bits = np.zeros((len(chosen), length + 1), np.int64)
         bits[:, :length] = self._ahead[chosen, self._used[chosen]]
         self._used[chosen] += 1
-        targets = self._target.values(bits)
+        targets = self._task.values(bits)
         if len(chosen) == len(self._rows):
             self._bits[:], self._targets[:] = bits.T, targets.T
         else:
@@ -99,10 +99,10 @@ class Streams:
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Go on from what `get_state` returned."""
-        found: list[dict[str, Any]] = json.loads(str(state["generators"]))
-        self._generators = [seeding.np_random(0)[0] for _ in found]
-        for generator, one in zip(self._generators, found, strict=True):
-            generator.bit_generator.state = one
+        states: list[dict[str, Any]] = json.loads(str(state["generators"]))
+        self._generators = [seeding.np_random(0)[0] for _ in states]
+        for generator, generator_state in zip(self._generators, states, strict=True):
+            generator.bit_generator.state = generator_state
         for name in ("position", "_bits", "_targets", "_ahead", "_used"):
             getattr(self, name)[...] = state[name.lstrip("_")]
 

@@ -13,10 +13,11 @@ from gymnasium.vector.utils import batch_space
 from envs.bit_stream import BitStreamEnv
 from envs.checks import check_integer
 from envs.streams import Streams
+from envs.tasks.task import Task
 
 
 class BitStreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
-    """`num_envs` bit streams [N]; sub-environment i, seeded `seed + i`, has the streams of a single one so seeded.
+    """`num_envs` bit streams [N]; sub-environment i has the streams of a single environment reset with `seed + i`.
 
     Autoreset follows Gymnasium's definitions: `NextStep` (default) spends one step on the reset, whose action is
     ignored and whose reward is 0; `SameStep` resets within the ending step and hands the last observation and info over
@@ -40,7 +41,7 @@ class BitStreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def __init__(
         self,
         num_envs: int = 1,
-        task: str = "Count",
+        task: str | type[Task] = "Count",
         length: int = 80,
         p: float = 0.5,
         render_mode: str | None = None,
@@ -50,7 +51,7 @@ class BitStreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         check_integer("num_envs", num_envs, least=1)
         single = BitStreamEnv(task, length, p, render_mode, **settings)
         self.num_envs = num_envs
-        self.task = task
+        self.task = single.task
         self.length = length
         self.p = p
         self.render_mode = render_mode
@@ -86,7 +87,7 @@ class BitStreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         actions = np.asarray(actions)
         resetting = bool(self._ended.any())
         if not self._streams.seeded or (self.autoreset_mode is AutoresetMode.DISABLED and resetting):
-            raise gym.error.ResetNeeded("step: a stream is over or was never begun, expected a call of reset first")
+            raise gym.error.ResetNeeded("step: a stream is over or has not started, expected a call of reset first")
         self._check_guesses(actions, (self.num_envs,))
 
         rewards = (actions == self._streams.targets()).astype(np.float64)

@@ -11,11 +11,10 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 
-from r2d2_burnin.environments import make as environments
-from r2d2_burnin.environments import spaces
 from r2d2_burnin.environments.guard import EnvironmentFault
 from r2d2_burnin.runtime.command_line import fail, from_command_line
-from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, QLearningSettings
+from r2d2_burnin.runtime.tensorflow import set_up
+from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, QLearningSettings, TrainingSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,25 +35,23 @@ class Settings:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the checks; returns 0 if all pass, 1 if a fault was found."""
-    given = sys.argv[1:] if arguments is None else arguments
-    settings = from_command_line(Settings, "r2d2_burnin.check", __doc__ or "", given)
+    set_up()
+    settings = from_command_line(
+        Settings, "r2d2_burnin.check", __doc__ or "", sys.argv[1:] if arguments is None else arguments
+    )
     if settings.episodes < 1:
         fail(f"episodes: got {settings.episodes}, expected at least 1")
-    from r2d2_burnin.learning.objectives import make_objective
-    from r2d2_burnin.networks.factory import make_network
     from r2d2_burnin.testing import StateEquivalenceError, check_state_equivalence, record_episodes
+    from r2d2_burnin.training.parts import make_task, make_task_network
 
+    agent = QLearningSettings(previous_action=settings.previous_action, previous_reward=settings.previous_reward)
+    training = TrainingSettings(
+        environment=settings.environment, network=settings.network, q_learning=agent, objective=settings.objective
+    )
     try:
-        env = environments.make(settings.environment)
-        objective = spaces.choose_objective(settings.objective, env)
-        agent = QLearningSettings(previous_action=settings.previous_action, previous_reward=settings.previous_reward)
-        inputs = spaces.input_space(
-            env.observation_space, env.action_space, agent if objective == "q-learning" else None
-        )
-        actions = spaces.actions(env.action_space)
-        env.close()
-        asked = make_objective(objective, actions, agent, classes=spaces.target_classes(env))
-        network = make_network(settings.network, inputs, asked, seed=0)
+        task = make_task(training)
+        network = make_task_network(task, seed=0)
+        inputs = task.inputs
         episodes = record_episodes(network, settings.environment, count=settings.episodes, inputs=inputs)
     except (ValueError, EnvironmentFault) as error:
         fail(str(error))

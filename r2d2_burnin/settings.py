@@ -1,6 +1,6 @@
 """Settings of a training run: frozen dataclasses that check themselves, and import nothing heavy.
 
-Some defaults depend on the objective: `OBJECTIVE_DEFAULTS` has those of Q-learning. They take the place of values that
+Some defaults depend on the objective: `OBJECTIVES` has those of Q-learning. They take the place of values that
 were not given as soon as the objective is known: at once in `TrainingSettings(objective="q-learning")`, and when a
 trainer has looked at the environment where the objective is `auto`.
 """
@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
-CELL_NAMES = ("lstm", "gru")
-OBJECTIVE_NAMES = ("regression", "classification", "q-learning")
+CELLS = {
+    "lstm": "r2d2_burnin.networks.cells.lstm:LSTMCell",
+    "gru": "r2d2_burnin.networks.cells.gru:GRUCell",
+}
+"""Recurrent cells by name."""
+
 VECTORIZATION_NAMES = ("auto", "native", "sync", "async")
 
 
@@ -24,22 +29,37 @@ class _DefaultFloat(float):
     """A number that was not given, and which an objective may replace."""
 
 
-OBJECTIVE_DEFAULTS: dict[str, dict[str, Any]] = {
-    "q-learning": {
-        "learning_rate": 1e-3,
-        "final_learning_rate": 1e-4,
-        "updates": 3000,
-        "num_envs": 64,
-        "initial_steps": 10_240,
-        "new_steps": 2560,
-        "updates_between": 20,
-        "priority_exponent": 0.9,
-        "importance_exponent": 0.6,
-        "evaluation_episodes": 64,
-        "measure_every": 200,
-    }
+@dataclasses.dataclass(frozen=True)
+class ObjectiveEntry:
+    """Where an objective of ours is, and its own defaults."""
+
+    reference: str
+    """`module:Class`."""
+    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Settings of a run that differ from those of a regression where they are not given."""
+
+
+OBJECTIVES = {
+    "regression": ObjectiveEntry("r2d2_burnin.learning.objectives.regression:Regression"),
+    "classification": ObjectiveEntry("r2d2_burnin.learning.objectives.classification:Classification"),
+    "q-learning": ObjectiveEntry(
+        "r2d2_burnin.learning.objectives.control:QLearning",
+        {
+            "learning_rate": 1e-3,
+            "final_learning_rate": 1e-4,
+            "updates": 3000,
+            "num_envs": 64,
+            "initial_steps": 10_240,
+            "new_steps": 2560,
+            "updates_between": 20,
+            "priority_exponent": 0.9,
+            "importance_exponent": 0.6,
+            "evaluation_episodes": 64,
+            "measure_every": 200,
+        },
+    ),
 }
-"""Defaults of an objective, where they are not those of regression and classification."""
+"""Objectives by name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +98,7 @@ class NetworkSettings:
     units: int = 32
     """Units of the dense layer and of every recurrent layer."""
     cell: str = "lstm"
-    """Recurrent cell: lstm or gru."""
+    """Recurrent cell: lstm, gru, or `module:Class` of your own (see r2d2_burnin.networks.cells.protocol.Cell)."""
     layers: int = 1
     """Recurrent layers, stacked."""
     dueling: bool = True
@@ -90,7 +110,7 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         _check_least(self, "units", 1)
         _check_least(self, "layers", 1)
-        _check_choice("cell", self.cell, CELL_NAMES)
+        _check_choice("cell", self.cell, tuple(CELLS), own=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -181,8 +201,8 @@ class TrainingSettings:
     replay: ReplaySettings = dataclasses.field(default_factory=ReplaySettings)
     q_learning: QLearningSettings = dataclasses.field(default_factory=QLearningSettings)
     objective: str = "auto"
-    """regression or classification on info["target"], q-learning, or auto: what the environment's targets ask for, and
-    q-learning where it has none."""
+    """regression or classification on info["target"], q-learning, `module:Class` of your own, or auto: what the
+    environment's targets ask for, and q-learning where it has none."""
     updates: int = _DefaultInt(2000)
     """Learner updates."""
     batch_size: int = 64
@@ -210,8 +230,9 @@ class TrainingSettings:
     """Fresh whole episodes in an evaluation."""
 
     def __post_init__(self) -> None:
-        _check_choice("objective", self.objective, ("auto", *OBJECTIVE_NAMES))
-        _fill_defaults(self, OBJECTIVE_DEFAULTS.get(self.objective, {}))
+        _check_choice("objective", self.objective, ("auto", *OBJECTIVES), own=True)
+        if self.objective in OBJECTIVES:
+            fill_defaults(self, OBJECTIVES[self.objective].defaults)
         for field in dataclasses.fields(self):
             if isinstance(field.default, int):
                 _check_least(self, field.name, 0 if field.name in ("parameter_lag", "actors") else 1)
@@ -236,7 +257,7 @@ def check_fragment_settings(sequence_length: int, period: int) -> None:
         )
 
 
-def _fill_defaults(settings: Any, values: dict[str, Any]) -> None:
+def fill_defaults(settings: Any, values: Mapping[str, Any]) -> None:
     """Set fields of a settings dataclass, and of those inside it, that were not given to these values by name."""
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
@@ -272,6 +293,7 @@ def _check_share(settings: Any, name: str) -> None:
         raise ValueError(f"{name}: got {value}, expected 0 to 1; the nearest is {min(max(value, 0), 1)}")
 
 
-def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(known)}")
+def _check_choice(name: str, value: str, known: tuple[str, ...], *, own: bool = False) -> None:
+    if value not in known and not (own and ":" in value):
+        more = ", or module:Class of your own" if own else ""
+        raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(known)}{more}")

@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from r2d2_burnin.acting.actor import Act, Actor, ActorStep
+from r2d2_burnin.acting.actor import Actor, ActorStep
+from r2d2_burnin.acting.policies import Act
 from r2d2_burnin.data import Episode
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments import spaces
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.initialization.start_state import has_gradient
-from r2d2_burnin.networks.recurrent_network import RecurrentNetwork
+from r2d2_burnin.networks.protocol import RecurrentNetwork
 from r2d2_burnin.runtime.compiled import Compiled
 from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import EnvironmentSettings

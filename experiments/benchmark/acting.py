@@ -38,8 +38,8 @@ def bit_streams(settings: Settings) -> list[Row]:
     """1024 bit streams: natively vectorised, and Gymnasium's SyncVectorEnv."""
     num_envs = 1024
     candidates = {
-        "natively vectorised": _steps(gym.make_vec("BitStream/Count-v0", num_envs), 800),
-        "SyncVectorEnv": _steps(gym.make_vec("BitStream/Count-v0", num_envs, vectorization_mode="sync"), 10),
+        "natively vectorised": _steps(gym.make_vec("envs:BitStream/Count-v0", num_envs), 800),
+        "SyncVectorEnv": _steps(gym.make_vec("envs:BitStream/Count-v0", num_envs, vectorization_mode="sync"), 10),
     }
     per_call = {"natively vectorised": 800 * num_envs, "SyncVectorEnv": 10 * num_envs}
     seconds = measure(candidates, settings.repetitions, steps=per_call)
@@ -62,7 +62,7 @@ def _steps(env: Any, count: int) -> Callable[[], None]:
 
 def _our_actor(num_envs: int, units: int, episodes: int, *, blocks: bool) -> Callable[[], Any]:
     network = DenseRecurrentNetwork(1, 1, NetworkSettings(units))
-    env = gym.make_vec("BitStream/Count-v0", num_envs)
+    env = gym.make_vec("envs:BitStream/Count-v0", num_envs)
     actor = Actor(env, ActorStep(network), Regression(81).act, seed=0, blocks=blocks)
     return lambda: list(itertools.islice(actor.episodes(), episodes))
 
@@ -73,7 +73,7 @@ def _keras_actor(num_envs: int, units: int, length: int) -> Callable[[], Any]:
     hidden = keras.layers.Dense(units, "relu")(observation)
     hidden, (new_h, new_c) = keras.layers.LSTMCell(units)(hidden, [h, c])
     model = keras.Model([observation, h, c], [keras.layers.Dense(1)(hidden), new_h, new_c])
-    env = gym.make_vec("BitStream/Count-v0", num_envs)
+    env = gym.make_vec("envs:BitStream/Count-v0", num_envs)
 
     def episode() -> None:
         observations, _ = env.reset(seed=0)

@@ -2,10 +2,10 @@
 
 Each benchmark times all candidates in turns within one process of its own, and reports the median of the rounds'
 ratios (the other's cost over ours): machines are shared and drift, so absolute times say little. Peers that are not
-installed (pip install -e '.[bench]') are left out with a message. Names: train-small, train-large, precision, acting,
-bit-streams, replay, priorities, memory, comparison, start-up, scaling, calibration (how often simulated reports state
-what is not so); without any, all of them. And soak, by name only: whether anything grows while a worker makes run after
-run for --minutes.
+installed (pip install -e '.[bench]') are left out with a message. Names: train-small, train-large, precision, drop-in,
+acting, bit-streams, replay, priorities, memory, comparison, start-up, scaling, calibration (how often simulated reports
+state what is not so); without any, all of them. And soak, by name only: whether anything grows while a worker makes run
+after run for --minutes.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from experiments.benchmark.settings import BENCHMARKS, Settings
 from experiments.benchmark.timing import Row, rows_table
 from experiments.common.results import versions, write_json
 from r2d2_burnin.runtime.command_line import fail, from_command_line
+from r2d2_burnin.runtime.tensorflow import set_up
 
 
 def run(name: str, settings: Settings) -> list[Row]:
@@ -36,6 +37,7 @@ def run(name: str, settings: Settings) -> list[Row]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmarks and print their table; returns 0, or 1 if a benchmark failed."""
+    set_up()
     given = list(sys.argv[1:] if arguments is None else arguments)
     settings = from_command_line(Settings, "experiments.benchmark", __doc__ or "", given)
     rows: list[Row] = []

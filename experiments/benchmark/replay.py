@@ -12,7 +12,7 @@ from experiments.benchmark.peers import cpprb_draw, cpprb_priorities, peers
 from experiments.benchmark.settings import Settings
 from experiments.benchmark.timing import Candidates, Row, measure, ratio_rows
 from r2d2_burnin.data import Episode
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.objectives import Regression
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.replay.references import ReferenceSample

@@ -12,7 +12,7 @@ from experiments.benchmark.replay import idle_episode
 from experiments.benchmark.settings import Settings
 from experiments.benchmark.timing import Row, measure
 from experiments.common.plots import COLOURS, figure, save
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.learning.objectives import Regression
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork

@@ -24,6 +24,7 @@ BENCHMARKS = {
     "train-small": Benchmark("training", "small"),
     "train-large": Benchmark("training", "large"),
     "precision": Benchmark("training", "precision"),
+    "drop-in": Benchmark("training", "drop_in"),
     "acting": Benchmark("acting", "acting"),
     "bit-streams": Benchmark("acting", "bit_streams"),
     "replay": Benchmark("replay", "drawing"),

@@ -15,7 +15,7 @@ import numpy as np
 
 from experiments.benchmark.settings import Settings
 from experiments.benchmark.timing import Row
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.runtime.tensorflow import use_one_thread
 from r2d2_burnin.settings import EnvironmentSettings, TrainingSettings
 from r2d2_burnin.training.checkpoint import Checkpoints

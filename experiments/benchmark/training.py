@@ -74,6 +74,35 @@ def precision(settings: Settings) -> list[Row]:
     return ratio_rows("precision, batch 64, T 80, 256 units", measure(candidates, settings.repetitions), "ms", {})
 
 
+def drop_in(settings: Settings) -> list[Row]:
+    """`fit` and `predict` of a Keras model with the drop-in layer: batch 64, T 80, 256 units, with and without XLA."""
+    _threads(1)
+    batch, steps, units, batches = 64, 80, 256, 4
+    x, y = counted_bits((batch * batches, steps))
+
+    def fit(layer: Any, jit_compile: bool | str) -> Callable[[], Any]:
+        model = keras_model(units, steps, layer)
+        model.compile("adam", "mse", jit_compile=jit_compile)
+        return lambda: model.fit(x, y[..., None], batch_size=batch, epochs=1, shuffle=False, verbose=0)
+
+    def predict(layer: Any, jit_compile: bool | str) -> Callable[[], Any]:
+        model = keras_model(units, steps, layer)
+        model.compile("adam", "mse", jit_compile=jit_compile)
+        return lambda: model.predict(x, batch_size=batch, verbose=0)
+
+    result = []
+    for name, method in (("fit", fit), ("predict", predict)):
+        candidates: Candidates = {
+            "our layer, jit_compile=True": method(TimeFusedLSTM, True),
+            "our layer by default": method(TimeFusedLSTM, "auto"),
+            "Keras LSTM by default": method(keras.layers.LSTM, "auto"),
+            "Keras LSTM, jit_compile=True": method(keras.layers.LSTM, True),
+        }
+        seconds = measure(candidates, settings.repetitions, steps=dict.fromkeys(candidates, batches))
+        result += ratio_rows(f"Keras {name}, batch 64, T 80, 256 units", seconds, "ms", {})
+    return result
+
+
 def our_step(units: int, batch: int, steps: int, *, burn_in: int = 0, updates: int = 1) -> Callable[[], Any]:
     """Updates of a learner, several in a call."""
     shape = (updates, batch, steps)

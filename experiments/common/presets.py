@@ -8,12 +8,13 @@ from typing import Any, Protocol, TypeVar
 
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments import spaces
+from r2d2_burnin.learning.objectives import choose_objective, objective_class
 from r2d2_burnin.runtime.command_line import from_command_line
-from r2d2_burnin.settings import OBJECTIVE_DEFAULTS, TrainingSettings
+from r2d2_burnin.settings import OBJECTIVES, TrainingSettings
 
 PRESET_NAMES = ("small", "guess", "r2d2")
 
-GUESS: dict[str, Any] = OBJECTIVE_DEFAULTS["q-learning"] | {
+GUESS: dict[str, Any] = {**OBJECTIVES["q-learning"].defaults} | {
     "learning_rate": 6e-3,
     "final_learning_rate": 2e-4,
     "updates": 4000,
@@ -102,7 +103,7 @@ def _objective(training: TrainingSettings) -> str:
     """The objective that the environment's targets ask for, after a look at environment and network."""
     env = environments.make(training.environment)
     try:
-        objective = spaces.choose_objective(training.objective, env)
+        objective = choose_objective(training.objective, env)
     finally:
         env.close()
     if training.network.network is not None:
@@ -129,7 +130,7 @@ def preset_flags(preset: str, objective: str, *, quick: bool, known: set[str]) -
     if preset in PRESETS:
         values |= PRESETS[preset]
     else:
-        values |= OBJECTIVE_DEFAULTS.get(objective, {})
+        values |= OBJECTIVES[objective].defaults if objective in OBJECTIVES else objective_class(objective).defaults
     if quick:
         values |= QUICK
     flags = []

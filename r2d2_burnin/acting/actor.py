@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Protocol, cast
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from r2d2_burnin.acting.episode_builder import UnfinishedEpisodes
+from r2d2_burnin.acting.policies import Act
 from r2d2_burnin.acting.vector_checks import CheckedCalls, TargetReader
 from r2d2_burnin.data import Episode
 from r2d2_burnin.environments import spaces
@@ -17,13 +18,11 @@ from r2d2_burnin.environments.guard import EnvironmentFault, check_numbers
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.environments.targets import TargetRange
 from r2d2_burnin.faults import TrainingDiverged
-from r2d2_burnin.networks.recurrent_network import RecurrentNetwork, where
+from r2d2_burnin.networks.protocol import RecurrentNetwork
+from r2d2_burnin.networks.unrolling import where
 from r2d2_burnin.runtime import archive, nests
 from r2d2_burnin.runtime.compiled import Compiled
 from r2d2_burnin.runtime.tensorflow import tf
-
-Act = Callable[[np.ndarray], np.ndarray]
-"""Chooses actions `[S, N]` of S steps from outputs `[S, N, A]`."""
 
 ANY_NUMBER = TargetRange(required=False)
 """Targets that are numbers are kept, and whatever else is called a target is left out."""

@@ -37,12 +37,15 @@ from r2d2_burnin.diagnostics.confidence import share_bound, upper_bound
 from r2d2_burnin.diagnostics.discrepancy import DiscrepancyMeasure, state_distance
 from r2d2_burnin.diagnostics.forgetting import Forgetting, fit_forgetting
 from r2d2_burnin.environments.inputs import InputSpace
-from r2d2_burnin.initialization.names import Initialization
+from r2d2_burnin.initialization import Full, Stored, Zero
 from r2d2_burnin.learning.objectives import Objective, trained_steps
-from r2d2_burnin.networks.recurrent_network import RecurrentNetwork
+from r2d2_burnin.networks.protocol import RecurrentNetwork
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import ReplaySettings
+
+STARTS = {start.start: start for start in (Zero, Stored)}
+"""Start states that are tried, by name."""
 
 FEWEST_FRAGMENTS = 16
 """Fragments, each of another episode, without which a burn-in is not judged."""
@@ -263,7 +266,7 @@ class _Trial:
         self._inputs = inputs
         self._tolerance = tolerance
         self._measure = DiscrepancyMeasure(network, objective.values, objective.scale)
-        self._replay = Replay(settings, Initialization("zero", None), objective, inputs)
+        self._replay = Replay(settings, Full(), objective, inputs)
         self._replay.add(*episodes)
         rows = self._replay.all_rows()
         self._rows = rows[self._replay.starts(rows) > 0]
@@ -284,7 +287,7 @@ class _Trial:
         _, self._exact = self._measured(self._replay)
 
     def measure(self, start: Literal["zero", "stored"], burn_in: int) -> BurnInMeasures:
-        replay = Replay(self._replay.settings, Initialization(start, burn_in), self._objective, self._inputs)
+        replay = Replay(self._replay.settings, STARTS[start](burn_in), self._objective, self._inputs)
         replay.add(*self._episodes)
         found, outputs = self._measured(replay)
         judged, owners = self._judged, self._owners

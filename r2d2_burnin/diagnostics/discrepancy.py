@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from r2d2_burnin.data import FragmentBatch, References
+from r2d2_burnin.initialization import Initialization
 from r2d2_burnin.initialization.start_state import burn_in, first_state, has_gradient
 from r2d2_burnin.learning.objectives import largest_magnitude
-from r2d2_burnin.networks.recurrent_network import RecurrentNetwork, State
-from r2d2_burnin.networks.time_fused import Tensor
+from r2d2_burnin.networks.protocol import RecurrentNetwork, State, Tensor
 from r2d2_burnin.runtime.compiled import Compiled
 from r2d2_burnin.runtime.tensorflow import tf
 
@@ -45,6 +45,7 @@ class DiscrepancyMeasure:
         values: what ΔQ compares, of outputs `[..., A]`; by default the outputs themselves.
         scale: what ΔQ is relative to, `[B]`, from values `[B, T, A]` and the mask `[B, T]` of trained steps; by default
             the largest absolute value.
+        initialization: how the start states of batches are made; by default from the stored states.
     """
 
     def __init__(
@@ -52,10 +53,12 @@ class DiscrepancyMeasure:
         network: RecurrentNetwork,
         values: Callable[[Tensor], Tensor] = lambda outputs: outputs,
         scale: Callable[[Tensor, Tensor], Tensor] = largest_magnitude,
+        initialization: Initialization | None = None,
     ) -> None:
         self.network = network
         self._values = values
         self._scale = scale
+        self._initialization = initialization
         self._measure = Compiled(self._discrepancies)
 
     def __call__(
@@ -63,7 +66,7 @@ class DiscrepancyMeasure:
     ) -> tuple[Discrepancies, np.ndarray]:
         """Measure a batch `[B, ...]` against its references; returns the outputs `[B, T, A]` as well.
 
-        Fragments start from the `learned` state `[1, ...]` where there is one, instead of their stored states.
+        `learned` is the trained state, a nest of `[1, ...]`, of an initialization that has one.
         """
         exact = references.exact
         # With burn-ins of one length, all initializations share a compiled program, and both unrolls are one.
@@ -73,7 +76,9 @@ class DiscrepancyMeasure:
         return Discrepancies(*(np.asarray(values) for values in discrepancies)), np.asarray(outputs)
 
     def _discrepancies(self, batch: Any, references: Any, learned: Any) -> tuple[Discrepancies, Tensor]:
-        first = _joined(first_state(self.network, batch, learned), first_state(self.network, references.exact))
+        first = _joined(
+            first_state(self.network, batch, self._initialization, learned), first_state(self.network, references.exact)
+        )
         both = _joined(batch._replace(start_state=()), references.exact._replace(start_state=()))
         start, _ = burn_in(self.network, both, first)
         observations = batch.observations[:, : batch.mask.shape[1]]

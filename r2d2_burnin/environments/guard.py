@@ -102,6 +102,8 @@ class EnvironmentGuard(gym.Wrapper[Any, Any, Any, Any]):
 CLIP_REWARD = "a wrapper that clips helps: --wrappers 'gymnasium.wrappers:ClipReward(min_reward=-1, max_reward=1)'"
 
 _warned: set[tuple[str, str]] = set()
+# Of the process, not of a guard: a vector environment has a guard for each of its sub-environments, and a worker makes
+# environments of the same id run after run.
 
 
 def _check_parts(method: str, returned: Any, parts: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from r2d2_burnin.data import Episode
+from r2d2_burnin.runtime import tensorflow  # imports it when first used: a command line answers without it
 
 SMALLEST_IMAGE = 5
 """Height and width from which on numbers with three or four axes are an image; bytes are one at any size."""
@@ -128,24 +129,20 @@ class InputSpace(spaces.Box):
 
     def split(self, inputs: Any) -> tuple[Any, Any]:
         """Observations `[..., *observation_shape]`, and what follows them `[..., E]`, from inputs `[..., F]`."""
-        from r2d2_burnin.runtime.tensorflow import tf  # here alone, so that a command line answers without it
-
         observations = inputs[..., : self.observation_size]
         leading = [-1 if size is None else size for size in inputs.shape[:-1]]  # at most one is unknown
-        shaped = tf.reshape(observations, [*leading, *self.observation_shape])
+        shaped = tensorflow.tf.reshape(observations, [*leading, *self.observation_shape])
         return shaped, inputs[..., self.observation_size :]
 
     def split_image(self, inputs: Any) -> tuple[Any, Any]:
         """Images `[..., H, W, C]`, whatever the order of an observation's axes, and the rest, as `split` has it."""
-        from r2d2_burnin.runtime.tensorflow import tf
-
         assert self.image is not None
         observations, rest = self.split(inputs)
         leading = len(inputs.shape) - 1
         axes = [self.image.height, self.image.height + 1, *self.image.channel_axes]
         if axes != sorted(axes):
-            observations = tf.transpose(observations, [*range(leading), *(leading + axis for axis in axes)])
+            observations = tensorflow.tf.transpose(observations, [*range(leading), *(leading + axis for axis in axes)])
         if self.image.image_shape != tuple(observations.shape[leading:]):
             sizes = [-1 if size is None else size for size in inputs.shape[:-1]]
-            observations = tf.reshape(observations, [*sizes, *self.image.image_shape])
+            observations = tensorflow.tf.reshape(observations, [*sizes, *self.image.image_shape])
         return observations, rest

@@ -20,6 +20,7 @@ from gymnasium.envs import registration
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
 from r2d2_burnin.environments.guard import EnvironmentGuard
+from r2d2_burnin.environments.namespaces import register_namespace
 from r2d2_burnin.environments.returned_values import shown_space
 from r2d2_burnin.environments.wrapper_calls import WrapperCall
 from r2d2_burnin.settings import EnvironmentSettings
@@ -46,6 +47,7 @@ def make(settings: EnvironmentSettings) -> gym.Env[np.ndarray, np.integer[Any]]:
     arguments = dict(settings.env_kwargs)
     if settings.max_episode_steps is not None:
         arguments["max_episode_steps"] = settings.max_episode_steps
+    register_namespace(settings.env)
     try:
         # The guard below checks what Gymnasium's own checker would warn about, into the progress bars.
         env: gym.Env[Any, Any] = gym.make(settings.env, disable_env_checker=True, **arguments)
@@ -82,12 +84,12 @@ def make_vector(settings: EnvironmentSettings, num_envs: int) -> VectorEnv[Any, 
         )
     if native and way in ("auto", "native"):
         return gym.make_vec(settings.env, num_envs=num_envs, **settings.env_kwargs)
-    one = functools.partial(make, settings)
+    make_single = functools.partial(make, settings)
     vector: VectorEnv[Any, Any, Any]
-    if way == "async" or (way == "auto" and _seconds_of_a_step(one) > SLOW_STEP):
-        vector = _QuietAsyncVectorEnv([one] * num_envs, context="spawn")
+    if way == "async" or (way == "auto" and _seconds_of_a_step(make_single) > SLOW_STEP):
+        vector = _QuietAsyncVectorEnv([make_single] * num_envs, context="spawn")
     else:
-        vector = SyncVectorEnv([one] * num_envs)
+        vector = SyncVectorEnv([make_single] * num_envs)
     vector.spec = _spec_of(settings.env)  # errors name the environment by it
     return vector
 
@@ -132,15 +134,15 @@ def import_object(setting: str, name: str) -> Callable[..., Any]:
     if not colon or not module or not attribute:
         raise ValueError(f"{setting}: got {name!r}, expected module:name, for example my_package.my_module:MyClass")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        imported = getattr(importlib.import_module(module), attribute)
     except AttributeError:
         raise ValueError(f"{setting}: module {module!r} has no {attribute!r}") from None
     except Exception as error:  # whatever a user's module raises when it is imported
         reason = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
         raise ValueError(f"{setting}: module {module!r} of {name!r} cannot be imported ({reason})") from None
-    if not callable(found):
-        raise ValueError(f"{setting}: got {name!r}, a {type(found).__name__}, expected something to call")
-    return found  # type: ignore[no-any-return]
+    if not callable(imported):
+        raise ValueError(f"{setting}: got {name!r}, a {type(imported).__name__}, expected something to call")
+    return imported  # type: ignore[no-any-return]
 
 
 def check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
@@ -239,21 +241,21 @@ def _has_native_version(settings: EnvironmentSettings) -> bool:
     env = make(settings)
     raw = env.unwrapped
     usable = isinstance(raw.observation_space, spaces.Box) and _is_plain(raw.action_space)
-    found = env.spec is not None and env.spec.vector_entry_point is not None
+    has_vector_version = env.spec is not None and env.spec.vector_entry_point is not None
     env.close()
-    return usable and found
+    return usable and has_vector_version
 
 
-def _seconds_of_a_step(one: Callable[[], gym.Env[Any, Any]], steps: int = 20) -> float:
+def _seconds_of_a_step(make_single: Callable[[], gym.Env[Any, Any]], steps: int = 20) -> float:
     """Median time of a step of a single environment with random actions."""
-    env = one()
+    env = make_single()
     env.reset(seed=0)
     env.action_space.seed(0)
     seconds = []
     for _ in range(steps):
-        began = time.perf_counter()
+        start = time.perf_counter()
         _, _, terminated, truncated, _ = env.step(env.action_space.sample())
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.perf_counter() - start)
         if terminated or truncated:
             env.reset()
     env.close()

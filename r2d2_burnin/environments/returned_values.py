@@ -53,12 +53,14 @@ def number(name: str, value: Any, *, hint: str = "") -> float:
     Raises:
         Unfit: as `scalar` does, and for a number that is not finite in float32.
     """
-    found = scalar(name, value)
-    if not abs(found) <= FLOAT32_MAX:
-        if np.isfinite(found):
-            raise Unfit(f"{name} has the value {found}, infinite in float32, {_expected_size(hint)}")
-        raise Unfit(f"{name} has the value {shown(value) if np.isinf(found) else found}, expected a finite number")
-    return found
+    converted = scalar(name, value)
+    if not abs(converted) <= FLOAT32_MAX:
+        if np.isfinite(converted):
+            raise Unfit(f"{name} has the value {converted}, infinite in float32, {_expected_size(hint)}")
+        raise Unfit(
+            f"{name} has the value {shown(value) if np.isinf(converted) else converted}, expected a finite number"
+        )
+    return converted
 
 
 def flag(name: str, value: Any) -> bool:
@@ -70,12 +72,12 @@ def flag(name: str, value: Any) -> bool:
     if value is True or value is False:
         return value
     try:
-        found = scalar(name, value)
+        converted = scalar(name, value)
     except Unfit:
-        found = float("nan")
-    if found not in (0.0, 1.0):
+        converted = float("nan")
+    if converted not in (0.0, 1.0):
         raise Unfit(f"{name} is {shown(value)}, a {type(value).__name__}, expected True or False")
-    return bool(found)
+    return bool(converted)
 
 
 def shown(value: Any) -> str:
@@ -207,8 +209,8 @@ def _multi_binary_check(space: spaces.MultiBinary, name: str) -> Check:
         array = _shaped(name, value, space, kinds="fiub")
         outside = (array != 0) & (array != 1)
         if outside.any():
-            found, where = _first(array, outside)
-            raise Unfit(f"{name} has the value {found}{where}, outside its space {shown_space(space)}, expected 0 or 1")
+            wrong, where = _first(array, outside)
+            raise Unfit(f"{name} has the value {wrong}{where}, outside its space {shown_space(space)}, expected 0 or 1")
         return array.astype(space.dtype, copy=False)
 
     return check
@@ -265,10 +267,10 @@ class _BoxCheck:
         refused = outside & (excess >= width)
         if refused.any():
             _refuse_outside(self._name, array, refused, self._space, low, high)
-        found, where = _first(array, outside)
+        wrong, where = _first(array, outside)
         self._warn(
             self._name,
-            f"has the value {found}{where}, outside its space {shown_space(self._space)}; it is used as it is, and"
+            f"has the value {wrong}{where}, outside its space {shown_space(self._space)}; it is used as it is, and"
             " further values outside by less than the width of the space are not mentioned",
         )
         with np.errstate(invalid="ignore", over="ignore"):
@@ -278,10 +280,10 @@ class _BoxCheck:
 def _refuse_outside(
     name: str, array: np.ndarray, outside: np.ndarray, space: spaces.Space[Any], low: np.ndarray, high: np.ndarray
 ) -> None:
-    found, where = _first(array, outside)
+    wrong, where = _first(array, outside)
     at = np.unravel_index(int(outside.argmax()), outside.shape)
     raise Unfit(
-        f"{name} has the value {found}{where}, outside its space {shown_space(space)}, expected {low[at]} to {high[at]}"
+        f"{name} has the value {wrong}{where}, outside its space {shown_space(space)}, expected {low[at]} to {high[at]}"
     )
 
 

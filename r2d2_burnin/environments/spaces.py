@@ -13,7 +13,6 @@ from r2d2_burnin.environments.guard import EnvironmentGuard
 from r2d2_burnin.environments.inputs import InputSpace, image_layout
 from r2d2_burnin.environments.returned_values import FLOAT32_MAX, ROUNDING, shown_space
 from r2d2_burnin.environments.targets import FAULT, TargetRange, reduced_info
-from r2d2_burnin.settings import QLearningSettings
 
 
 def actions(space: spaces.Space[Any]) -> int:
@@ -28,9 +27,13 @@ def actions(space: spaces.Space[Any]) -> int:
 
 
 def input_space(
-    observation_space: spaces.Space[Any], action_space: spaces.Space[Any], agent: QLearningSettings | None = None
+    observation_space: spaces.Space[Any],
+    action_space: spaces.Space[Any],
+    *,
+    previous_action: bool = False,
+    previous_reward: bool = False,
 ) -> InputSpace:
-    """The space of a network's inputs; the previous action and reward are among them if the `agent` says so.
+    """The space of a network's inputs: the observation, and if wanted the previous action and reward.
 
     Raises:
         ValueError: for spaces that are not a Box of numbers and a Discrete one from 0; `environments.make` flattens.
@@ -43,8 +46,8 @@ def input_space(
     return InputSpace(
         observation_space.shape,
         actions(action_space),
-        previous_action=agent is not None and agent.previous_action,
-        previous_reward=agent is not None and agent.previous_reward,
+        previous_action=previous_action,
+        previous_reward=previous_reward,
         observation_dtype=observation_space.dtype,
     )
 
@@ -80,80 +83,55 @@ def target_classes(env: gym.Env[Any, Any]) -> spaces.Discrete | None:
     return declared if isinstance(declared, spaces.Discrete) else None
 
 
-def target_range(objective: str, env: gym.Env[Any, Any]) -> TargetRange | None:
-    """What the targets of an environment may be, by the name of an objective; None where it reads none.
-
-    Classes are those of the `target_space`, or one an action; numbers are in the `target_space`, if there is one.
-    """
-    if objective == "q-learning":
-        return None
+def declared_range(env: gym.Env[Any, Any]) -> TargetRange | None:
+    """What targets may be by the environment's `target_space`; None where it has none of numbers or classes."""
     declared = target_space(env)
     if isinstance(declared, spaces.Discrete):
         first, count = int(declared.start), int(declared.n)
         return TargetRange(first, first + count - 1, whole=True)
-    if objective == "classification":
-        return TargetRange(0, actions(env.action_space) - 1, whole=True)
     if isinstance(declared, spaces.Box):
         low, high = float(declared.low.item()), float(declared.high.item())
         return TargetRange(
             max(low - ROUNDING * max(1, abs(low)), -FLOAT32_MAX), min(high + ROUNDING * max(1, abs(high)), FLOAT32_MAX)
         )
-    return TargetRange()
+    return None
 
 
-STEPS_LOOKED_AT = 50
-"""Steps of one episode in which `auto` looks for a target; an objective on targets looks at a hundred times as many."""
+def missing_targets(env: gym.Env[Any, Any], most: int) -> str | None:
+    """Why an environment gives no targets to train on, and what would help; None where it does.
 
-
-def choose_objective(name: str, env: gym.Env[Any, Any]) -> str:
-    """The objective of that name, or for `auto` the one that the environment's targets ask for.
-
-    An environment says what its targets are by an attribute `target_space`: `Discrete` for classes, `Box` for numbers.
-    Without the attribute they are taken for numbers. An environment without targets is one for Q-learning: where
-    `reset` gives none, the first steps of an episode of random actions are looked at. What is called a target and is no
-    number, such as a place to go to, is no target.
-
-    Raises:
-        ValueError: for an objective on `info["target"]` and an environment that gives none, or none that is a number.
+    They are looked for in `reset` and in at most so many steps of an episode of random actions.
     """
-    if name == "q-learning":
-        return name
-    place, found = _first_target(env, STEPS_LOOKED_AT * (1 if name == "auto" else 100))
+    place, info = _first_target(env, most)
     declared = target_space(env)
     fits = declared is None or isinstance(declared, spaces.Discrete) or _is_one_number(declared)
-    if "target" in found and fits:
-        if name != "auto":
-            return name
-        return "classification" if isinstance(declared, spaces.Discrete) else "regression"
-    if name == "auto":
-        return "q-learning"
-    env_name = env.spec.id if env.spec is not None else str(env)
-    if "target" in found and declared is not None:
-        problem = f"its target_space is {shown_space(declared)}, expected Discrete, or a Box of one number"
-    elif found:
-        problem = f"at {place} {found[FAULT]}"
-    else:
-        raise ValueError(
-            f'objective: got {name!r}, but {env_name} gives no info["target"] in reset or {place}; give the target that'
-            " belongs to the observation, for example in a wrapper, or choose q-learning"
+    if "target" in info and fits:
+        return None
+    name = env.spec.id if env.spec is not None else str(env)
+    if not info:
+        return (
+            f'{name} gives no info["target"] in reset or {place}; give the target that belongs to the observation, for'
+            " example in a wrapper, or choose q-learning"
         )
-    raise ValueError(
-        f"objective: got {name!r}, but of {env_name} {problem}; choose q-learning, or a wrapper with targets"
-    )
+    if "target" in info and declared is not None:
+        fault = f"its target_space is {shown_space(declared)}, expected Discrete, or a Box of one number"
+    else:
+        fault = f"at {place} {info[FAULT]}"
+    return f"of {name} {fault}; choose q-learning, or a wrapper with targets"
 
 
 def _first_target(env: gym.Env[Any, Any], most: int) -> tuple[str, dict[str, Any]]:
     """Where an episode of random actions first has a target, or what is no number, and that; {} after `most` steps."""
     _, info = env.reset(seed=0)
-    found = reduced_info(info)
-    if found:
-        return "step 0 of an episode", found
+    reduced = reduced_info(info)
+    if reduced:
+        return "step 0 of an episode", reduced
     env.action_space.seed(0)
     for step in range(1, most + 1):
         _, _, terminated, truncated, info = env.step(env.action_space.sample())
-        found = reduced_info(info)
-        if found:
-            return f"step {step} of an episode", found
+        reduced = reduced_info(info)
+        if reduced:
+            return f"step {step} of an episode", reduced
         if terminated or truncated:
             break
     return f"in the {step} steps after it", {}

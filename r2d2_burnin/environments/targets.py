@@ -74,11 +74,11 @@ class TargetRange:
             message = f"{NAME} of {len(active)} environments is {shown(values)}, expected one number each"
             raise UnfitTarget(message, int(active.argmax()))
         array = array.reshape(-1)
-        given = np.asarray(info.get("_target", True))
-        if given.all() and self._fit(array):
+        present = np.asarray(info.get("_target", True))
+        if present.all() and self._fit(array):
             return array.astype(np.float64)
-        found = np.where(given, array.astype(np.float64), np.nan)
-        return np.asarray(self._refuse(found[None], (active & given)[None])[0])
+        numbers = np.where(present, array.astype(np.float64), np.nan)
+        return np.asarray(self._refuse(numbers[None], (active & present)[None])[0])
 
     def of_block(self, targets: np.ndarray) -> np.ndarray:
         """Targets `[S, N]` of S steps, float64.
@@ -89,22 +89,22 @@ class TargetRange:
         array = np.asarray(targets)
         if array.dtype.kind not in "fiub":
             raise UnfitTarget(f"{NAME} is {shown(targets)}, expected numbers", 0)
-        found = array.astype(np.float64)
-        return found if self._fit(array) else self._refuse(found, np.ones(found.shape, np.bool_))
+        numbers = array.astype(np.float64)
+        return numbers if self._fit(array) else self._refuse(numbers, np.ones(numbers.shape, np.bool_))
 
     def _fit(self, values: np.ndarray) -> bool:
         """Whether all values are in the range; False where one is NaN."""
         within = bool(self.low <= values.min() and values.max() <= self.high)
         return within and (not self.whole or values.dtype.kind in "iub" or bool((values == np.rint(values)).all()))
 
-    def _refuse(self, values: np.ndarray, given: np.ndarray) -> np.ndarray:
-        """The values `[S, N]`; raises for the first given one that is outside the range, or makes it NaN."""
+    def _refuse(self, values: np.ndarray, present: np.ndarray) -> np.ndarray:
+        """The values `[S, N]`; raises for the first present one that is outside the range, or makes it NaN."""
         fit = (values >= self.low) & (values <= self.high)
         if self.whole:
             fit &= values == np.rint(values)
         if not self.required:
             return np.where(fit, values, np.nan)
-        bad = np.argwhere(given & ~fit)
+        bad = np.argwhere(present & ~fit)
         if len(bad):
             step, environment = bad[0].tolist()
             raise UnfitTarget(f"{NAME} is {values[step, environment]:.7g}, {self._expected}", environment, step)

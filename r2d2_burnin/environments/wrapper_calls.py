@@ -82,9 +82,11 @@ class WrapperCall:
             and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         ]
         if missing:
-            given = [repr(value) for value in self.arguments]
-            given += [f"{name}={value!r}" for name, value in self.keywords.items()] + [f"{name}=.." for name in missing]
+            call_arguments = [repr(value) for value in self.arguments]
+            call_arguments += [f"{name}={value!r}" for name, value in self.keywords.items()] + [
+                f"{name}=.." for name in missing
+            ]
             raise ValueError(
                 f"wrappers: {self.text} lacks the argument {', '.join(missing)}, expected it in brackets:"
-                f" --wrappers '{self.name}({', '.join(given)})'"
+                f" --wrappers '{self.name}({', '.join(call_arguments)})'"
             )

@@ -1,4 +1,4 @@
-"""Initialization: the recurrent state that a fragment's trained steps start from, by name.
+"""Initializations by name.
 
 | name | start state | burn-in |
 | --- | --- | --- |
@@ -7,55 +7,61 @@
 | `refreshed`, `refreshed+K` | the stored state, overwritten when a replayed fragment passes over it | none, K steps |
 | `learned`, `learned+K` | one trained state for all fragments that do not begin an episode | none, K steps |
 | `full` | the network's initial state | from the episode's first step on: exact, the reference |
+| `module:Class`, `module:Class+K` | your own, a class that inherits from `Initialization` | none, K steps |
 
-R2D2 (Kapturowski et al., ICLR 2019, section 3) compares the first two rows. This module only reads the names;
-`start_state` computes the states, the learner refreshes and learns them.
+R2D2 (Kapturowski et al., ICLR 2019, section 3) compares the first two rows.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import re
-from typing import Literal, cast
 
-Start = Literal["zero", "stored", "refreshed", "learned"]
-NAMES = ("zero", "stored", "refreshed", "learned", "zero+K", "stored+K", "refreshed+K", "learned+K", "full")
+from r2d2_burnin.environments.make import import_object
+from r2d2_burnin.initialization.base import Initialization
+from r2d2_burnin.initialization.full import Full
+from r2d2_burnin.initialization.learned import Learned
+from r2d2_burnin.initialization.refreshed import Refreshed
+from r2d2_burnin.initialization.stored import Stored
+from r2d2_burnin.initialization.zero import Zero
 
+WITH_BURN_IN: dict[str, type[Initialization]] = {start.start: start for start in (Zero, Stored, Refreshed, Learned)}
+"""Initializations that `+K` may follow, by name."""
 
-@dataclasses.dataclass(frozen=True)
-class Initialization:
-    """A start state and a number of burn-in steps."""
-
-    start: Start
-    burn_in: int | None
-    """Burn-in steps, k; None: all steps since the episode's start."""
-
-    @property
-    def name(self) -> str:
-        """The name that `parse` reads."""
-        if self.burn_in is None:
-            return "full"
-        return f"{self.start}+{self.burn_in}" if self.burn_in else self.start
-
-    @property
-    def sees_the_past(self) -> bool:
-        """Whether the start state carries what happened before the first processed step."""
-        return self.burn_in is None or self.start in ("stored", "refreshed")
+NAMES = (*WITH_BURN_IN, *(f"{name}+K" for name in WITH_BURN_IN), Full().name)
 
 
-def parse(name: str) -> Initialization:
-    """Read an initialization's name.
+def parse(name: str | Initialization) -> Initialization:
+    """Read an initialization's name; an initialization is returned as it is.
 
     Raises:
         ValueError: for an unknown name; the message lists what exists.
     """
-    if name == "full":
-        return Initialization("zero", None)
-    match = re.fullmatch(r"(zero|stored|refreshed|learned)(?:\+(\d+))?", name)
-    if match is None:
-        known = [known.replace("K", "20") for known in NAMES]
-        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        raise ValueError(f"strategies: got {name!r}, expected one of {', '.join(NAMES)} (K: burn-in steps){hint}")
-    return Initialization(cast(Start, match[1]), int(match[2] or 0))
+    if isinstance(name, Initialization):
+        return name
+    if name == Full().name:
+        return Full()
+    start, _, steps = name.partition("+")
+    if (steps or "+" not in name) and re.fullmatch(r"\d*", steps, re.ASCII):
+        if start in WITH_BURN_IN:
+            return WITH_BURN_IN[start](int(steps or 0))
+        if ":" in start:
+            return _own(start, int(steps or 0))
+    known = [known.replace("K", "20") for known in NAMES]
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    raise ValueError(
+        f"strategies: got {name!r}, expected one of {', '.join(NAMES)} (K: burn-in steps), or module:Class of your"
+        f" own{hint}"
+    )
+
+
+def _own(reference: str, burn_in: int) -> Initialization:
+    """A user's initialization, whose name is its reference."""
+    loaded = import_object("strategies", reference)
+    if not (isinstance(loaded, type) and issubclass(loaded, Initialization)):
+        raise ValueError(
+            f"strategies: got {reference!r}, expected a class that inherits from {__package__}.Initialization"
+        )
+    initialization = loaded(burn_in)
+    return initialization

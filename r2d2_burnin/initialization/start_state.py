@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from r2d2_burnin.data import FragmentBatch
-from r2d2_burnin.networks.recurrent_network import RecurrentNetwork, State, where
-from r2d2_burnin.networks.time_fused import Tensor
+from r2d2_burnin.initialization.base import Initialization
+from r2d2_burnin.initialization.stored import Stored
+from r2d2_burnin.networks.protocol import RecurrentNetwork, State, Tensor
+from r2d2_burnin.networks.unrolling import unroll_with_states, where
 from r2d2_burnin.runtime.tensorflow import tf
 
 
@@ -57,26 +59,33 @@ def _from_real(values: Any, dtype: Any) -> Tensor:
     return tf.cast(values, dtype)
 
 
-def start_state(network: RecurrentNetwork, batch: FragmentBatch, learned: State = ()) -> State:
+def start_state(
+    network: RecurrentNetwork, batch: FragmentBatch, initialization: Initialization | None = None, learned: State = ()
+) -> State:
     """The batch's start state after its burn-in, without any gradient (R2D2, section 3).
 
     Padding in front of a burn-in (of fragments that start less than k steps into their episode) is masked: the state
     passes through it untouched.
     """
-    return tf.nest.map_structure(tf.stop_gradient, burn_in(network, batch, first_state(network, batch, learned))[0])
+    return tf.nest.map_structure(
+        tf.stop_gradient, burn_in(network, batch, first_state(network, batch, initialization, learned))[0]
+    )
 
 
-def first_state(network: RecurrentNetwork, batch: FragmentBatch, learned: State = ()) -> State:
-    """The state before the first processed step: initial where an episode begins, else stored, or the `learned` one.
+def first_state(
+    network: RecurrentNetwork, batch: FragmentBatch, initialization: Initialization | None = None, learned: State = ()
+) -> State:
+    """The state before the first processed step: initial, or what the initialization starts from.
 
     Args:
         network: gives the initial state.
         batch: gives the stored states.
-        learned: a nest of `[1, ...]` to take instead of the stored states; an empty tuple for none.
+        initialization: by default one that starts from the stored states.
+        learned: the trained state, a nest of `[1, ...]`; an empty tuple for none.
     """
     initial = network.initial_state(tf.shape(batch.from_initial_state)[0])
-    stored = learned if tf.nest.flatten(learned) else batch.start_state
-    return where(batch.from_initial_state, initial, stored)
+    state = (initialization or Stored()).fragment_state(batch.start_state, learned)
+    return where(batch.from_initial_state, initial, state)
 
 
 def burn_in(
@@ -89,31 +98,3 @@ def burn_in(
         network, batch.burn_in_observations, state, batch.burn_in_mask, every=every, first_slot=0
     )
     return last, states
-
-
-def unroll_with_states(
-    network: RecurrentNetwork,
-    observations: Tensor,
-    state: State,
-    mask: Tensor | None,
-    *,
-    every: int | None,
-    first_slot: int,
-    until: int | None = None,
-) -> tuple[Tensor, State, list[State]]:
-    """An unroll that also returns the states after every `every` slots, up to `until` steps.
-
-    Slots count the steps of burn-in and trained part together; the unroll begins at `first_slot`.
-    """
-    steps = observations.shape[1]
-    stops = [t for t in range(1, (until or steps) + 1) if every is not None and (first_slot + t) % every == 0]
-    outputs: list[Any] = []
-    states: list[State] = []
-    begin = 0
-    for end in [*stops, *([] if stops and stops[-1] == steps else [steps])]:
-        output, state = network.unroll(observations[:, begin:end], state, None if mask is None else mask[:, begin:end])
-        outputs.append(output)
-        if end in stops:
-            states.append(state)
-        begin = end
-    return tf.concat(outputs, 1) if len(outputs) > 1 else outputs[0], state, states

@@ -7,24 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from r2d2_burnin.data import FragmentBatch
-from r2d2_burnin.initialization.start_state import (
-    LearnedState,
-    burn_in,
-    first_state,
-    has_gradient,
-    start_state,
-    unroll_with_states,
-)
+from r2d2_burnin.initialization import Initialization, Stored
+from r2d2_burnin.initialization.start_state import LearnedState, burn_in, first_state, has_gradient, start_state
 from r2d2_burnin.learning.objectives import Objective, StepLosses, trained_steps
 from r2d2_burnin.learning.q_learning import fragment_priorities
-from r2d2_burnin.networks.recurrent_network import (
-    RecurrentNetwork,
-    State,
-    all_variables,
-    assign_parameters,
-    parameters_of,
-)
-from r2d2_burnin.networks.time_fused import Tensor
+from r2d2_burnin.networks.protocol import RecurrentNetwork, State, Tensor
+from r2d2_burnin.networks.unrolling import unroll_with_states
+from r2d2_burnin.networks.weights import all_variables, get_weights, set_weights
 from r2d2_burnin.runtime.compiled import Compiled
 from r2d2_burnin.runtime.tensorflow import keras, tf
 from r2d2_burnin.settings import LearnerSettings
@@ -60,9 +49,8 @@ class Learner:
         target_update_period: updates between two copies of the network to the target network.
         priority_eta: weight of the largest error in a priority.
         refresh_period: steps between the starts of fragments, to return the states recomputed there; None for none.
-        learns_state: whether fragments that do not begin an episode start from one state that is trained with the
-            network. It alone gets a gradient through burn-in; the parameters do not. A target network has a copy of its
-            own, as old as its parameters.
+        initialization: what fragments start from, by default the stored states. A state that it trains gets a gradient
+            through burn-in; the parameters do not. A target network has a copy of such a state, as old as its weights.
     """
 
     def __init__(
@@ -76,7 +64,7 @@ class Learner:
         target_update_period: int = 1,
         priority_eta: float = 0.9,
         refresh_period: int | None = None,
-        learns_state: bool = False,
+        initialization: Initialization | None = None,
     ) -> None:
         self.network = network
         self.objective = objective
@@ -84,8 +72,11 @@ class Learner:
         self._target_update_period = target_update_period
         self._priority_eta = priority_eta
         self._refresh_period = refresh_period
-        self._learned = LearnedState(network) if learns_state else None
-        self._target_learned = LearnedState(network) if learns_state and target_network is not None else None
+        self._initialization = initialization = initialization or Stored()
+        self._learned = LearnedState(network) if initialization.learns_state else None
+        self._target_learned = (
+            LearnedState(network) if initialization.learns_state and target_network is not None else None
+        )
         self._variables = [*network.trainable_variables, *_variables_of(self._learned)]
         schedule = keras.optimizers.schedules.CosineDecay(
             settings.learning_rate, updates, alpha=settings.final_learning_rate / settings.learning_rate
@@ -112,7 +103,7 @@ class Learner:
             if learned is not None:
                 learned.reset()
         if self.target_network is not None:
-            assign_parameters(self.target_network, parameters_of(self.network))
+            set_weights(self.target_network, get_weights(self.network))
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Parameters, the optimizer's variables, the target network's, and the learned states."""
@@ -154,7 +145,7 @@ class Learner:
     def _forward(self, batch: FragmentBatch, start: State | None = None) -> tuple[StepLosses, list[State]]:
         """Losses from the state before the first trained step, and the states on the way that are to be refreshed."""
         if start is None:
-            start = start_state(self.network, batch, _value_of(self._learned))
+            start = start_state(self.network, batch, self._initialization, _value_of(self._learned))
         outputs, _, states = unroll_with_states(
             self.network,
             batch.observations,
@@ -168,7 +159,7 @@ class Learner:
         target_outputs = outputs
         if self.target_network is not None:
             # Each network burns in on its own: the states that the two make of the same steps differ.
-            own_start = start_state(self.target_network, batch, _value_of(self._target_learned))
+            own_start = start_state(self.target_network, batch, self._initialization, _value_of(self._target_learned))
             target_outputs, _ = self.target_network.unroll(batch.observations, own_start)
             target_outputs = tf.cast(target_outputs, tf.float32)
         return self.objective.losses(outputs, tf.stop_gradient(target_outputs), batch.labels), states
@@ -182,7 +173,7 @@ class Learner:
         That of the parameters does not go through burn-in; that of a learned start state has to.
         """
         with tf.GradientTape() as burn_in_tape:
-            first = first_state(self.network, batch, _value_of(self._learned))
+            first = first_state(self.network, batch, self._initialization, _value_of(self._learned))
             burned_in, states = burn_in(self.network, batch, first, every=self._refresh_period)
         start = tf.nest.map_structure(tf.stop_gradient, burned_in)
         learned = _variables_of(self._learned)

@@ -2,40 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-
-from r2d2_burnin.networks.time_fused import Tensor
+from r2d2_burnin.networks.protocol import Tensor
 from r2d2_burnin.runtime.tensorflow import tf
 
 RESCALING = 1e-3
 """Epsilon of the value rescaling."""
-
-
-class NStepReturns(NamedTuple):
-    """The part of n-step targets that does not depend on a network, for every step of an episode, `[L]` each."""
-
-    returns: np.ndarray  # discounted sum of the next rewards, at most n
-    discounts: np.ndarray  # discount of the value that follows them; 0 where the episode has terminated by then
-    offsets: np.ndarray  # how many steps ahead that value's observation is, 1 to n
-
-
-def n_step_returns(rewards: np.ndarray, *, terminated: bool, n: int, discount: float) -> NStepReturns:
-    """Sums of the next n rewards `[L]`, which end where the episode ends.
-
-    R_t = sum over i < m of discount^i r_{t+i}, with m = min(n, L - t) (Sutton, 1988; R2D2, section 2.3). What follows
-    is the value of the observation m steps ahead, times discount^m; after a truncation that is the episode's last
-    observation, after a termination nothing.
-    """
-    length = len(rewards)
-    steps = np.arange(length)
-    offsets = np.minimum(n, length - steps)
-    padded = np.concatenate([np.asarray(rewards, np.float64), np.zeros(n)])
-    returns = sum(discount**i * padded[i : i + length] for i in range(n))
-    ends = terminated & (steps + offsets == length)
-    discounts = np.where(ends, 0.0, np.power(discount, offsets))
-    return NStepReturns(np.asarray(returns, np.float32), discounts.astype(np.float32), offsets.astype(np.int32))
 
 
 def rescale_value(x: Tensor) -> Tensor:
@@ -94,14 +65,3 @@ def largest_value(values: Tensor, mask: Tensor) -> Tensor:
         mask: `[B, T]` bool; steps where it is False do not count.
     """
     return tf.abs(tf.reduce_max(tf.where(mask[..., None], values, values.dtype.min), axis=[1, 2]))
-
-
-def epsilon_ladder(environments: int, *, epsilon: float, alpha: float) -> np.ndarray:
-    """Exploration `[N]` of N actors: epsilon^(1 + alpha i / (N - 1)) (Horgan et al., 2018, section 4.1)."""
-    ladder = np.arange(environments) / max(environments - 1, 1)
-    return np.asarray(epsilon ** (1 + alpha * ladder))
-
-
-def dueling_q_values(value: Tensor, advantages: Tensor) -> Tensor:
-    """Q-values `[..., A]`: a value `[..., 1]` plus advantages `[..., A]` less their mean (Wang et al., 2016, eq. 9)."""
-    return value + advantages - tf.reduce_mean(advantages, axis=-1, keepdims=True)

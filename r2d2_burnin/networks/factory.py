@@ -8,24 +8,25 @@ from gymnasium import spaces
 
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.environments.make import import_object
-from r2d2_burnin.learning.objectives import Objective
-from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork, RecurrentNetwork
+from r2d2_burnin.networks.protocol import RecurrentNetwork
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.runtime.tensorflow import keras, tf
 from r2d2_burnin.settings import NetworkSettings
 
 
-def make_network(settings: NetworkSettings, inputs: InputSpace, objective: Objective, *, seed: int) -> Any:
-    """A network for the given inputs, with the outputs that the objective asks for.
+def make_network(
+    settings: NetworkSettings, inputs: InputSpace, outputs: int, *, dueling: bool = False, seed: int
+) -> Any:
+    """A network for the given inputs and outputs; these may be `dueling` where the settings agree.
 
     Raises:
         ValueError: for a network of the user's that does not have what `RecurrentNetwork` asks for.
     """
     if settings.network is None:
-        dueling = settings.dueling and objective.name == "q-learning"
-        return DenseRecurrentNetwork(inputs, objective.outputs, settings, seed=seed, dueling=dueling)
+        return DenseRecurrentNetwork(inputs, outputs, settings, seed=seed, dueling=dueling and settings.dueling)
     keras.utils.set_random_seed(seed)
-    network = import_object("network", settings.network)(inputs, spaces.Discrete(objective.outputs))
-    build(settings.network, network, inputs, objective.outputs)
+    network = import_object("network", settings.network)(inputs, spaces.Discrete(outputs))
+    build(settings.network, network, inputs, outputs)
     return network
 
 

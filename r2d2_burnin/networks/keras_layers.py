@@ -10,15 +10,21 @@ from __future__ import annotations
 from typing import Any
 
 from r2d2_burnin.networks import time_fused
-from r2d2_burnin.networks.gru import GRUCell
-from r2d2_burnin.networks.lstm import LSTMCell
-from r2d2_burnin.networks.time_fused import Cell, Tensor
+from r2d2_burnin.networks.cells.gru import GRUCell
+from r2d2_burnin.networks.cells.lstm import LSTMCell
+from r2d2_burnin.networks.cells.protocol import Cell
+from r2d2_burnin.networks.protocol import Tensor
 from r2d2_burnin.runtime.tensorflow import keras, tf
+
+PUBLIC_MODULE = "r2d2_burnin.keras_layers"
+"""What saved models and pickles name as the layers' module, wherever the classes stand."""
 
 
 @keras.saving.register_keras_serializable("r2d2_burnin")
 class TimeFusedLSTM(keras.layers.LSTM):  # type: ignore[misc]
     """`keras.layers.LSTM`, faster on a CPU; inputs `[B, T, F]`, any batch and length, with all arguments of Keras."""
+
+    __module__ = PUBLIC_MODULE
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -38,6 +44,8 @@ class TimeFusedLSTM(keras.layers.LSTM):  # type: ignore[misc]
 @keras.saving.register_keras_serializable("r2d2_burnin")
 class TimeFusedGRU(keras.layers.GRU):  # type: ignore[misc]
     """`keras.layers.GRU`, faster on a CPU; inputs `[B, T, F]`, any batch and length, with all arguments of Keras."""
+
+    __module__ = PUBLIC_MODULE
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -98,9 +106,9 @@ def _unroll(
     outputs, state = time_fused.unroll(cell, projected, kernel, recurrent_bias, tuple(initial_state), mask)
     if mask is not None:
         # As Keras has it: an output before the first step that counts is zero, not the initial state.
-        begun = tf.cumsum(tf.cast(mask, tf.int32)) > 0
+        started = tf.cumsum(tf.cast(mask, tf.int32)) > 0
         if layer.zero_output_for_mask:
-            begun &= mask
-        outputs = tf.where(begun[..., None], outputs, tf.zeros_like(outputs))
+            started &= mask
+        outputs = tf.where(started[..., None], outputs, tf.zeros_like(outputs))
     last = outputs[-1]
     return last, tf.transpose(outputs, [1, 0, 2]) if layer.return_sequences else last[:, None], list(state)

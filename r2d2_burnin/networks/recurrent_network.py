@@ -1,62 +1,19 @@
-"""Recurrent networks: what the rest of the library asks of one, and the counting study's own.
-
-Another network needs the three methods of `RecurrentNetwork` and its variables, nothing else: its state may be any nest
-of arrays whose first axis is the batch.
-"""
+"""The project's own recurrent network: dense, recurrent layers, dense."""
 
 from __future__ import annotations
 
 import itertools
-import types
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from r2d2_burnin.environments.inputs import InputSpace
-from r2d2_burnin.learning.q_learning import dueling_q_values
 from r2d2_burnin.networks import convolution, time_fused
-from r2d2_burnin.networks.gru import GRUCell
-from r2d2_burnin.networks.lstm import LSTMCell
-from r2d2_burnin.networks.time_fused import Cell, CellState, Tensor
+from r2d2_burnin.networks.cells import Cell, CellState, load_cell
+from r2d2_burnin.networks.protocol import Tensor
 from r2d2_burnin.runtime.tensorflow import keras, tf
 from r2d2_burnin.settings import NetworkSettings
-
-State = Any
-"""Any nest of arrays `[B, ...]`."""
-
-CELLS: dict[str, Cell] = {"lstm": LSTMCell(), "gru": GRUCell()}
-
-
-class RecurrentNetwork(Protocol):
-    """A network with a recurrent state, of F features and A outputs.
-
-    Your own (`--network module:factory`) is made by `factory(observation_space, action_space)`. The observation space
-    is an `inputs.InputSpace`, a Box `[F]`; its `split` gives images their shape back. The action space is
-    `Discrete(A)`, one output an action (`Discrete(1)` for a regression). Any Keras layers may be inside; they are built
-    by a first call of `step`. A class that inherits from `keras.Model` has its `trainable_variables` already.
-    Variables that are not trained (see `all_variables`) are copied and saved with the others.
-
-    State arrays may have any dtype. Those that are no floats (counters, flags) are carried, stored and refreshed like
-    the others; they have no gradient, so `learned` leaves them initial, and distances of states leave them out.
-    """
-
-    @property
-    def trainable_variables(self) -> Sequence[Any]:
-        """What the learner changes."""
-
-    def initial_state(self, batch_size: Any) -> State:
-        """The state that an episode starts with, for `batch_size` examples."""
-
-    def step(self, observations: Tensor, state: State) -> tuple[Tensor, State]:
-        """One step: outputs `[B, A]` and the new state from observations `[B, F]`."""
-
-    def unroll(self, observations: Tensor, state: State, mask: Tensor | None = None) -> tuple[Tensor, State]:
-        """Many steps: outputs `[B, T, A]` and the last state from observations `[B, T, F]`.
-
-        Where `mask` `[B, T]` is False the state passes through untouched. `unroll_step_by_step` does this for any
-        network that has `step`.
-        """
 
 
 class DenseRecurrentNetwork:
@@ -89,7 +46,7 @@ class DenseRecurrentNetwork:
         self.outputs = outputs
         self.dueling = dueling
         self.inputs = inputs
-        self._cell = CELLS[settings.cell]
+        self._cell: Cell = load_cell(settings.cell)
         units, width = settings.units, self._cell.gates * settings.units
         features = inputs if isinstance(inputs, int) else inputs.shape[0]
         self._convolution: list[Any] = []
@@ -189,76 +146,9 @@ class DenseRecurrentNetwork:
             return keras.initializers.GlorotUniform(seed)(variable.shape)
         if kind == "recurrent_kernel":
             return keras.initializers.Orthogonal(seed=seed)(variable.shape)
-        bias = np.zeros(variable.shape, np.float32)
-        if self.settings.cell == "lstm" and variable.name.startswith("recurrent"):
-            bias[self.settings.units : 2 * self.settings.units] = 1.0
-        return bias
-
-
-def all_variables(network: RecurrentNetwork) -> list[Any]:
-    """Trained variables, then the others: running statistics of a normalization, seeds of random layers, frozen layers.
-
-    The others are what the network's own `variables` lists, as a Keras model and a `tf.Module` have it; for any other
-    class those that its attributes hold.
-    """
-    trained = list(network.trainable_variables)
-    known = {id(variable) for variable in trained}
-    return trained + [variable for variable in _held_variables(network, set()) if id(variable) not in known]
-
-
-def _held_variables(thing: Any, seen: set[int]) -> Iterator[Any]:
-    """Variables of an object, of what its attributes hold, and of what is in nested containers, each once."""
-    if id(thing) in seen or isinstance(thing, type | types.ModuleType):
-        return
-    seen.add(id(thing))
-    if isinstance(thing, tf.Variable | keras.Variable):
-        yield thing
-        return
-    parts: Any = getattr(thing, "variables", None)
-    if not isinstance(parts, list | tuple):
-        if isinstance(thing, list | tuple):
-            parts = thing
-        else:
-            parts = (thing if isinstance(thing, dict) else getattr(thing, "__dict__", {})).values()
-    for part in parts:
-        yield from _held_variables(part, seen)
-
-
-def parameters_of(network: RecurrentNetwork) -> list[np.ndarray]:
-    """Copies of all variables of the network, in the order of `all_variables`."""
-    return [variable.numpy() for variable in all_variables(network)]
-
-
-def assign_parameters(network: RecurrentNetwork, parameters: Sequence[Any]) -> None:
-    """Give the network these parameters, as `parameters_of` has them; the trained ones alone will do as well."""
-    trained = network.trainable_variables
-    variables = trained if len(parameters) == len(trained) else all_variables(network)
-    for variable, value in zip(variables, parameters, strict=True):
-        variable.assign(value)
-
-
-def where(flags: Tensor, chosen: State, otherwise: State) -> State:
-    """Example by example: `chosen` where `flags` `[B]` is set, else `otherwise`; nests of `[B, ...]`, or `[1, ...]`."""
-    return tf.nest.map_structure(
-        lambda a, b: tf.where(tf.reshape(flags, [-1] + [1] * (len(a.shape) - 1)), a, b), chosen, otherwise
-    )
-
-
-def unroll_step_by_step(
-    network: RecurrentNetwork, observations: Tensor, state: State, mask: Tensor | None = None
-) -> tuple[Tensor, State]:
-    """What `RecurrentNetwork.unroll` asks for, made of `network.step`: right for every network, fast for none.
-
-    The number of steps, T, has to be known; the loop is unrolled, so a long one takes long to compile.
-    """
-    outputs = []
-    for t in range(observations.shape[1]):
-        output, new = network.step(observations[:, t], state)
-        if mask is not None:
-            new = where(mask[:, t], new, state)
-        state = new
-        outputs.append(output)
-    return tf.stack(outputs, 1), state
+        if kind == "bias" and variable.name.startswith("recurrent"):
+            return self._cell.initial_bias(self.settings.units)
+        return np.zeros(variable.shape, np.float32)
 
 
 def _dense(name: str, inputs: int, outputs: int) -> list[Any]:
@@ -294,3 +184,8 @@ def _narrow_product(values: Tensor, kernel: Any) -> Tensor:
 
 def _variable(name: str, *shape: int) -> Any:
     return tf.Variable(tf.zeros(shape), name=name)
+
+
+def dueling_q_values(value: Tensor, advantages: Tensor) -> Tensor:
+    """Q-values `[..., A]`: a value `[..., 1]` plus advantages `[..., A]` less their mean (Wang et al., 2016, eq. 9)."""
+    return value + advantages - tf.reduce_mean(advantages, axis=-1, keepdims=True)

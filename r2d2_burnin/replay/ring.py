@@ -78,6 +78,11 @@ class Ring:
         array[self._size :] = array[: self.window]
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the arrays."""
+        return tuple(self._arrays)
+
+    @property
     def nbytes(self) -> dict[str, int]:
         """Memory in use by each array, in bytes: of rows never written there is none."""
         used = min(self.end, self._size) + self.window

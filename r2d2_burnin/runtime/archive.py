@@ -73,7 +73,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             arrays = {name: file[name] for name in file.files}
         text = arrays.pop("header")
         header = json.loads(str(text))
-        found = header.pop("sha256")
+        checksum = header.pop("sha256")
         header_format, version = header["format"], header["version"]
     except FileNotFoundError:
         raise
@@ -87,7 +87,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise DamagedArchive(
             f"{path}: expected {FORMAT!r} version {VERSION}, got {str(header_format)[:50]!r} {version!r}"
         )
-    if found != _digest(arrays, header):
+    if checksum != _digest(arrays, header):
         raise DamagedArchive(f"{path}: its content does not fit its checksum, so the file has changed since")
     for name, dtype in header.pop("foreign_dtypes", {}).items():
         arrays[name] = arrays[name].astype(_foreign_dtype(dtype))

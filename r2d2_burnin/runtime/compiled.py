@@ -12,7 +12,7 @@ from r2d2_burnin.runtime.tensorflow import tf
 class Compiled:
     """A function of nests of arrays, compiled by XLA once for every combination of shapes and dtypes.
 
-    Finding the matching trace takes `tf.function` longer than a small network's step; the leaves alone tell it here, so
+    Finding the matching trace takes `tf.function` longer than a small network's step; here the leaves alone decide, so
     a nest's structure must not change between calls, and every call gives all of the function's arguments.
     """
 
@@ -35,6 +35,6 @@ class Compiled:
         # A program of leaves, not of nests: TensorFlow takes its time to check a nest at every call.
         structure = nests.pack(arguments, [None] * len(leaves))
         function = tf.function(
-            lambda *given: self._function(*nests.pack(structure, given)), jit_compile=True, autograph=False
+            lambda *leaves: self._function(*nests.pack(structure, leaves)), jit_compile=True, autograph=False
         )
         return function.get_concrete_function(*leaves)

@@ -1,4 +1,4 @@
-"""A connection to a Ray cluster, or to one begun on this machine."""
+"""A connection to a Ray cluster, or to one started on this machine."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 
 def connect(address: str, cpus: int | None = None, *, setting: str, value: object, address_setting: str) -> Any:
-    """Ray, connected to a cluster, or to one begun on this machine (`local`) with so many CPUs.
+    """Ray, connected to a cluster, or to one started on this machine (`local`) with so many CPUs.
 
     Args:
         address: local, auto, or HOST:PORT.
-        cpus: of a cluster begun on this machine.
+        cpus: of a cluster started on this machine.
         setting: name of the setting that asks for Ray, for errors.
         value: of that setting.
         address_setting: name of the setting that `address` comes from, for errors.
@@ -33,7 +33,9 @@ def connect(address: str, cpus: int | None = None, *, setting: str, value: objec
     # Whatever Python finds here, workers have to find too: a user's own environments and networks.
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     path = os.pathsep.join(place or os.getcwd() for place in sys.path)
-    options["runtime_env"] = {"env_vars": {"PYTHONPATH": path}}
+    # Before a worker reads its first task: that may import TensorFlow.
+    set_up = "r2d2_burnin.runtime.tensorflow.set_up"
+    options["runtime_env"] = {"env_vars": {"PYTHONPATH": path}, "worker_process_setup_hook": set_up}
     try:
         if address == "local":
             ray.init(address="local", num_cpus=cpus, include_dashboard=False, **options)

@@ -1,8 +1,8 @@
-"""TensorFlow, imported without its start-up noise and with XLA set for small recurrent networks.
+"""TensorFlow and Keras, imported when they are first asked for, and the flags that this project runs them with.
 
-Every module of this project imports it from here: `from r2d2_burnin.runtime.tensorflow import tf`. Where the variable
-R2D2_BURNIN_CACHE names a directory, XLA keeps what it has compiled there, so that no worker and no later run compiles
-the same program again.
+Every module of this project imports them from here: `from r2d2_burnin.runtime.tensorflow import keras, tf`. That alone
+changes nothing in the process beyond what TensorFlow does itself; `set_up`, called before it, makes small recurrent
+networks faster and TensorFlow quiet.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -18,11 +19,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # LLVM's highest level spends its effort on unrolling loops that the recurrent kernels do not gain from: updates are
 # slower at it, and take longer to compile.
 _XLA_FLAG = "--xla_backend_optimization_level=2"
-
 
 _CACHE_NEEDS = 2**30
 """Free bytes on the disk below which nothing is cached: a program that cannot be written would end the run."""
@@ -81,22 +82,37 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_XLA_FLAG}".strip()
+def set_up() -> None:
+    """Set TensorFlow's flags in this process and the ones it starts, for small recurrent networks and for quiet.
 
-if "TF_XLA_FLAGS" not in os.environ and (_cache := _cache_directory()) is not None:
-    os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={_cache}"
+    To be called before TensorFlow is imported: our commands, their workers and tests do so first. Without it everything
+    works, but TensorFlow logs on import and updates are slower. It does not import TensorFlow.
 
-if "tensorflow" in sys.modules:
-    import keras
-    import tensorflow as tf
-else:
-    with _silent_standard_error(), _no_garbage_collection():
-        import keras
-        import tensorflow as tf
+    - XLA optimizes for these networks (`XLA_FLAGS`), TensorFlow logs errors only (`TF_CPP_MIN_LOG_LEVEL`); what the
+      environment sets already stays.
+    - Where the variable R2D2_BURNIN_CACHE names a directory, XLA keeps what it has compiled there (`TF_XLA_FLAGS`), so
+      that no worker and no later run compiles the same program again.
 
-__all__ = ["keras", "tf", "use_one_thread"]
+    At log level 3 the import of TensorFlow from here also discards what C++ writes to standard error meanwhile.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "xla_backend_optimization_level" not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_XLA_FLAG}".strip()
+    if "TF_XLA_FLAGS" not in os.environ and (cache := _cache_directory()) is not None:
+        os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={cache}"
+
+
+def __getattr__(name: str) -> Any:
+    """Import TensorFlow and Keras, so that `set_up` can be imported without them."""
+    if name not in ("keras", "tf"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with contextlib.ExitStack() as stack:
+        if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "3" and "tensorflow" not in sys.modules:
+            stack.enter_context(_silent_standard_error())
+            stack.enter_context(_no_garbage_collection())
+        modules = {"keras": importlib.import_module("keras"), "tf": importlib.import_module("tensorflow")}
+    globals().update(modules)
+    return modules[name]
 
 
 def use_one_thread() -> None:
@@ -105,5 +121,6 @@ def use_one_thread() -> None:
     Raises:
         RuntimeError: if TensorFlow has run an operation already.
     """
+    tf = __getattr__("tf")
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -1,4 +1,9 @@
-"""A limit on how long a call may take."""
+"""A limit on how long a call may take, by SIGALRM.
+
+Most environments run in the learner's own process (single, native and `SyncVectorEnv`): nothing but a signal interrupts
+one of those that hangs. The timeouts of `AsyncVectorEnv` are for its worker processes alone; the signal ends the wait
+for those too, with the same message, so that there is one mechanism for both.
+"""
 
 from __future__ import annotations
 

@@ -5,17 +5,29 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from r2d2_burnin.environments.guard import EnvironmentFault
-from r2d2_burnin.networks.recurrent_network import RecurrentNetwork, all_variables, assign_parameters, parameters_of
+from r2d2_burnin.networks.protocol import RecurrentNetwork
+from r2d2_burnin.networks.weights import all_variables, get_weights, set_weights
 from r2d2_burnin.runtime import archive
 from r2d2_burnin.runtime.tensorflow import tf
 
-if TYPE_CHECKING:
-    from r2d2_burnin.training.run import TrainingRun
+
+class Resumable(Protocol):
+    """What a checkpoint is made of: a run that can tell its state, and go on from it."""
+
+    @property
+    def update(self) -> int:
+        """Learner updates made so far."""
+
+    def get_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Everything that decides how the run goes on, as arrays and as what JSON has."""
+
+    def set_state(self, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
+        """Go on from what `get_state` returned."""
 
 
 def save(path: Path, network: RecurrentNetwork, state: Any = None) -> None:
@@ -24,7 +36,7 @@ def save(path: Path, network: RecurrentNetwork, state: Any = None) -> None:
     `numpy.load(path)` reads it as well: `parameter/0`, `parameter/1`, .. are plain arrays, trained variables first, in
     the order of `networks.all_variables`; `parameter_names` [P] names them; `state/0`, .. are the state's.
     """
-    arrays = {f"parameter/{i}": parameter for i, parameter in enumerate(parameters_of(network))}
+    arrays = {f"parameter/{i}": parameter for i, parameter in enumerate(get_weights(network))}
     arrays["parameter_names"] = np.array([_name(variable) for variable in all_variables(network)], np.str_)
     if state is not None:
         arrays |= {f"state/{i}": np.asarray(leaf) for i, leaf in enumerate(tf.nest.flatten(state))}
@@ -45,7 +57,7 @@ def load(path: Path, network: RecurrentNetwork) -> Any:
     expected = [tuple(variable.shape) for variable in all_variables(network)]
     if got not in (expected, expected[: len(network.trainable_variables)]):
         raise ValueError(f"checkpoint: {path} has parameters of shapes {got}, expected {expected}")
-    assign_parameters(network, [parameters[str(i)] for i in range(len(got))])
+    set_weights(network, [parameters[str(i)] for i in range(len(got))])
     structure = network.initial_state(1)
     leaves = [states[str(i)] for i in range(len(tf.nest.flatten(structure))) if str(i) in states]
     return tf.nest.pack_sequence_as(structure, leaves) if leaves else None
@@ -79,7 +91,7 @@ class Checkpoints:
         self.warn = warn
         self._last = 0
 
-    def restore(self, run: TrainingRun) -> float:
+    def restore(self, run: Resumable) -> float:
         """Take a new run to where the newest usable checkpoint is; returns the seconds that it had taken until then.
 
         Raises:
@@ -101,7 +113,7 @@ class Checkpoints:
         self._last = run.update
         return float(header["seconds"])
 
-    def save_if_due(self, run: TrainingRun, seconds: float) -> None:
+    def save_if_due(self, run: Resumable, seconds: float) -> None:
         """Write a checkpoint if there are enough updates since the last one."""
         if run.update // self._every <= self._last // self._every:
             return

@@ -9,11 +9,12 @@ import numpy as np
 
 from r2d2_burnin.acting.actor import Actor
 from r2d2_burnin.data import Episode
-from r2d2_burnin.networks.recurrent_network import RecurrentNetwork, assign_parameters, parameters_of
+from r2d2_burnin.networks.protocol import RecurrentNetwork
+from r2d2_burnin.networks.weights import get_weights, set_weights
 from r2d2_burnin.runtime import archive
 
 
-class Acting(Protocol):
+class Collector(Protocol):
     """A source of episodes."""
 
     def prepare(self, update: int) -> None:
@@ -41,7 +42,7 @@ class Acting(Protocol):
         """Go on from what `get_state` returned."""
 
 
-class LocalActing:
+class LocalCollector:
     """One actor in this process; with a parameter lag of U updates it acts with the parameters of U updates ago.
 
     The lag is exact: at update u the actor has the parameters of update max(u - U, 0), however far apart the rounds of
@@ -80,7 +81,7 @@ class LocalActing:
         self.actor.update = max(update - self._lag, 0) if self._lag else update
         if self._lag:
             self._snapshots = {number: p for number, p in self._snapshots.items() if number >= self.actor.update}
-            assign_parameters(self._acting_network, self._snapshots[self.actor.update])
+            set_weights(self._acting_network, self._snapshots[self.actor.update])
 
     def collect(self, steps: int) -> Iterable[list[Episode]]:
         """Episodes that ended within `steps` steps of acting, those together that ended together."""
@@ -93,7 +94,7 @@ class LocalActing:
     def note_parameters(self, update: int) -> None:
         """Keep the parameters if a later round of acting wants them."""
         if self._lag and (update == 0 or update % self._between == self._offset):
-            self._snapshots[update] = parameters_of(self._network)
+            self._snapshots[update] = get_weights(self._network)
 
     def measures(self) -> dict[str, float]:
         """How many updates old the parameters were, where they were not today's."""

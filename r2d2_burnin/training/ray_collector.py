@@ -6,17 +6,21 @@ the learner updates. How old the parameters of an episode were is measured, in u
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from r2d2_burnin.acting.actor import ActorStep
 from r2d2_burnin.data import Episode
-from r2d2_burnin.networks.recurrent_network import RecurrentNetwork, assign_parameters, parameters_of
+from r2d2_burnin.environments import make as environments
+from r2d2_burnin.networks.protocol import RecurrentNetwork
+from r2d2_burnin.networks.weights import get_weights, set_weights
 from r2d2_burnin.runtime.ray import connect
+from r2d2_burnin.runtime.tensorflow import use_one_thread
 from r2d2_burnin.settings import TrainingSettings
+from r2d2_burnin.training.parts import make_task, make_task_network
 
 
 def actor_seeds(seed: int, actor: int, incarnation: int) -> tuple[int, int]:
@@ -30,7 +34,7 @@ def actor_seeds(seed: int, actor: int, incarnation: int) -> tuple[int, int]:
     return environments, exploration
 
 
-class RayActing:
+class RayCollector:
     """Episodes from N Ray actors.
 
     An actor that dies is replaced. After an interruption actors begin new episodes, from seeds that were not in use
@@ -69,7 +73,7 @@ class RayActing:
         if not self._actors:
             self._actors = [self._begin(i) for i in range(self._settings.actors)]
         self._update = update
-        self._parameters = self._ray.put(parameters_of(self._network)), update, time.monotonic()
+        self._parameters = self._ray.put(get_weights(self._network)), update, time.monotonic()
 
     def collect(self, steps: int) -> Iterator[list[Episode]]:
         """Episodes as actors send them, in lists, until they have taken `steps` steps; the actors go on meanwhile."""
@@ -137,18 +141,17 @@ class _RemoteActor:
     """An actor in a process of its own, with its share of the environments."""
 
     def __init__(self, settings: TrainingSettings, index: int, environment_seed: int, exploration_seed: int) -> None:
-        from r2d2_burnin.runtime.tensorflow import use_one_thread
-        from r2d2_burnin.training.trainer import Trainer
-
         use_one_thread()
         shares = np.array_split(np.arange(settings.num_envs), settings.actors)
+        task = make_task(settings)
+        self._network = make_task_network(task, seed=0)
+        env = environments.make_vector(settings.environment, len(shares[index]))
         # Each explores as its share of all environments does.
-        trainer = Trainer(dataclasses.replace(settings, actors=0))
-        self._actor, self._env = trainer.actor(environment_seed, exploration_seed, environments_of=shares[index])
-        self._network = trainer.network
+        policy = task.policy(exploration_seed, shares[index])
+        self._actor = task.actor(env, ActorStep(self._network), policy, seed=environment_seed)
 
     def act(self, parameters: list[np.ndarray], update: int, steps: int) -> list[Episode]:
         """Take parameters and act for so many steps; returns the episodes that ended."""
-        assign_parameters(self._network, parameters)
+        set_weights(self._network, parameters)
         self._actor.update = update
         return [episode for episodes in self._actor.collect(steps) for episode in episodes]

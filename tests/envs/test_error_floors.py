@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
 import envs  # noqa: F401 (registers)
-from envs.error_floors import Loss, Start, default_loss, error_floor, fragments
-from envs.targets import Count, Parity, Recall, Target, WindowCount
+from envs.error_floors import Loss, default_loss, error_floor, fragments
+from envs.tasks import Count, Parity, Recall, WindowCount
+from envs.tasks.task import Task
 from r2d2_burnin.replay.fragments import fragment_starts, trained_lengths
 
 
@@ -26,16 +28,21 @@ from r2d2_burnin.replay.fragments import fragment_starts, trained_lengths
     ],
 )
 def test_worked_values(env: str, burn_in: int, floor: float) -> None:
-    one = gym.make(f"BitStream/{env}-v0").unwrapped
-    assert one.error_floor("zero", burn_in, sequence_length=20, period=10) == pytest.approx(floor, abs=5e-5)
-    assert one.error_floor("stored", burn_in, sequence_length=20, period=10) == 0.0
+    unwrapped: Any = gym.make(f"BitStream/{env}-v0").unwrapped
+    fragments_of = {"burn_in": burn_in, "sequence_length": 20, "period": 10}
+    assert unwrapped.error_floor(**fragments_of) == pytest.approx(floor, abs=5e-5)
+    assert unwrapped.error_floor("zero", burn_in, sequence_length=20, period=10) == pytest.approx(floor, abs=5e-5)
+    assert unwrapped.error_floor("stored", burn_in, sequence_length=20, period=10) == 0.0
+    assert unwrapped.error_floor(sees_the_past=True, **fragments_of) == 0.0
 
 
 def test_a_learned_state_knows_which_fragments_begin_the_episode() -> None:
-    one = gym.make("BitStream/Count-v0").unwrapped
+    unwrapped: Any = gym.make("BitStream/Count-v0").unwrapped
     # Start 0 is known; 10, .., 60 are mixed: (35 / 4 + Var(s) / 4) * 6 / 7. With k = 20, starts 0 to 20 are known.
-    assert one.error_floor("learned", 0, sequence_length=20, period=10) == pytest.approx(70.0, abs=5e-5)
-    assert one.error_floor("learned", 20, sequence_length=20, period=10) == pytest.approx(21.4286, abs=5e-5)
+    for burn_in, floor in ((0, 70.0), (20, 21.4286)):
+        fragments_of = {"burn_in": burn_in, "sequence_length": 20, "period": 10}
+        assert unwrapped.error_floor("learned", **fragments_of) == pytest.approx(floor, abs=5e-5)
+        assert unwrapped.error_floor(knows_the_start=True, **fragments_of) == pytest.approx(floor, abs=5e-5)
 
 
 def test_the_two_hand_computed_mixtures() -> None:
@@ -46,7 +53,14 @@ def test_the_two_hand_computed_mixtures() -> None:
 
 
 def enumerated_floor(
-    target: Target, length: int, p: float, start_state: str, burn_in: int, sequence_length: int, period: int, loss: Loss
+    target: Task,
+    length: int,
+    p: float,
+    knows_the_start: bool,
+    burn_in: int,
+    sequence_length: int,
+    period: int,
+    loss: Loss,
 ) -> float:
     """The floor from its definition: all streams, grouped by exactly what a predictor may use."""
     probabilities: dict[tuple, dict[int, float]] = defaultdict(lambda: defaultdict(float))
@@ -55,7 +69,7 @@ def enumerated_floor(
         for step in range(start, min(start + sequence_length, length)):
             trained_steps += 1
             processed_from = max(0, start - burn_in)
-            starts_from = "zero" if processed_from == 0 else start_state
+            starts_from = "another state" if knows_the_start and processed_from > 0 else "zeros"
             for bits in itertools.product((0, 1), repeat=length):
                 ones = sum(bits)
                 seen = (starts_from, start - processed_from, step - start, bits[processed_from : step + 1])
@@ -86,9 +100,9 @@ def enumerated_floor(
     ("length", "sequence_length", "period", "burn_in", "p"),
     [(7, 3, 2, 0, 0.5), (7, 3, 2, 1, 0.3), (8, 3, 3, 2, 0.5), (6, 2, 1, 3, 0.8), (5, 8, 4, 2, 0.5), (7, 2, 2, 9, 0.5)],
 )
-@pytest.mark.parametrize("start", ["zero", "learned"])
+@pytest.mark.parametrize("knows_the_start", [False, True])
 def test_floor_equals_brute_force_enumeration(
-    start: Start, target: Target, length: int, sequence_length: int, period: int, burn_in: int, p: float
+    knows_the_start: bool, target: Task, length: int, sequence_length: int, period: int, burn_in: int, p: float
 ) -> None:
     losses: tuple[Loss, ...] = ("cross-entropy", "error rate") if target.is_class else ("squared error",)
     assert default_loss(target) == losses[0]
@@ -97,13 +111,13 @@ def test_floor_equals_brute_force_enumeration(
             target,
             length=length,
             p=p,
-            start=start,
             burn_in=burn_in,
+            knows_the_start=knows_the_start,
             sequence_length=sequence_length,
             period=period,
             loss=loss,
         )
-        enumerated = enumerated_floor(target, length, p, start, burn_in, sequence_length, period, loss)
+        enumerated = enumerated_floor(target, length, p, knows_the_start, burn_in, sequence_length, period, loss)
         assert computed == pytest.approx(enumerated, abs=1e-12)
 
 
@@ -117,8 +131,11 @@ def test_floors_and_replay_cut_the_same_fragments(length: int, sequence_length: 
 
 
 def test_wrong_start_and_loss_are_named() -> None:
-    settings = {"length": 8, "p": 0.5, "burn_in": 0, "sequence_length": 4, "period": 2}
-    with pytest.raises(ValueError, match="start: got 'ful'"):
-        error_floor(Count(), start="ful", **settings)  # type: ignore[arg-type]
+    unwrapped: Any = gym.make("BitStream/Count-v0").unwrapped
+    settings: dict[str, Any] = {"burn_in": 0, "sequence_length": 4, "period": 2}
+    with pytest.raises(ValueError, match="start: got 'ful', expected one of zero, learned, stored"):
+        unwrapped.error_floor("ful", **settings)
+    with pytest.raises(ValueError, match="start: got 'zero' beside sees_the_past"):
+        unwrapped.error_floor("zero", sees_the_past=True, **settings)
     with pytest.raises(ValueError, match="loss: got 'cross-entropy'"):
-        error_floor(Count(), start="zero", loss="cross-entropy", **settings)
+        error_floor(Count(), length=8, p=0.5, loss="cross-entropy", **settings)

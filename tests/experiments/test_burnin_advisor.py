@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments import burnin_advisor, burnin_compare
-from experiments.common.advice import (
+from experiments.burnin_advisor.advice import (
     FEWEST_EPISODES,
     Task,
     _train,
@@ -22,7 +22,8 @@ from experiments.common.advice import (
     longest_episode,
     nearest_age,
 )
-from r2d2_burnin.initialization.names import parse
+from experiments.burnin_advisor.experiment import overall
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import EnvironmentSettings, ReplaySettings, TrainingSettings
 
 TINY = [
@@ -224,7 +225,7 @@ def test_a_verdict_for_all_seeds_claims_no_more_than_was_tried() -> None:
         ([one(0, 9), one(4, 9)], "burn-in suffices", 4),
         ([one(0, 9), one(None, 7), one(None, 12)], "none up to 12 steps", None),
     ):
-        found = burnin_advisor.overall(dict(enumerate(seeds)))
+        found = overall(dict(enumerate(seeds)))
         assert (found["verdict"], found["burn_in"]) == (verdict, burn_in)
         assert found["burn_in_by_seed"] == [seed["burn_in"] for seed in seeds]
 

@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from scipy.stats import t as student
 
 from experiments import counting
-from experiments.common import counting_plots, plots
-from experiments.common.article_errors import (
+from experiments.common import plots
+from experiments.counting import plots as counting_plots
+from experiments.counting.article_errors import (
     KNOWN_ERRORS,
     Comparison,
     SeedRange,
@@ -26,7 +27,7 @@ from experiments.common.article_errors import (
     exceedance_probability,
     known_errors,
 )
-from experiments.common.counting_studies import (
+from experiments.counting.studies import (
     FEEDS,
     STUDIES,
     StudySettings,

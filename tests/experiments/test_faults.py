@@ -19,7 +19,7 @@ import pytest
 from experiments import burnin_compare
 from experiments.common.jobs import Job
 from experiments.common.metrics import LiveMetrics
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 from r2d2_burnin.training.trainer import Trainer
 from tests.disk import remount, small_disk

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from experiments import atlas, staleness
+from experiments.staleness.experiment import FRAGMENTS, age_edges
 
 TINY = {
     "sequence-length": 5,
@@ -41,7 +42,7 @@ def test_staleness(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         for one in case["runs"].values():
             assert one["age"] == sorted(one["age"])
             assert 0 < one["oldest"] <= 40
-            assert sum(one["fragments"]) == 5 * staleness.FRAGMENTS  # after 20, 25, .., 40 updates
+            assert sum(one["fragments"]) == 5 * FRAGMENTS  # after 20, 25, .., 40 updates
     # A larger step size moves the parameters further from those that computed the states.
     errors = [cases["stored", rate]["runs"]["0"]["state_error"][-1] for rate in (0.001, 0.1)]
     assert errors[1] > 3 * errors[0]
@@ -51,7 +52,7 @@ def test_staleness(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_ages_are_binned_from_the_youngest_on() -> None:
-    edges = staleness.age_edges(300, 40)
+    edges = age_edges(300, 40)
     assert edges.tolist() == [0, 1, 41, 82, 164, 328]
     assert (np.diff(edges) > 0).all()
 

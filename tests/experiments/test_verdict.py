@@ -14,11 +14,11 @@ from scipy import stats
 
 import envs
 from envs.bit_stream import BitStreamEnv
-from experiments.common.aggregate import interquartile_mean, probability_of_improvement, scores
-from experiments.common.comparison import Comparison, default_reference, leaks, summary
-from experiments.common.floors import error_floors
-from experiments.common.sweep import Sweep
-from experiments.common.verdict import finding, nothing_learned, verdict
+from experiments.atlas.aggregate import interquartile_mean, probability_of_improvement, scores
+from experiments.atlas.sweep import Sweep
+from experiments.burnin_compare.comparison import Comparison, default_reference, leaks, summary
+from experiments.burnin_compare.floors import error_floors
+from experiments.burnin_compare.verdict import finding, nothing_learned, verdict
 from r2d2_burnin.data import Measurement, TrainingResult
 from r2d2_burnin.settings import EnvironmentSettings, TrainingSettings
 

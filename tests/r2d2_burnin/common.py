@@ -12,7 +12,7 @@ import numpy as np
 import envs  # noqa: F401 (registers)
 from r2d2_burnin.acting.actor import Actor, ActorStep
 from r2d2_burnin.data import Episode
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.objectives import Regression
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.replay.buffer import Replay

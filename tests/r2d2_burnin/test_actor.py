@@ -13,10 +13,11 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from envs.vector import BitStreamVectorEnv
 from r2d2_burnin.acting.actor import Actor, ActorStep
+from r2d2_burnin.acting.policies import EpsilonGreedy
 from r2d2_burnin.diagnostics.evaluation import evaluate
 from r2d2_burnin.environments.spaces import choose_objective
 from r2d2_burnin.faults import TrainingDiverged
-from r2d2_burnin.learning.objectives import Classification, EpsilonGreedy, Regression
+from r2d2_burnin.learning.objectives import Classification, Regression
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.settings import NetworkSettings
 from tests.r2d2_burnin.common import TOLERANCE, act_episodes, assert_states_close, make_network
@@ -167,7 +168,7 @@ def test_blocks_of_steps_are_the_same_as_single_steps(mode: AutoresetMode, lengt
     for kind in (BitStreamVectorEnv, StepByStep):
         act: Any = Regression(length + 1).act
         if explores:
-            act = EpsilonGreedy(Regression(length + 1), length + 1, np.array([0.0, 0.5, 1.0]), seed=1)
+            act = EpsilonGreedy(Regression(length + 1).act, length + 1, np.array([0.0, 0.5, 1.0]), seed=1)
         actor = Actor(kind(3, "Count", length, autoreset_mode=mode), ActorStep(network), act, seed=0)
         episodes = []
         for update, steps in enumerate((50, 1, 7, 240, 333)):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from r2d2_burnin.training.ray_collector import RayActing, actor_seeds
+from r2d2_burnin.training.ray_collector import RayCollector, actor_seeds
 from r2d2_burnin.training.trainer import Trainer
 from tests.r2d2_burnin.test_resume import SMALL
 
@@ -35,7 +35,7 @@ def test_a_replaced_actor_and_a_resumed_run_do_not_repeat_episodes() -> None:
     def collected(acting: Any) -> set[bytes]:
         return {e.observations.tobytes() for episodes in acting.collect(200) for e in episodes}
 
-    acting = RayActing(settings, network, seed=4)
+    acting = RayCollector(settings, network, seed=4)
     acting.prepare(0)
     first = collected(acting)
     assert len(first) > 10
@@ -49,7 +49,7 @@ def test_a_replaced_actor_and_a_resumed_run_do_not_repeat_episodes() -> None:
     kept = acting.get_state()
     acting.close()
 
-    resumed = RayActing(settings, network, seed=4)
+    resumed = RayCollector(settings, network, seed=4)
     resumed.set_state(kept)
     resumed.prepare(0)
     third = collected(resumed)
@@ -59,7 +59,7 @@ def test_a_replaced_actor_and_a_resumed_run_do_not_repeat_episodes() -> None:
     assert resumed.get_state()["incarnations"].tolist() == [1, 1]
     resumed.close()
 
-    again = RayActing(settings, network, seed=4)
+    again = RayCollector(settings, network, seed=4)
     again.prepare(0)
     assert collected(again) & first  # the same seed, from its beginning
     again.close()

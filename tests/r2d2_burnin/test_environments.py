@@ -14,12 +14,13 @@ from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 from envs.streams import Streams
 from envs.vector import BitStreamVectorEnv
 from r2d2_burnin.acting.actor import Actor, ActorStep
+from r2d2_burnin.acting.policies import EpsilonGreedy
 from r2d2_burnin.data import Episode
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments.guard import EnvironmentFault
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.environments.spaces import input_space
-from r2d2_burnin.learning.objectives import EpsilonGreedy, QLearning
+from r2d2_burnin.learning.objectives import QLearning
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, QLearningSettings
 from tests.r2d2_burnin import user_code
@@ -34,7 +35,9 @@ def act(
     inputs = input_space(single.observation_space, single.action_space, QLearningSettings(**agent))
     network = DenseRecurrentNetwork(inputs, inputs.actions, NetworkSettings(4))
     env = environments.make_vector(settings, num_envs)
-    policy = EpsilonGreedy(QLearning(inputs.actions, QLearningSettings()), inputs.actions, np.ones(num_envs), seed=0)
+    policy = EpsilonGreedy(
+        QLearning(inputs.actions, QLearningSettings()).act, inputs.actions, np.ones(num_envs), seed=0
+    )
     actor = Actor(env, ActorStep(network), policy, seed=0, inputs=inputs, longest=longest)
     try:
         return list(itertools.islice(actor.episodes(), count))

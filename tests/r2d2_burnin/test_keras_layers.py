@@ -1,5 +1,11 @@
 """The drop-in layers against the Keras layers that they stand in for."""
 
+import json
+import pickle
+import subprocess
+import sys
+import zipfile
+
 import numpy as np
 import pytest
 from hypothesis import Phase, assume, given, settings
@@ -254,6 +260,44 @@ def test_a_saved_model_comes_back_the_same(kind, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert type(loaded.layers[-2]) is PAIRS[kind][1]
     np.testing.assert_array_equal(loaded.predict(sequences, verbose=0), expected)
+
+
+LOAD = """
+import sys
+import keras, numpy
+try:
+    keras.models.load_model(sys.argv[1])
+except TypeError as error:
+    assert "'module': 'r2d2_burnin.keras_layers'" in str(error)
+import r2d2_burnin.keras_layers
+model = keras.models.load_model(sys.argv[1])
+numpy.save(sys.argv[2], model.predict(numpy.ones((2, 6, 3), "float32"), verbose=0))
+print(*(type(layer).__name__ for layer in model.layers), sep=", ")
+"""
+
+
+def test_a_new_process_loads_a_model_once_the_layers_are_imported(tmp_path):
+    """Without `custom_objects`; before the import Keras, which imports nothing that a file names, says which module."""
+    layers = [PAIRS["lstm"][1](4, return_sequences=True), PAIRS["gru"][1](4), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.Input((6, 3)), *layers])
+    path, outputs = tmp_path / "model.keras", tmp_path / "outputs.npy"
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        saved = json.loads(archive.read("config.json"))["config"]["layers"][1]
+    # As models saved before the layers moved into a room have it.
+    assert (saved["module"], saved["registered_name"]) == ("r2d2_burnin.keras_layers", "r2d2_burnin>TimeFusedLSTM")
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, path, outputs], cwd="/", capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "TimeFusedLSTM, TimeFusedGRU, Dense\n", done.stderr
+    expected = model.predict(np.ones((2, 6, 3), np.float32), verbose=0)
+    np.testing.assert_allclose(np.load(outputs), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_layers_are_pickled_by_their_public_path():
+    for _, layer in PAIRS.values():
+        assert pickle.loads(pickle.dumps(layer)) is layer
+        assert b"r2d2_burnin.keras_layers" in pickle.dumps(layer)
 
 
 @pytest.mark.parametrize("kind", sorted(PAIRS))

@@ -10,17 +10,13 @@ import pytest
 
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.learning.objectives import QLearning
-from r2d2_burnin.networks.recurrent_network import (
-    DenseRecurrentNetwork,
-    all_variables,
-    assign_parameters,
-    parameters_of,
-)
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
+from r2d2_burnin.networks.weights import all_variables, get_weights, set_weights
 from r2d2_burnin.runtime import archive
 from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import LearnerSettings, NetworkSettings, QLearningSettings
 from r2d2_burnin.training import checkpoint
-from r2d2_burnin.training.collector import LocalActing
+from r2d2_burnin.training.collector import LocalCollector
 from tests.r2d2_burnin import user_code
 from tests.r2d2_burnin.common import KINDS, make_network, random_state
 from tests.r2d2_burnin.test_state_dtypes import act_episode, replay_of
@@ -57,16 +53,16 @@ def test_copies_have_every_variable(kind: Any) -> None:
     count = len(network.trainable_variables)
     assert len(all_variables(network)) == count + NOT_TRAINED[kind]
     assert len({id(variable) for variable in all_variables(network)}) == len(all_variables(network))
-    assert all((x != y).all() for x, y in zip(parameters_of(network), parameters_of(other), strict=True))
-    assign_parameters(other, parameters_of(network))
+    assert all((x != y).all() for x, y in zip(get_weights(network), get_weights(other), strict=True))
+    set_weights(other, get_weights(network))
     assert_same(values(other), values(network))
     x = np.ones([1, 3], np.float32)
     assert_same(network.step(x, network.initial_state(1))[0], other.step(x, other.initial_state(1))[0])
     third = make(kind, 3)
-    before = parameters_of(third)
-    assign_parameters(third, parameters_of(network)[:count])  # the trained ones alone, as files of old have them
-    assert_same(parameters_of(third)[:count], parameters_of(network)[:count])
-    assert_same(parameters_of(third)[count:], before[count:])
+    before = get_weights(third)
+    set_weights(third, get_weights(network)[:count])  # the trained ones alone, as files of old have them
+    assert_same(get_weights(third)[:count], get_weights(network)[:count])
+    assert_same(get_weights(third)[count:], before[count:])
 
 
 @pytest.mark.parametrize("kind", NOT_TRAINED)
@@ -75,7 +71,7 @@ def test_files_of_parameters_have_every_variable_as_a_plain_array(kind: Any, tmp
     path = tmp_path / "run.npz"
     checkpoint.save(path, network)
     with np.load(path, allow_pickle=False) as file:
-        assert_same([file[f"parameter/{i}"] for i in range(len(all_variables(network)))], parameters_of(network))
+        assert_same([file[f"parameter/{i}"] for i in range(len(all_variables(network)))], get_weights(network))
         names = file["parameter_names"].tolist()
     assert len(names) == len(all_variables(network))
     assert any(name.endswith("kernel") for name in names)
@@ -84,10 +80,10 @@ def test_files_of_parameters_have_every_variable_as_a_plain_array(kind: Any, tmp
 
     # What earlier versions wrote: the trained variables alone, without names.
     count, third = len(network.trainable_variables), make(kind, 3)
-    archive.write(path, {f"parameter/{i}": value for i, value in enumerate(parameters_of(network)[:count])})
+    archive.write(path, {f"parameter/{i}": value for i, value in enumerate(get_weights(network)[:count])})
     checkpoint.load(path, third)
-    assert_same(parameters_of(third)[:count], parameters_of(network)[:count])
-    archive.write(path, {f"parameter/{i}": value for i, value in enumerate(parameters_of(network)[: count - 1])})
+    assert_same(get_weights(third)[:count], get_weights(network)[:count])
+    archive.write(path, {f"parameter/{i}": value for i, value in enumerate(get_weights(network)[: count - 1])})
     with pytest.raises(ValueError, match=r"checkpoint: .* has parameters of shapes"):
         checkpoint.load(path, third)
 
@@ -116,9 +112,9 @@ def test_the_target_and_the_acting_network_get_every_variable(kind: Any) -> None
     class NoActor:
         update = 0
 
-    source = LocalActing(NoActor(), online, acting, parameter_lag=1, updates_between=1)  # type: ignore[arg-type]
+    source = LocalCollector(NoActor(), online, acting, parameter_lag=1, updates_between=1)  # type: ignore[arg-type]
     first = values(online)
-    assign_parameters(online, parameters_of(make(kind, 4)))
+    set_weights(online, get_weights(make(kind, 4)))
     source.note_parameters(1)
     source.prepare(1)
     assert_same(values(acting), first)

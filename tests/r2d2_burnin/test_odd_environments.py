@@ -26,9 +26,9 @@ from r2d2_burnin.environments.inputs import InputSpace, image_layout
 from r2d2_burnin.environments.returned_values import Unfit, observation_check
 from r2d2_burnin.environments.spaces import choose_objective, describe_inputs, input_space, target_range
 from r2d2_burnin.environments.targets import TargetRange
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.learner import Learner
-from r2d2_burnin.learning.objectives import Classification, Regression, make_objective
+from r2d2_burnin.learning.objectives import Classification, Regression
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.runtime.command_line import parse_pairs
@@ -143,7 +143,7 @@ def episode_of(targets: np.ndarray, outputs: int) -> Episode:
 def test_steps_without_a_target_enter_no_loss_gradient_or_priority(name: str) -> None:
     """Against the same batch in which the mask, and not the target, says that these steps do not count."""
     generator = np.random.default_rng(0)
-    objective = make_objective(name, 3)
+    objective = {"classification": Classification, "regression": Regression}[name](3)
     network = make_network("gru", 1, features=2, outputs=objective.outputs)
     replay = Replay(ReplaySettings(6, 3, 1000), parse("zero"), objective)
     for length in (5, 9, 14):
@@ -217,7 +217,7 @@ def test_a_constant_target_that_is_missing_now_and_then_is_learned() -> None:
         measured_fragments=16,
     )
     trainer = Trainer(settings)
-    assert trainer.objective.name == "regression"
+    assert isinstance(trainer.objective, Regression)
     result = trainer.run(parse("zero"), 0)
     for metric in ("train_loss", "fresh_loss", "eval_error"):
         value = result.final(metric)
@@ -320,7 +320,7 @@ def test_targets_of_blocks_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_classes_from_another_start_and_more_than_actions() -> None:
-    objective = make_objective("classification", 2, classes=spaces.Discrete(4, start=-1))
+    objective = Classification(2, classes=4, first=-1)
     assert isinstance(objective, Classification)
     assert objective.outputs == 4
     assert objective.labels(episode_of(np.array([-1.0, 2.0, np.nan]), 4))["target"].tolist()[:2] == [0.0, 3.0]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from r2d2_burnin.initialization import Learned
 from r2d2_burnin.initialization.start_state import start_state
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.learning.objectives import Regression
@@ -103,7 +104,7 @@ def test_the_learned_states_gradient_goes_through_burn_in_and_the_parameters_doe
     batch = replay.batch(replay.all_rows())
     assert batch.from_initial_state.any()
     assert not batch.from_initial_state.all()
-    learner = Learner(network, Regression(2), FROZEN, updates=9, learns_state=True)
+    learner = Learner(network, Regression(2), FROZEN, updates=9, initialization=Learned())
     found = learner.gradients(batch)
     count = len(network.trainable_variables)
     of_learned = found.gradients[count:]
@@ -113,13 +114,13 @@ def test_the_learned_states_gradient_goes_through_burn_in_and_the_parameters_doe
             for change in (-1e-2, 1e-2):
                 moved = [np.array(value) for value in tf.nest.flatten(learner.learned_state)]
                 moved[leaf][0, unit] += change
-                state = start_state(network, batch, tf.nest.pack_sequence_as(learner.learned_state, moved))
+                state = start_state(network, batch, Learned(), tf.nest.pack_sequence_as(learner.learned_state, moved))
                 losses.append(float(loss_from(learner, batch, state)))
             expected = (losses[1] - losses[0]) / 2e-2
             assert float(gradient[0, unit]) == pytest.approx(expected, rel=0.05, abs=2e-3)
 
     with tf.GradientTape() as tape:
-        loss = loss_from(learner, batch, start_state(network, batch, learner.learned_state))
+        loss = loss_from(learner, batch, start_state(network, batch, Learned(), learner.learned_state))
     for a, b in zip(found.gradients[:count], tape.gradient(loss, network.trainable_variables), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
@@ -133,7 +134,7 @@ def loss_from(learner: Learner, batch: Any, state: Any) -> Any:
 def test_an_update_moves_the_learned_state_and_a_reset_takes_it_back() -> None:
     network = DenseRecurrentNetwork(1, 1, NetworkSettings(4), seed=0)
     replay = replay_of(network, "learned+2")
-    learner = Learner(network, Regression(2), LearnerSettings(), updates=9, learns_state=True)
+    learner = Learner(network, Regression(2), LearnerSettings(), updates=9, initialization=Learned())
     assert all((leaf == 0).all() for leaf in tf.nest.flatten(learner.learned_state))
     learner.update(replay.batch(replay.all_rows()[None]))
     assert all((leaf != 0).all() for leaf in tf.nest.flatten(learner.learned_state))

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.acting.policies import EpsilonGreedy, epsilon_ladder
+from r2d2_burnin.initialization import Learned, parse
 from r2d2_burnin.learning import q_learning
 from r2d2_burnin.learning.learner import Learner
-from r2d2_burnin.learning.objectives import EpsilonGreedy, QLearning
-from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
+from r2d2_burnin.learning.objectives import QLearning
+from r2d2_burnin.learning.returns import n_step_returns
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork, dueling_q_values
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.runtime import archive
 from r2d2_burnin.runtime.tensorflow import tf
@@ -72,20 +74,20 @@ def test_restoring_inverts_rescaling(values: list[float]) -> None:
 
 def test_n_step_returns_by_hand() -> None:
     rewards = np.array([1.0, 2.0, 4.0, 8.0])
-    found = q_learning.n_step_returns(rewards, terminated=True, n=2, discount=0.5)
+    found = n_step_returns(rewards, terminated=True, n=2, discount=0.5)
     assert found.returns.tolist() == [2.0, 4.0, 8.0, 8.0]  # 1 + 2/2, 2 + 4/2, 4 + 8/2, and 8 alone
     assert found.discounts.tolist() == [0.25, 0.25, 0.0, 0.0]  # the last two reach the end, after which nothing comes
     assert found.offsets.tolist() == [2, 2, 2, 1]
-    found = q_learning.n_step_returns(rewards, terminated=False, n=2, discount=0.5)
+    found = n_step_returns(rewards, terminated=False, n=2, discount=0.5)
     assert found.returns.tolist() == [2.0, 4.0, 8.0, 8.0]
     assert found.discounts.tolist() == [0.25, 0.25, 0.25, 0.5]  # a truncated episode goes on unseen
-    found = q_learning.n_step_returns(np.array([3.0]), terminated=True, n=5, discount=0.9)
+    found = n_step_returns(np.array([3.0]), terminated=True, n=5, discount=0.9)
     assert (found.returns.tolist(), found.discounts.tolist(), found.offsets.tolist()) == ([3.0], [0.0], [1])
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=15), st.integers(1, 7), st.floats(0, 1), st.booleans())
 def test_n_step_returns_equal_a_plain_loop(rewards: list[float], n: int, discount: float, terminated: bool) -> None:
-    found = q_learning.n_step_returns(np.array(rewards), terminated=terminated, n=n, discount=discount)
+    found = n_step_returns(np.array(rewards), terminated=terminated, n=n, discount=discount)
     for t in range(len(rewards)):
         ahead = rewards[t : t + n]
         assert found.returns[t] == pytest.approx(sum(discount**i * r for i, r in enumerate(ahead)), abs=1e-4)
@@ -117,18 +119,18 @@ def test_fragment_priorities_by_hand_and_without_padding() -> None:
 
 
 def test_epsilon_ladder_by_hand() -> None:
-    np.testing.assert_allclose(q_learning.epsilon_ladder(3, epsilon=0.4, alpha=7.0), [0.4, 0.4**4.5, 0.4**8])
-    assert q_learning.epsilon_ladder(1, epsilon=0.4, alpha=7.0).tolist() == [0.4]
+    np.testing.assert_allclose(epsilon_ladder(3, epsilon=0.4, alpha=7.0), [0.4, 0.4**4.5, 0.4**8])
+    assert epsilon_ladder(1, epsilon=0.4, alpha=7.0).tolist() == [0.4]
 
 
 def test_dueling_by_hand() -> None:
-    found = q_learning.dueling_q_values(tf.constant([[2.0]]), tf.constant([[1.0, 2.0, 6.0]]))
+    found = dueling_q_values(tf.constant([[2.0]]), tf.constant([[1.0, 2.0, 6.0]]))
     assert found.numpy().tolist() == [[0.0, 1.0, 5.0]]
 
 
 def test_epsilon_greedy_explores_as_often_as_it_should() -> None:
     objective = QLearning(4, QLearningSettings())
-    act = EpsilonGreedy(objective, 4, np.array([0.0, 0.4, 1.0]), seed=0)
+    act = EpsilonGreedy(objective.act, 4, np.array([0.0, 0.4, 1.0]), seed=0)
     outputs = np.tile(np.array([0.0, 0.0, 1.0, 0.0], np.float32), (4000, 3, 1))
     others = np.mean(act(outputs) != 2, axis=0)  # a random action is the best one in 1 of 4
     np.testing.assert_allclose(others, [0.0, 0.3, 0.75], atol=0.03)
@@ -212,7 +214,7 @@ def test_the_target_network_and_its_learned_state_are_copied_every_period_and_no
         updates=9,
         target_network=target,
         target_update_period=3,
-        learns_state=True,
+        initialization=Learned(),
     )
     begun = copied(learner, "network", "learned")
     assert_same(copied(learner, "target", "target_learned"), begun)  # copied at the start

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from experiments.benchmark.replay import idle_episode
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import Stored, parse
 from r2d2_burnin.learning.objectives import Regression
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.replay.references import FEWEST, SHARE, ReferenceSample
@@ -185,7 +185,7 @@ def test_means_agree_with_those_of_all_fragments(length: int) -> None:
     def observe(update: int, replay: Replay, learner: Any) -> None:
         rows = replay.all_rows()
         rows = np.resize(rows, (-(-len(rows) // 64), 64))
-        parts = [trainer.measure(replay.batch(chunk), replay.references(chunk))[0] for chunk in rows]
+        parts = [trainer.parts.measure(Stored())(replay.batch(chunk), replay.references(chunk))[0] for chunk in rows]
         for metric in ("delta_q_first", "delta_q_last_exact", "state_error"):
             found.setdefault(metric, []).append(np.concatenate([getattr(part, metric) for part in parts]))
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.benchmark.replay import idle_episode
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.objectives import Regression
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.replay.references import ReferenceSample

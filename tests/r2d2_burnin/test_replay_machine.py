@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.objectives import Regression
 from r2d2_burnin.replay.buffer import SMALLEST_PRIORITY, Replay
 from r2d2_burnin.replay.references import ReferenceSample

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from r2d2_burnin.acting.policies import EpsilonGreedy
 from r2d2_burnin.data import Measurement
+from r2d2_burnin.diagnostics import evaluator
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments.guard import EnvironmentFault
 from r2d2_burnin.faults import TrainingDiverged
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.learner import Learner
-from r2d2_burnin.learning.objectives import EpsilonGreedy
-from r2d2_burnin.networks.recurrent_network import assign_parameters, parameters_of
+from r2d2_burnin.networks.weights import get_weights, set_weights
 from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import (
     EnvironmentSettings,
@@ -26,7 +27,6 @@ from r2d2_burnin.settings import (
     ReplaySettings,
     TrainingSettings,
 )
-from r2d2_burnin.training import run as training_run
 from r2d2_burnin.training.checkpoint import Checkpoints
 from r2d2_burnin.training.trainer import Trainer
 
@@ -193,21 +193,21 @@ def test_a_lag_is_exact_to_the_update(lag: int, monkeypatch: pytest.MonkeyPatch)
         return make_updates(learner, batch)
 
     def note(done: int, words: str) -> None:  # the acting network has still what the round before these updates used
-        used[done - 10] = parameters_of(acting)
+        used[done - 10] = get_weights(acting)
 
     monkeypatch.setattr(Learner, "update", update)
     trainer.run(parse("stored"), 3, note)
     monkeypatch.undo()
-    last = parameters_of(network)
+    last = get_weights(network)
 
     # The same updates again, one by one.
-    learner = trainer.learner(parse("stored"))
+    learner = trainer.parts.learner(parse("stored"))
     made = [used[0]]
-    assign_parameters(network, made[0])
+    set_weights(network, made[0])
     learner.reset()
     for batch in batches:
         learner.update(batch)
-        made.append(parameters_of(network))
+        made.append(get_weights(network))
     assert len(made) == 61
     assert sorted(used) == [0, 10, 20, 30, 40, 50]
     assert nearest(last, made) == 60
@@ -231,17 +231,17 @@ def test_evaluations_explore_by_a_stream_of_their_own(monkeypatch: pytest.Monkey
             seeds.append(seed)
             super().__init__(*arguments, seed=seed)
 
-    monkeypatch.setattr(training_run, "EpsilonGreedy", Noted)
+    monkeypatch.setattr(evaluator, "EpsilonGreedy", Noted)
     trainer, environment = Trainer(settings), environments.make_vector(settings.environment, 3)
     run = trainer._begin(parse("zero"), 7, environment, environment, observed=False, resumable=False)
     for _ in range(2):
-        returns = [run._evaluate(epsilon=1.0).episode_return for _ in range(2)]
+        returns = [run._evaluator._evaluate(1.0, with_states=False).episode_return for _ in range(2)]
         assert returns[0] == returns[1]  # all evaluations are over the same episodes
     environment.close()
     # The five seeds of before stay what they were, and the sixth is new.
     words = [int(word) >> 1 for word in np.random.SeedSequence(7).generate_state(6)]
     assert words[:5] == [int(word) >> 1 for word in np.random.SeedSequence(7).generate_state(5)]
-    assert run._evaluation_seed == words[3]
+    assert run._evaluator._make_actor.args[1] == words[3]  # type: ignore[attr-defined]
     assert set(seeds) == {words[5]}
     assert all(abs(words[5] - word) > 1000 for word in words[:5])
 

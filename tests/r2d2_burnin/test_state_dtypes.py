@@ -13,7 +13,7 @@ from r2d2_burnin import testing
 from r2d2_burnin.acting.actor import ActorStep
 from r2d2_burnin.data import Episode
 from r2d2_burnin.diagnostics.discrepancy import DiscrepancyMeasure, state_distance
-from r2d2_burnin.initialization.names import parse
+from r2d2_burnin.initialization import Learned, parse
 from r2d2_burnin.initialization.start_state import start_state
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.learning.objectives import QLearning, Regression
@@ -116,7 +116,7 @@ def test_floats_are_learned_and_other_leaves_stay_initial(dtype: str, name: str)
     network = make_network(dtype)
     replay = replay_of(act_episode(network), name)
     batch = replay.batch(replay.all_rows())
-    learner = Learner(network, Regression(1), LearnerSettings(), updates=9, learns_state=True)
+    learner = Learner(network, Regression(1), LearnerSettings(), updates=9, initialization=Learned())
     found = learner.gradients(batch)
     count = len(network.trainable_variables)
     assert len(found.gradients) == count + (dtype != "int32")
@@ -174,11 +174,11 @@ def test_q_learning_takes_the_same_states(dtype: str) -> None:
     objective = QLearning(2, QLearningSettings(n_step=1))
     online, target = make_network(dtype, 2), make_network(dtype, 2)
     replay = replay_of(act_episode(online, 2), "learned+1", objective)
-    learner = Learner(online, objective, LearnerSettings(), updates=9, target_network=target, learns_state=True)
+    learner = Learner(online, objective, LearnerSettings(), updates=9, target_network=target, initialization=Learned())
     batch = replay.batch(replay.all_rows())
     for _ in range(2):
         assert np.isfinite(learner.gradients(batch).loss)
-    start = start_state(target, batch, learner.learned_state)
+    start = start_state(target, batch, Learned(), learner.learned_state)
     assert [leaf.dtype for leaf in tf.nest.flatten(start)] == [
         leaf.dtype for leaf in tf.nest.flatten(batch.start_state)
     ]

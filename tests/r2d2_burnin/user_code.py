@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 
 from r2d2_burnin.environments.inputs import InputSpace
-from r2d2_burnin.networks.recurrent_network import unroll_step_by_step
+from r2d2_burnin.networks.unrolling import unroll_step_by_step
 from r2d2_burnin.runtime.tensorflow import keras, tf
 
 

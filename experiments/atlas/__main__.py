@@ -1,0 +1,5 @@
+"""`python -m experiments.atlas`."""
+
+from experiments.atlas import main
+
+raise SystemExit(main())

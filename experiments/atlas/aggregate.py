@@ -1,0 +1,96 @@
+"""Aggregates over tasks and seeds: interquartile mean and probability of improvement (Agarwal et al., 2021).
+
+Their intervals are percentiles of a bootstrap that resamples the seeds of each task apart. With few tasks and seeds
+they are somewhat too narrow, for one task with three seeds much too narrow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from experiments.burnin_compare.comparison import Comparison
+from experiments.burnin_compare.verdict import nothing_learned
+
+RESAMPLES = 2000
+
+Scores = Mapping[str, np.ndarray]
+"""Scores of one initialization: seeds `[S]` by task."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Aggregate:
+    """A statistic over tasks and seeds, with its 95 % stratified bootstrap interval (percentile)."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
+
+
+def scores(comparison: Comparison) -> dict[str, dict[int, float]] | None:
+    """Outcomes of a task on a scale of tasks, by strategy and seed; None where nothing was learned or no baseline.
+
+    Errors: the share of the best constant answer's error that is gone, 1 - error / baseline. Returns: what is earned
+    above the baseline (random actions and the best constant action), in relation to the strategy that earns most.
+    """
+    outcomes = comparison.outcomes()
+    baselines = {name: comparison.baseline(name) for name in outcomes}
+    if not outcomes or any(set(outcomes[name]) - set(baselines[name]) for name in outcomes):
+        return None
+    if nothing_learned(comparison):
+        return None
+    if not comparison.outcome.higher_is_better:
+        if any(value <= 0 for by_seed in baselines.values() for value in by_seed.values()):
+            return None
+        return {n: {s: 1 - value / baselines[n][s] for s, value in by.items()} for n, by in outcomes.items()}
+    above = {n: {s: value - baselines[n][s] for s, value in by.items()} for n, by in outcomes.items()}
+    most = max(float(np.mean(list(by_seed.values()))) for by_seed in above.values())
+    if most <= 0:
+        return None
+    return {name: {seed: value / most for seed, value in by_seed.items()} for name, by_seed in above.items()}
+
+
+def interquartile_mean(scores_of: Scores) -> Aggregate:
+    """Mean of the middle half of all scores over tasks and seeds (Agarwal et al., 2021, section 4.3)."""
+
+    def statistic(samples: Sequence[np.ndarray]) -> float:
+        from scipy import stats
+
+        return float(stats.trim_mean(np.concatenate(samples), 0.25))
+
+    return _bootstrap(statistic, list(scores_of.values()))
+
+
+def probability_of_improvement(scores_of: Scores, others: Scores) -> Aggregate:
+    """Chance that a run of one initialization beats a run of another, mean over tasks (Agarwal et al., 2021, 4.3).
+
+    Both need the same tasks. Ties count as half.
+    """
+    count = len(scores_of)
+
+    def statistic(samples: Sequence[np.ndarray]) -> float:
+        pairs = zip(samples[:count], samples[count:], strict=True)
+        return float(np.mean([_probability(mine, theirs) for mine, theirs in pairs]))
+
+    return _bootstrap(statistic, [*scores_of.values(), *(others[task] for task in scores_of)])
+
+
+def _probability(mine: np.ndarray, theirs: np.ndarray) -> float:
+    difference = mine[:, None] - theirs
+    return float((difference > 0).mean() + 0.5 * (difference == 0).mean())
+
+
+def _bootstrap(statistic: Callable[[Sequence[np.ndarray]], float], samples: Sequence[np.ndarray]) -> Aggregate:
+    """Resample the seeds of each task apart (Agarwal et al., 2021, section 4.1); the resampling is seeded."""
+    generator = np.random.default_rng(0)
+    found = [
+        statistic([sample[generator.integers(len(sample), size=len(sample))] for sample in samples])
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.percentile(found, [2.5, 97.5]).tolist()
+    return Aggregate(statistic(samples), low, high)

@@ -1,0 +1,111 @@
+"""The heat map of an atlas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from experiments.atlas.sweep import Sweep
+from experiments.burnin_compare.comparison import Comparison
+from experiments.burnin_compare.verdict import nothing_learned
+from experiments.common import plots
+
+
+def draw(comparisons: dict[str, Comparison], strategies: Sequence[str], path: Path) -> str:
+    """Write the heat map of outcomes to `path`; returns its caption."""
+    values = np.full((len(comparisons), len(strategies)), np.nan)
+    texts = [["-"] * len(strategies) for _ in comparisons]
+    for row, comparison in enumerate(comparisons.values()):
+        for column, name in enumerate(strategies):
+            found = comparison.estimate(name, comparison.outcome.metric)
+            if found is not None:
+                values[row, column] = found.mean
+                interval = "" if found.low is None else f"\n[{found.low:.3g}, {found.high:.3g}]"
+                texts[row][column] = f"{found.mean:.3g}{interval}"
+    shades = np.stack([_shades(values[i], c, strategies) for i, c in enumerate(comparisons.values())])
+    figure, grid = plots.figure(1)
+    figure.set_size_inches(1.25 * len(strategies) + 2.2, 0.75 * len(comparisons) + 1.3)
+    axes = grid[0, 0]
+    # Light is good: dark numbers stay readable on most cells, and a grey print keeps the order.
+    axes.imshow(shades, cmap="cividis_r", vmin=0, vmax=1, aspect="auto")
+    for row in range(len(comparisons)):
+        for column in range(len(strategies)):
+            colour = "white" if shades[row, column] > 0.55 else "black"
+            axes.text(column, row, texts[row][column], ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xticks(range(len(strategies)), strategies)
+    axes.set_yticks(range(len(comparisons)), [f"{task}\n({c.outcome.name})" for task, c in comparisons.items()])
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    plots.save(figure, path, _finding(list(comparisons.values()), strategies))
+    seeds = max((len(c.seeds) for c in comparisons.values()), default=0)
+    return (
+        f"Outcome over whole fresh episodes, mean over {seeds} seeds with its 95 % t-interval. Within a row,"
+        " the lightest cell is the best. The darkest is the worst one, on a logarithmic scale, where the outcome is an"
+        " error; it is what random actions earn, on a linear scale, where the outcome is a return."
+    )
+
+
+def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path) -> str:
+    """Write the outcomes over learning rates to `path`, a panel a task; returns the caption."""
+    figure, grid = plots.figure(min(len(sweeps), 3), -(-len(sweeps) // 3))
+    for axes, (task, sweep) in zip(grid.flat, sweeps.items(), strict=False):
+        outcome = sweep.first.outcome
+        for index, name in enumerate(strategies):
+            rates = [rate for rate, comparison in sweep.by_rate.items() if name in comparison.outcomes()]
+            by_seed = [sweep.by_rate[rate].outcomes()[name] for rate in rates]
+            seeds = sorted(set.intersection(*map(set, by_seed))) if by_seed else []
+            if seeds:
+                values = np.array([[found[seed] for found in by_seed] for seed in seeds])
+                plots.band(axes, np.array(rates), values, name, index, logarithmic=not outcome.higher_is_better)
+        axes.set(xscale="log", xlabel="learning rate", ylabel=outcome.name, title=task)
+        axes.set_yscale("linear" if outcome.higher_is_better else "log")
+        axes.set_xticks(list(sweep.by_rate), [f"{rate:g}" for rate in sweep.by_rate])
+        axes.minorticks_off()
+        axes.grid(alpha=0.25)
+    for axes in list(grid.flat)[len(sweeps) :]:
+        axes.set_visible(False)
+    plots.legend_below(figure, grid[0, 0], columns=4 * min(len(sweeps), 3))
+    survive = [
+        f"{task}: {', '.join(names) or 'none'}"
+        for task, sweep in sweeps.items()
+        for names in [[c.strategy for c in sweep.contrasts() if c.direction == "worse"]]
+    ]
+    reference = next(iter(sweeps.values())).first.reference
+    plots.save(figure, path, f"Worse than {reference}, each at its own best learning rate: {'; '.join(survive)}")
+    count = max(len(sweep.first.seeds) for sweep in sweeps.values())
+    return (
+        "Outcome over whole fresh episodes by learning rate; errors on a logarithmic axis, with means and intervals of"
+        f" their logarithms. {plots.bands(count)}"
+    )
+
+
+def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str]) -> str:
+    """On how many tasks each strategy is worse than the reference, as far as tests say so."""
+    learned = [comparison for comparison in comparisons if comparison.runs and not nothing_learned(comparison)]
+    contrasts = [contrast for comparison in learned for contrast in comparison.contrasts()]
+    if not any(contrast.seeds > 1 for contrast in contrasts):
+        return "What each initialization reaches on each task"
+    worse = {
+        name: sum(contrast.direction == "worse" for contrast in contrasts if contrast.strategy == name)
+        for name in strategies
+        if name != learned[0].reference
+    }
+    told = ", ".join(f"{name} {count}" for name, count in worse.items())
+    return f"Worse than {learned[0].reference} on so many of {len(learned)} tasks: {told}"
+
+
+def _shades(values: np.ndarray, comparison: Comparison, strategies: Sequence[str]) -> np.ndarray:
+    """0 for the best of a row `[S]`; 1 for the worst, or for what random actions earn."""
+    if np.isnan(values).all():
+        return np.zeros(len(values))
+    if comparison.outcome.higher_is_better:
+        randoms = [comparison.estimate(name, "random_return") for name in strategies]
+        chance = np.mean([one.mean for one in randoms if one is not None])
+        scaled, worst = -values, max(-float(chance), float(-np.nanmin(values)))
+    else:
+        scaled = np.log(np.maximum(values, 1e-3))
+        worst = float(np.nanmax(scaled))
+    spread = worst - np.nanmin(scaled)
+    return np.nan_to_num((scaled - np.nanmin(scaled)) / spread) if spread > 0 else np.zeros(len(values))

@@ -1,0 +1,5 @@
+"""`python -m experiments.burnin_advisor`."""
+
+from experiments.burnin_advisor import main
+
+raise SystemExit(main())

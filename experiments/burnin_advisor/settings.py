@@ -1,0 +1,69 @@
+"""How long must burn-in be, for your environment and your network? A measured answer instead of a copied 40.
+
+For burn-ins of 0, 1, 2, 4, 8, .. steps it measures, on recorded episodes: ΔQ at the first and last trained step against
+the exact state, from the zero state and from stored states; how fast a wrong state is forgotten; loss; how many best
+actions change; and what the burn-in costs in time and memory. The verdict is the smallest burn-in that is good enough,
+'zero state is enough', or 'none up to N steps', where N is the longest one tried. Good enough: a 95 % upper bound of
+ΔQ's mean over episodes, and the 95 % quantile of ΔQ over fragments, are both within --tolerance.
+
+Without --checkpoint it trains an agent first, with the same flags as burnin_compare. Results are kept seed by seed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.burnin_advisor.advice import FEWEST_EPISODES
+from experiments.common.presets import read_with_preset
+from experiments.common.runs import RunSettings
+from r2d2_burnin.initialization import parse
+from r2d2_burnin.settings import TrainingSettings
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The flags of the command line."""
+
+    training: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)
+    checkpoint: Path | None = None
+    """A network's parameters, as burnin_compare leaves them in runs/; give the flags that it was trained with."""
+    stored_checkpoint: Path | None = None
+    """Older parameters of the same network, to compute the stored states with; by default --checkpoint itself. Without
+    --checkpoint they are those of as many updates ago as stored states were old in training, to the nearest round of
+    --updates-between updates."""
+    trained_with: str = "stored"
+    """The initialization to train with where there is no --checkpoint."""
+    tolerance: float = 0.05
+    """Largest ΔQ that is good enough, at the first and at the last trained step: of the 95 % upper bound of its mean
+    over episodes, and of its 95 % quantile over fragments."""
+    longest: int | None = None
+    """Longest burn-in to try; by default the longest one that the episodes can judge: nearly all of their past."""
+    episodes: int = 64
+    """Episodes to record, 16 or more: without a failure among N, failures in about 3 / N of episodes are excluded."""
+    runs: RunSettings = dataclasses.field(default_factory=lambda: RunSettings(seeds=3))
+    preset: str = "small"
+    """Values for all that is not set otherwise, as burnin_compare has them: small, guess or r2d2."""
+
+    def __post_init__(self) -> None:
+        if self.episodes < FEWEST_EPISODES:
+            raise ValueError(
+                f"episodes: got {self.episodes}, expected at least {FEWEST_EPISODES}: fewer cannot judge any burn-in"
+            )
+        if not self.tolerance > 0:
+            raise ValueError(f"tolerance: got {self.tolerance}, expected a number above 0, for example 0.05")
+        if self.longest is not None and self.longest < 0:
+            raise ValueError(f"longest: got {self.longest}, expected at least 0 steps")
+        parse(self.trained_with)
+        for name in ("checkpoint", "stored_checkpoint"):
+            path = getattr(self, name)
+            if path is not None and not path.exists():
+                raise ValueError(f"{name}: there is no file {path}, expected one that burnin_compare wrote in runs/")
+        if self.stored_checkpoint is not None and self.checkpoint is None:
+            raise ValueError("stored_checkpoint: got one without a checkpoint, expected both")
+
+
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """Settings from the command line."""
+    return read_with_preset(Settings, "experiments.burnin_advisor", __doc__ or "", arguments)

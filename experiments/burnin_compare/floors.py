@@ -1,0 +1,75 @@
+"""Error floors of what is really played: after wrappers and time limits, or unknown."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.wrappers import FlattenObservation, OrderEnforcing, PassiveEnvChecker, TimeLimit
+
+from r2d2_burnin.environments import make as environments
+from r2d2_burnin.environments.guard import EnvironmentGuard
+from r2d2_burnin.initialization import parse
+from r2d2_burnin.settings import TrainingSettings
+
+LOSS_NAMES = {"regression": "squared error", "classification": "cross-entropy", "q-learning": "squared TD error"}
+"""What training minimizes, by objective."""
+
+_HARMLESS = (OrderEnforcing, PassiveEnvChecker, FlattenObservation, environments.FlattenAction, EnvironmentGuard)
+"""Wrappers that change nothing of what is seen, asked or when episodes end."""
+
+
+def error_floors(settings: TrainingSettings, strategies: Sequence[str]) -> dict[str, float | None]:
+    """Error floor of each strategy's loss on fragments; None where it is not known.
+
+    It is the environment's own (`error_floor`), for episodes as long as they are played: time limits, by flag, by
+    `env_kwargs` or by registration, shorten them. An environment inside any other wrapper is not the one that the
+    floor belongs to.
+    """
+    unknown: dict[str, float | None] = dict.fromkeys(strategies)
+    if settings.objective == "q-learning" or settings.environment.wrappers:
+        return unknown
+    env = environments.make(settings.environment)
+    try:
+        floor_of = getattr(env.unwrapped, "error_floor", None)
+        found, limit = _time_limit(env)
+        if not callable(floor_of) or not found:
+            return unknown
+        if limit is not None and "length" not in inspect.signature(floor_of).parameters:
+            return unknown
+        more = {} if limit is None else {"length": limit}
+        return {name: _floor(floor_of, settings, name, more) for name in strategies}
+    finally:
+        env.close()
+
+
+def _time_limit(env: gym.Env[Any, Any]) -> tuple[bool, int | None]:
+    """Whether all wrappers of an environment are known, and the smallest of its time limits, in steps, if any."""
+    limits = []
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, TimeLimit):
+            limits.append(int(env._max_episode_steps))  # Gymnasium has no public name for it
+        elif not isinstance(env, _HARMLESS):
+            return False, None
+        env = env.env
+    return True, min(limits, default=None)
+
+
+def _floor(floor_of: Any, settings: TrainingSettings, strategy: str, more: dict[str, int]) -> float | None:
+    initialization = parse(strategy)
+    try:
+        return float(
+            floor_of(
+                "stored" if initialization.start == "refreshed" else initialization.start,
+                sys.maxsize if initialization.burn_in is None else initialization.burn_in,
+                sequence_length=settings.replay.sequence_length,
+                period=settings.replay.period,
+                loss=LOSS_NAMES[settings.objective],
+                **more,
+            )
+        )
+    except (ValueError, TypeError):  # another loss than the environment knows floors for, or other arguments
+        return None

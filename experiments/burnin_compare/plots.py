@@ -1,0 +1,149 @@
+"""The three pictures of a comparison."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from experiments.burnin_compare.comparison import Comparison
+from experiments.burnin_compare.floors import LOSS_NAMES
+from experiments.burnin_compare.verdict import finding
+from experiments.common import plots
+
+
+def draw(comparison: Comparison, out: Path) -> dict[str, str]:
+    """Write the pictures of a comparison to `out`; returns their captions by file name."""
+    _learning_curves(comparison, out / "learning_curves.png")
+    _error_by_position(comparison, out / "error_by_position.png")
+    _delta_q(comparison, out / "delta_q.png")
+    seeds, higher = len(comparison.seeds), comparison.outcome.higher_is_better
+    logarithmic = plots.bands(seeds, logarithmic=True)
+    of_loss = f"{logarithmic} Right: {plots.bands(seeds)}" if higher else logarithmic
+    position = "Error"
+    if comparison.outcome.higher_is_better:
+        position = "Reward (mean over all episodes; one that has ended earns nothing more)"
+    return {
+        "learning_curves.png": "Left: training loss on replayed fragments, with the error floors (dotted, if there are"
+        " any) that no predictor can beat there from what its initialization shows it. Right:"
+        f" {comparison.outcome.name} over whole fresh episodes, which these floors do not bound, with"
+        f" what random actions and constant answers reach (dotted). {of_loss}",
+        "error_by_position.png": f"{position} at each step of whole fresh episodes, after training."
+        f" {plots.bands(seeds, logarithmic=_logarithmic_profile(comparison))}",
+        "delta_q.png": f"ΔQ: distance between the outputs from the state tried and from a reference state, relative to"
+        f" {delta_q_scale(comparison)}, at a fragment's first and last trained step. Upper row: against the state that"
+        " the actor had there (as R2D2 reports it); lower row: against the exact state under today's parameters. Zeros"
+        f" are not drawn. {logarithmic}",
+    }
+
+
+def delta_q_scale(comparison: Comparison) -> str:
+    """What ΔQ is relative to, in words."""
+    if comparison.settings.objective == "q-learning":
+        return "the absolute value of the largest Q-value over the trained steps and actions, as R2D2 defines it"
+    return "the largest absolute output over the trained steps, as these outputs are no Q-values"
+
+
+def _learning_curves(comparison: Comparison, path: Path) -> None:
+    figure, grid = plots.figure(2)
+    loss_axes, error_axes = grid[0]
+    shown = []
+    outcome = comparison.outcome
+    floors: dict[float, list[int]] = {}
+    for index, name in enumerate(comparison.strategies):
+        for axes, metric in ((loss_axes, "train_loss"), (error_axes, comparison.outcome.metric)):
+            curve = comparison.curve(name, metric)
+            if curve is not None:
+                plots.band(axes, *curve, name, index, logarithmic=axes is loss_axes or not outcome.higher_is_better)
+                shown.append(curve[1])
+        floor = comparison.floors[name]
+        if floor and floor > 1e-9 and comparison.of(name):
+            floors.setdefault(round(floor, 9), []).append(index)
+    for floor, indices in floors.items():
+        names = ", ".join(comparison.strategies[i] for i in indices)
+        plots.floor_line(loss_axes, floor, f"floor of {names}: {floor:.4g}", indices[0])
+    loss = LOSS_NAMES[comparison.settings.objective]
+    loss_axes.set(xlabel="learner updates", ylabel=f"training loss ({loss})", title="on fragments", yscale="log")
+    error_axes.set(xlabel="learner updates", ylabel=outcome.name, title="on whole fresh episodes")
+    if not outcome.higher_is_better:
+        error_axes.set_yscale("log")
+    _baselines(comparison, error_axes)
+    for axes in (loss_axes, error_axes):
+        axes.grid(alpha=0.25)
+    plots.legend_below(figure, error_axes)
+    plots.save(figure, path, finding(comparison))
+
+
+def _baselines(comparison: Comparison, axes: Axes) -> None:
+    """What random actions and the best constant answer reach, the same for every strategy."""
+    for name, mean in comparison.baselines().items():
+        plots.floor_line(axes, mean, f"{name}: {mean:.3g}", len(plots.COLOURS) - 1)
+
+
+def _error_by_position(comparison: Comparison, path: Path) -> None:
+    figure, grid = plots.figure(1)
+    axes = grid[0, 0]
+    outcome = comparison.outcome
+    told = []
+    for index, name in enumerate(comparison.strategies):
+        values = comparison.profile(name)
+        if values is not None:
+            told.append(f"{name} {_half_way(values.mean(0)) if outcome.higher_is_better else _largest(values.mean(0))}")
+            steps = np.arange(1, values.shape[1] + 1)
+            plots.band(axes, steps, values, name, index, logarithmic=_logarithmic_profile(comparison))
+    axes.set_yscale("log" if _logarithmic_profile(comparison) else "linear")
+    axes.set(xlabel="step of the episode", ylabel="reward" if outcome.higher_is_better else outcome.name)
+    axes.grid(alpha=0.25)
+    plots.legend_below(figure, axes, columns=4)
+    what = "Step by which half of the reward is earned" if outcome.higher_is_better else "Step of the largest error"
+    plots.save(figure, path, f"{what}: {'; '.join(told)}")
+
+
+def _largest(errors: np.ndarray) -> int:
+    """The step of the largest error `[L]`; NaN is a step without a target."""
+    return int(np.where(np.isnan(errors), -np.inf, errors).argmax()) + 1
+
+
+def _logarithmic_profile(comparison: Comparison) -> bool:
+    return comparison.settings.objective == "regression"
+
+
+def _half_way(rewards: np.ndarray) -> str:
+    """The step by which half of the rewards `[L]` is earned."""
+    total = rewards.sum()
+    return str(int((rewards.cumsum() >= total / 2).argmax()) + 1) if total > 0 else "never"
+
+
+def _delta_q(comparison: Comparison, path: Path) -> None:
+    figure, grid = plots.figure(2, 2, sharex=True, sharey=True)
+    panels = {
+        "delta_q_first": (grid[0, 0], "first trained step, against stored state"),
+        "delta_q_last": (grid[0, 1], "last trained step, against stored state"),
+        "delta_q_first_exact": (grid[1, 0], "first trained step, against exact state"),
+        "delta_q_last_exact": (grid[1, 1], "last trained step, against exact state"),
+    }
+    shown: list[float] = []
+    for metric, (axes, title) in panels.items():
+        for index, name in enumerate(comparison.strategies):
+            curve = comparison.curve(name, metric)
+            if curve is not None:
+                updates, values = curve
+                # Identical states differ by rounding alone; below this they count as equal.
+                visible = np.where(values > 1e-6, values, np.nan)
+                plots.band(axes, updates, visible, name, index, logarithmic=True)
+                if np.isfinite(visible).any():
+                    shown.append(float(np.nanmax(visible)))
+        axes.set_yscale("log")
+        axes.set_title(title, fontsize=9)
+        axes.grid(alpha=0.25)
+    for axes in grid[1]:
+        axes.set_xlabel("learner updates")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("ΔQ")
+    plots.legend_below(figure, grid[0, 0])
+    largest = max(shown, default=1.0)  # of single seeds: bands of few seeds may reach far beyond
+    grid[0, 0].set_ylim(bottom=max(grid[0, 0].get_ylim()[0], 1e-4), top=3 * largest)
+    ends = [(name, comparison.estimate(name, "delta_q_first_exact")) for name in comparison.strategies]
+    told = "; ".join(f"{name} {end.mean:.2g}" for name, end in ends if end is not None and end.mean > 1e-6)
+    plots.save(figure, path, f"ΔQ at the first trained step against the exact state, at the end: {told or 'none'}")

@@ -1,0 +1,90 @@
+"""Compare initializations: from which recurrent state should replayed experience start, and what does a wrong one cost?
+
+Every strategy trains the same network on the same streams from replayed fragments; they differ only in the recurrent
+state that a fragment starts from. Strategies: `zero` (the network's initial state), `stored` (the state that the actor
+had there), `refreshed` (stored, but overwritten whenever a replayed fragment passes over it), `learned` (one trained
+state for all fragments), each also with `+K` steps of burn-in, and `full` (everything since the episode's first step:
+the reference).
+
+Runs (strategy x seed) go over the machine's cores. Results are kept run by run: the same command again takes up where
+the last one stopped, and Ctrl-C reports what is finished.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from experiments.common.presets import read_with_preset
+from experiments.common.runs import RunSettings
+from r2d2_burnin.initialization import parse
+from r2d2_burnin.settings import TrainingSettings
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The flags of the command line."""
+
+    training: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)
+    strategies: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = (
+        "zero",
+        "stored",
+        "zero+20",
+        "stored+20",
+        "full",
+    )
+    """Initializations to compare: zero, stored, refreshed, learned, each also with +K steps of burn-in, and full."""
+    reference: str | None = None
+    """The initialization that the others are compared with, one of --strategies; by default full, else stored, else the
+    first one given."""
+    runs: RunSettings = dataclasses.field(default_factory=RunSettings)
+    checkpoint_every: int = 500
+    """Updates between two checkpoints of a run, from which it goes on after an interruption."""
+    tensorboard: Path | None = None
+    """Directory for the measures as TensorBoard scalars, while the job runs (pip install -e '.[tensorboard]')."""
+    preset: str = "small"
+    """Values for all that is not set otherwise. small: minutes on 2 cores; the defaults shown are those that hold with
+    the flags beside --help, so add --objective q-learning to see its own. guess: q-learning on bit streams, where a
+    reward follows from the last guess alone. r2d2: the paper's agent (T 80, burn-in 40, period 40, 512 units,
+    batch 64)."""
+    quick: bool = False
+    """A rough answer in half a minute, for what is not set otherwise: fewer updates, 1 seed."""
+    command: tyro.conf.Suppress[str] = ""
+    """The command line, for `summary.json`."""
+
+    def __post_init__(self) -> None:
+        if not self.strategies:
+            raise ValueError("strategies: got none, expected at least one, for example zero stored full")
+        for name in self.strategies:
+            parse(name)
+        if len(set(self.strategies)) < len(self.strategies):
+            raise ValueError(f"strategies: got {' '.join(self.strategies)}, expected each once")
+        check_reference(self.reference, self.strategies)
+        check_checkpoint_every(self.checkpoint_every)
+
+
+def check_reference(reference: str | None, strategies: Sequence[str]) -> None:
+    """Raise a ValueError unless the reference is one of the strategies, or None."""
+    if reference is not None and reference not in strategies:
+        raise ValueError(f"reference: got {reference!r}, expected one of the strategies: {', '.join(strategies)}")
+
+
+def check_checkpoint_every(updates: int) -> None:
+    """Raise a ValueError unless checkpoints are at least one update apart."""
+    if updates < 1:
+        raise ValueError(f"checkpoint_every: got {updates}, expected at least 1")
+
+
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """Settings from the command line.
+
+    Raises:
+        ValueError: for settings that cannot work.
+    """
+    read = read_with_preset(Settings, "experiments.burnin_compare", __doc__ or "", arguments)
+    return dataclasses.replace(read, command=shlex.join(["python", "-m", "experiments.burnin_compare", *arguments]))

@@ -1,0 +1,73 @@
+"""The tables of a comparison, and how to read them."""
+
+from __future__ import annotations
+
+from experiments.burnin_compare.comparison import Comparison
+
+HOW_TO_READ = (
+    "zero: fragments start from the network's initial state. stored: from the state the actor had there, which older"
+    " parameters produced. +K: K steps before the trained ones are processed first, without gradient (burn-in). full:"
+    " from the episode's first step with today's parameters, the exact state.",
+    "The error floor is the smallest expected loss on fragments that any predictor could reach from what the"
+    " initialization lets it see. It is computed from the environment, not measured, and it bounds the loss on fresh"
+    " fragments. It does not bound the error over whole episodes, which the network acts from their first step with its"
+    " state carried along.",
+    "Training loss: mean over the last tenth of updates. Error and return: whole fresh episodes, acted from their first"
+    " step with carried state and without exploration, the same for every strategy.",
+    "Intervals are 95 % t-intervals of the mean over seeds. An initialization is called better or worse only where a"
+    " test says so. 'No difference seen' does not mean equal; equality is claimed only where the whole interval lies"
+    " within a margin, which is then stated.",
+    "ΔQ (Kapturowski et al., ICLR 2019, section 3) is the norm of the difference between the outputs from the state"
+    " tried and from the reference, in relation to the size of the outputs. It is measured on fragments drawn at random"
+    " over all positions of all episodes in replay. Staleness: learner updates between storing and replaying a state.",
+    "At equal cost: longer burn-ins process more steps in an update, so strategies are also compared where each has"
+    " processed as many steps, or has spent as many seconds in updates, as the cheapest one in its whole training.",
+)
+
+COST_HEADERS = ("steps an update", "ms an update", "at equal updates", "at equal steps", "at equal seconds")
+"""Headers of the table of outcomes at equal cost."""
+
+
+def cost_rows(comparison: Comparison) -> list[list[str]]:
+    """Cost of an update and the outcome at equal updates, processed steps and seconds, one row a strategy."""
+    rows = []
+    for name in comparison.strategies:
+        runs = list(comparison.of(name).values())
+        if not runs:
+            rows.append([name, *["-"] * len(COST_HEADERS)])
+            continue
+        updates = comparison.settings.updates
+        steps = sum(run.processed_steps for run in runs) / len(runs) / updates
+        milliseconds = 1e3 * min(run.update_seconds for run in runs)
+        row = [name, f"{steps:.0f}", f"{milliseconds:.3g}", str(comparison.estimate(name, comparison.outcome.metric))]
+        costs = comparison.at_equal_cost(name)
+        for key in ("processed_steps", "update_seconds"):
+            row.append(f"{costs[key].outcome} (update {costs[key].updates:.0f})" if key in costs else "-")
+        rows.append(row)
+    return rows
+
+
+def result_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Headers and rows of the table, one row a strategy."""
+    has_targets = comparison.settings.objective != "q-learning"
+    columns = {
+        **({f"whole-episode {comparison.outcome.name}": "eval_error"} if has_targets else {}),
+        "episode return": "episode_return",
+        **({} if has_targets else {"random actions": "random_return"}),
+        "training loss": "train_loss",
+        **({"loss on fresh fragments": "fresh_loss", "its floor": None} if has_targets else {}),
+        "ΔQ first (stored)": "delta_q_first",
+        "ΔQ last (stored)": "delta_q_last",
+        "ΔQ first (exact)": "delta_q_first_exact",
+        "ΔQ last (exact)": "delta_q_last_exact",
+    }
+    rows = []
+    for name in comparison.strategies:
+        row = [name]
+        for metric in columns.values():
+            value = comparison.floors[name] if metric is None else comparison.estimate(name, metric)
+            row.append("-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value))
+        seconds = [run.seconds for run in comparison.of(name).values()]
+        row.append(f"{sum(seconds) / len(seconds):.1f}" if seconds else "-")
+        rows.append(row)
+    return ["strategy", *columns, "seconds a run"], rows

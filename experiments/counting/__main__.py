@@ -1,0 +1,5 @@
+"""`python -m experiments.counting`."""
+
+from experiments.counting import main
+
+raise SystemExit(main())

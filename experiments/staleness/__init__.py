@@ -1,0 +1,15 @@
+"""ΔQ and state error against the age of stored states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from experiments.common.command import run_experiment
+from experiments.staleness.settings import Settings, read_settings
+
+__all__ = ["Settings", "main", "read_settings"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the experiment; returns 0, or 1 if a run failed or was stopped."""
+    return run_experiment(read_settings, "experiments.staleness.experiment", arguments)

@@ -1,0 +1,5 @@
+"""`python -m experiments.staleness`."""
+
+from experiments.staleness import main
+
+raise SystemExit(main())

@@ -1,0 +1,111 @@
+"""Control by Q-learning.
+
+TensorFlow is imported where formulas are traced, so that a command line answers without it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+
+from r2d2_burnin.acting.policies import epsilon_ladder
+from r2d2_burnin.data import Episode
+from r2d2_burnin.environments import spaces
+from r2d2_burnin.environments.targets import TargetRange
+from r2d2_burnin.learning.objectives.base import Labels, Objective, Outcome, StepLosses
+from r2d2_burnin.learning.returns import n_step_returns
+from r2d2_burnin.networks.protocol import Tensor
+from r2d2_burnin.settings import QLearningSettings, TrainingSettings
+
+
+@dataclasses.dataclass(frozen=True)
+class QLearning(Objective):
+    """Half the squared TD error of the action taken: double Q-learning with n-step targets (R2D2, section 2.3)."""
+
+    actions: int
+    settings: QLearningSettings
+
+    loss_name: ClassVar[str] = "squared TD error"
+    outcome: ClassVar[Outcome] = Outcome(
+        "episode_return", "episode return", "return", higher_is_better=True, profile="reward", evaluations=5
+    )
+    reads_targets: ClassVar[bool] = False
+    uses_target_network: ClassVar[bool] = True
+    allows_dueling: ClassVar[bool] = True
+
+    @classmethod
+    def make(cls, env: gym.Env[Any, Any], settings: TrainingSettings) -> QLearning:
+        """One Q-value an action."""
+        return cls(spaces.actions(env.action_space), settings.q_learning)
+
+    @classmethod
+    def suits(cls, env: gym.Env[Any, Any], *, has_targets: bool) -> bool:
+        """Where there are no targets to learn from."""
+        return not has_targets
+
+    @classmethod
+    def target_range(cls, env: gym.Env[Any, Any]) -> TargetRange | None:
+        """No targets are read."""
+        return None
+
+    @property
+    def outputs(self) -> int:
+        """One Q-value an action (rescaled, if the settings say so)."""
+        return self.actions
+
+    @property
+    def lookahead(self) -> int:
+        """The rewards in a target."""
+        return self.settings.n_step
+
+    @property
+    def previous_inputs(self) -> tuple[bool, bool]:
+        """What the settings say."""
+        return self.settings.previous_action, self.settings.previous_reward
+
+    @property
+    def evaluation_epsilon(self) -> float:
+        """What the settings say."""
+        return self.settings.evaluation_epsilon
+
+    def exploration(self, environments: int) -> np.ndarray | None:
+        """A ladder from much to little exploration."""
+        return epsilon_ladder(environments, epsilon=self.settings.epsilon, alpha=self.settings.alpha)
+
+    def labels(self, episode: Episode) -> Labels:
+        """The action taken, and the n-step return with what follows it."""
+        returns = n_step_returns(
+            episode.rewards, terminated=episode.terminated, n=self.settings.n_step, discount=self.settings.discount
+        )
+        return {"action": np.asarray(episode.actions, np.int32), **returns._asdict()}
+
+    def losses(self, outputs: Tensor, target_outputs: Tensor, labels: dict[str, Tensor]) -> StepLosses:
+        """Half the squared TD error `[B, T]`, and the TD error."""
+        from r2d2_burnin.learning import q_learning
+        from r2d2_burnin.runtime.tensorflow import tf
+
+        steps = labels["action"].shape[1]
+        values = q_learning.double_q_values(outputs, target_outputs)
+        ahead = tf.range(steps)[None] + labels["offsets"]
+        targets = q_learning.n_step_targets(
+            labels["returns"],
+            labels["discounts"],
+            tf.gather(values, ahead, axis=1, batch_dims=1),
+            rescaled=self.settings.value_rescaling,
+        )
+        taken = tf.gather(outputs[:, :steps], labels["action"], axis=2, batch_dims=2)
+        errors = taken - tf.stop_gradient(targets)
+        return StepLosses(0.5 * tf.square(errors), errors)
+
+    def act(self, outputs: np.ndarray) -> np.ndarray:
+        """The action of the largest Q-value `[...]`."""
+        return np.asarray(np.argmax(outputs, axis=-1))
+
+    def scale(self, values: Tensor, mask: Tensor) -> Tensor:
+        """The absolute value of the largest Q-value, as R2D2 defines it (section 3)."""
+        from r2d2_burnin.learning import q_learning
+
+        return q_learning.largest_value(values, mask)

@@ -1,0 +1,54 @@
+"""What importing the library and the environments leaves in the process: nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+PROGRAM = """
+import gc, importlib, os, pkgutil, signal, sys
+
+def state_of_the_process():
+    descriptors = {}
+    for number in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
+        try:
+            descriptors[number] = os.readlink(f"/proc/self/fd/{number}")
+        except OSError:  # the listing's own
+            pass
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    return dict(os.environ), descriptors, handlers, gc.isenabled(), gc.get_freeze_count(), gc.get_threshold()
+
+def check(before, place):
+    for name, old, new in zip(("environment", "files", "signals", "gc"), before, state_of_the_process()):
+        assert old == new, f"{place}: {name} changed from {old} to {new}"
+
+untouched = state_of_the_process()
+import r2d2_burnin.runtime.tensorflow
+assert not {"tensorflow", "keras"} & set(sys.modules)
+check(untouched, "r2d2_burnin.runtime.tensorflow")
+
+import gymnasium, keras, tensorflow
+before = state_of_the_process()
+names = []
+for package in ("envs", "r2d2_burnin"):
+    path = importlib.import_module(package).__path__
+    names += [package, *(module.name for module in pkgutil.walk_packages(path, f"{package}."))]
+for name in names:
+    importlib.import_module(name)
+    check(before, name)
+print(len(names))
+
+r2d2_burnin.runtime.tensorflow.set_up()
+assert "xla_backend_optimization_level" in os.environ["XLA_FLAGS"]
+"""
+
+
+def test_importing_changes_nothing_in_the_process() -> None:
+    set_by_set_up = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_CPP_MIN_LOG_LEVEL")
+    environment = {name: value for name, value in os.environ.items() if name not in set_by_set_up}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=environment, cwd="/", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 50
