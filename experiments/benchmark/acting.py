@@ -11,7 +11,8 @@ import numpy as np
 
 from experiments.benchmark.settings import Settings
 from experiments.benchmark.timing import Row, measure, ratio_rows
-from r2d2_burnin.acting.actor import Actor, ActorStep
+from r2d2_burnin.acting.actor import Actor
+from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.learning.objectives import Regression
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.runtime.tensorflow import keras, tf, use_one_thread

@@ -13,6 +13,7 @@ from experiments.burnin_compare.floors import error_floors
 from experiments.common.statistics import LEVEL, Contrast, Estimate, compare_all, estimate, holm, is_better
 from r2d2_burnin.data import Measurement, TrainingResult
 from r2d2_burnin.initialization import parse
+from r2d2_burnin.learning.objectives import Objective, Outcome, objective_class
 from r2d2_burnin.settings import TrainingSettings
 
 MEASURED = (
@@ -25,35 +26,6 @@ MEASURED = (
     "delta_q_last_exact",
     "staleness",
 )
-
-LAST_EVALUATIONS = 5
-"""In control the outcome is the mean over so many evaluations at least: a single one is noisy."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What strategies are judged by, over whole fresh episodes."""
-
-    metric: str
-    name: str
-    unit: str  # what it is an amount of
-    higher_is_better: bool = False
-    profile: str = "eval_error"  # the metric by step of the episode
-    evaluations: int = 1  # the outcome is the mean over so many at least
-
-
-OUTCOMES = {
-    "regression": Outcome("eval_error", "mean squared error", "error"),
-    "classification": Outcome("eval_error", "error rate", "error"),
-    "q-learning": Outcome(
-        "episode_return",
-        "episode return",
-        "return",
-        higher_is_better=True,
-        profile="reward",
-        evaluations=LAST_EVALUATIONS,
-    ),
-}
 
 
 @dataclasses.dataclass
@@ -72,9 +44,14 @@ class Comparison:
             self.reference = default_reference(self.strategies)
 
     @property
+    def objective(self) -> type[Objective]:
+        """What networks are trained on."""
+        return objective_class(self.settings.objective)
+
+    @property
     def outcome(self) -> Outcome:
         """What strategies are judged by."""
-        return OUTCOMES[self.settings.objective]
+        return self.objective.outcome
 
     @functools.cached_property
     def floors(self) -> dict[str, float | None]:
@@ -268,7 +245,7 @@ def summary(comparison: Comparison) -> dict[str, Any]:
         entry: dict[str, Any] = {"start": initialization.start, "burn_in": initialization.burn_in}
         for metric in (*MEASURED, "fresh_loss", "random_return"):
             entry[metric] = _json(comparison.estimate(name, metric))
-        if initialization.start not in ("stored", "refreshed"):
+        if not initialization.stores_states:
             entry["staleness"] = None
         runs = comparison.of(name).values()
         for key in ("seconds", "update_seconds", "processed_steps"):

@@ -49,7 +49,7 @@ def cost_rows(comparison: Comparison) -> list[list[str]]:
 
 def result_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """Headers and rows of the table, one row a strategy."""
-    has_targets = comparison.settings.objective != "q-learning"
+    has_targets = comparison.objective.reads_targets
     columns = {
         **({f"whole-episode {comparison.outcome.name}": "eval_error"} if has_targets else {}),
         "episode return": "episode_return",
