@@ -132,7 +132,7 @@ class TrainingRun:
         header = {
             "update": self.update,
             "generator": self._generator.bit_generator.state,
-            "measurements": [[m.update, m.metric, m.value] for m in self.measurements],
+            "measurements": [[m.update, m.metric, m.value, m.step] for m in self.measurements],
             "batch_bytes": self._batch_bytes,
             "processed_steps": self._processed_steps,
             "streams": self._streams,
@@ -151,8 +151,8 @@ class TrainingRun:
         self._batch_bytes = header["batch_bytes"]
         self._processed_steps, self._streams = header["processed_steps"], header["streams"]
 
-    def _note(self, metric: str, value: float) -> None:
-        self.measurements.append(Measurement(self.update, metric, value))
+    def _note(self, metric: str, value: float, step: int | None = None) -> None:
+        self.measurements.append(Measurement(self.update, metric, value, step))
 
     def _collect(self, steps: int) -> None:
         """Act for `steps` steps, and on until replay holds an episode; rate new fragments where priorities count."""
@@ -242,5 +242,5 @@ class TrainingRun:
             if loss is not None:
                 self._note("fresh_loss", loss[0])
                 self._note("fresh_loss_standard_error", loss[1])
-        for metric, value in self._evaluator.profiles():
-            self._note(metric, value)
+        for metric, value, step in self._evaluator.profiles():
+            self._note(metric, value, step)
