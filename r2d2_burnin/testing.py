@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from r2d2_burnin.acting.actor import Actor, ActorStep
+from r2d2_burnin.acting.actor import Actor
+from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.acting.policies import Act
 from r2d2_burnin.data import Episode
 from r2d2_burnin.environments import make as environments

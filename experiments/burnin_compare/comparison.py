@@ -13,36 +13,8 @@ from experiments.burnin_compare.floors import error_floors
 from experiments.common.statistics import LEVEL, Contrast, Estimate, compare_all, estimate, holm, is_better
 from r2d2_burnin.data import TrainingResult
 from r2d2_burnin.initialization import parse
+from r2d2_burnin.learning.objectives import Objective, Outcome, objective_class
 from r2d2_burnin.settings import TrainingSettings
-
-LAST_EVALUATIONS = 5
-"""In control the outcome is the mean over so many evaluations at least: a single one is noisy."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What strategies are judged by, over whole fresh episodes."""
-
-    metric: str
-    name: str
-    unit: str  # what it is an amount of
-    higher_is_better: bool = False
-    profile: str = "eval_error_at_step"  # the metric by step of the episode
-    evaluations: int = 1  # the outcome is the mean over so many at least
-
-
-OUTCOMES = {
-    "regression": Outcome("eval_error", "mean squared error", "error"),
-    "classification": Outcome("eval_error", "error rate", "error"),
-    "q-learning": Outcome(
-        "episode_return",
-        "episode return",
-        "return",
-        higher_is_better=True,
-        profile="reward_at_step",
-        evaluations=LAST_EVALUATIONS,
-    ),
-}
 
 
 @dataclasses.dataclass
@@ -61,9 +33,14 @@ class Comparison:
             self.reference = default_reference(self.strategies)
 
     @property
+    def objective(self) -> type[Objective]:
+        """What networks are trained on."""
+        return objective_class(self.settings.objective)
+
+    @property
     def outcome(self) -> Outcome:
         """What strategies are judged by."""
-        return OUTCOMES[self.settings.objective]
+        return self.objective.outcome
 
     @functools.cached_property
     def floors(self) -> dict[str, float | None]:
@@ -192,7 +169,7 @@ class Comparison:
         Errors reach as far as the episodes of all seeds, and are NaN at steps without a target; a reward is 0 where
         all episodes of a seed have ended.
         """
-        rows = [_by_step(run, self.outcome.profile) for run in self.of(strategy).values()]
+        rows = [_by_step(run, f"{self.outcome.profile}_at_step") for run in self.of(strategy).values()]
         if not any(rows):
             return None
         if self.outcome.higher_is_better:

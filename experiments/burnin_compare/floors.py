@@ -13,10 +13,8 @@ from gymnasium.wrappers import FlattenObservation, OrderEnforcing, PassiveEnvChe
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments.guard import EnvironmentGuard
 from r2d2_burnin.initialization import parse
+from r2d2_burnin.learning.objectives import objective_class
 from r2d2_burnin.settings import TrainingSettings
-
-LOSS_NAMES = {"regression": "squared error", "classification": "cross-entropy", "q-learning": "squared TD error"}
-"""What training minimizes, by objective."""
 
 _HARMLESS = (OrderEnforcing, PassiveEnvChecker, FlattenObservation, environments.FlattenAction, EnvironmentGuard)
 """Wrappers that change nothing of what is seen, asked or when episodes end."""
@@ -30,7 +28,7 @@ def error_floors(settings: TrainingSettings, strategies: Sequence[str]) -> dict[
     floor belongs to.
     """
     unknown: dict[str, float | None] = dict.fromkeys(strategies)
-    if settings.objective == "q-learning" or settings.environment.wrappers:
+    if settings.environment.wrappers or not objective_class(settings.objective).reads_targets:
         return unknown
     env = environments.make(settings.environment)
     try:
@@ -60,14 +58,17 @@ def _time_limit(env: gym.Env[Any, Any]) -> tuple[bool, int | None]:
 
 def _floor(floor_of: Any, settings: TrainingSettings, strategy: str, more: dict[str, int]) -> float | None:
     initialization = parse(strategy)
+    if not initialization.has_floor:
+        return None
     try:
         return float(
             floor_of(
-                "stored" if initialization.start == "refreshed" else initialization.start,
-                sys.maxsize if initialization.burn_in is None else initialization.burn_in,
+                burn_in=sys.maxsize if initialization.burn_in is None else initialization.burn_in,
+                sees_the_past=initialization.sees_the_past,
+                knows_the_start=initialization.knows_the_start,
                 sequence_length=settings.replay.sequence_length,
                 period=settings.replay.period,
-                loss=LOSS_NAMES[settings.objective],
+                loss=objective_class(settings.objective).loss_name,
                 **more,
             )
         )

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from experiments.burnin_compare.comparison import Comparison
-from experiments.burnin_compare.floors import LOSS_NAMES
 from experiments.burnin_compare.verdict import finding
 from experiments.common import plots
 
@@ -40,9 +39,7 @@ def draw(comparison: Comparison, out: Path) -> dict[str, str]:
 
 def delta_q_scale(comparison: Comparison) -> str:
     """What ΔQ is relative to, in words."""
-    if comparison.settings.objective == "q-learning":
-        return "the absolute value of the largest Q-value over the trained steps and actions, as R2D2 defines it"
-    return "the largest absolute output over the trained steps, as these outputs are no Q-values"
+    return comparison.objective.scale_name
 
 
 def _learning_curves(comparison: Comparison, path: Path) -> None:
@@ -63,7 +60,7 @@ def _learning_curves(comparison: Comparison, path: Path) -> None:
     for floor, indices in floors.items():
         names = ", ".join(comparison.strategies[i] for i in indices)
         plots.floor_line(loss_axes, floor, f"floor of {names}: {floor:.4g}", indices[0])
-    loss = LOSS_NAMES[comparison.settings.objective]
+    loss = comparison.objective.loss_name
     loss_axes.set(xlabel="learner updates", ylabel=f"training loss ({loss})", title="on fragments", yscale="log")
     error_axes.set(xlabel="learner updates", ylabel=outcome.name, title="on whole fresh episodes")
     if not outcome.higher_is_better:
@@ -108,7 +105,7 @@ def _largest(errors: np.ndarray) -> int:
 
 
 def _logarithmic_profile(comparison: Comparison) -> bool:
-    return comparison.settings.objective == "regression"
+    return comparison.outcome.logarithmic
 
 
 def _half_way(rewards: np.ndarray) -> str:

@@ -46,7 +46,7 @@ def _entry(comparison: Comparison, name: str, learned: dict[int, bool]) -> dict[
     entry: dict[str, Any] = {"start": initialization.start, "burn_in": initialization.burn_in}
     for metric in (*MEASURED, "fresh_loss", "random_return"):
         entry[metric] = _json(comparison.estimate(name, metric))
-    if initialization.start not in ("stored", "refreshed"):
+    if not initialization.stores_states:
         entry["staleness"] = None
     runs = comparison.of(name).values()
     for key in ("seconds", "update_seconds", "processed_steps"):

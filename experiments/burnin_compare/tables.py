@@ -50,7 +50,7 @@ def cost_table(comparison: Comparison) -> Table:
 
 def result_table(comparison: Comparison) -> Table:
     """What each strategy reached, one row a strategy."""
-    has_targets = comparison.settings.objective != "q-learning"
+    has_targets = comparison.objective.reads_targets
     columns = {
         **({f"whole-episode {comparison.outcome.name}": "eval_error"} if has_targets else {}),
         "episode return": "episode_return",

@@ -54,7 +54,8 @@ def _steps(env: Any, count: int) -> Callable[[], None]:
 
 
 def _our_actor(num_envs: int, units: int, episodes: int, *, blocks: bool) -> Callable[[], Any]:
-    from r2d2_burnin.acting.actor import Actor, ActorStep
+    from r2d2_burnin.acting.actor import Actor
+    from r2d2_burnin.acting.actor_step import ActorStep
     from r2d2_burnin.learning.objectives import Regression
     from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
     from r2d2_burnin.settings import NetworkSettings

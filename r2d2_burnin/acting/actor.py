@@ -4,98 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from r2d2_burnin.acting.episode_builder import UnfinishedEpisodes
+from r2d2_burnin.acting.actor_step import ActorStep
+from r2d2_burnin.acting.episode_builder import EpisodeBuilder
+from r2d2_burnin.acting.next_steps import LONGEST_BLOCK, NextSteps
 from r2d2_burnin.acting.policies import Act
+from r2d2_burnin.acting.protocols import BlockEnv
+from r2d2_burnin.acting.resuming import ActionLog, EnvironmentState, OwnState
 from r2d2_burnin.acting.vector_checks import CheckedCalls, TargetReader
 from r2d2_burnin.data import Episode
 from r2d2_burnin.environments import spaces
-from r2d2_burnin.environments.guard import EnvironmentFault, check_numbers
+from r2d2_burnin.environments.guard import EnvironmentFault
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.environments.targets import TargetRange
 from r2d2_burnin.faults import TrainingDiverged
-from r2d2_burnin.networks.protocol import RecurrentNetwork
-from r2d2_burnin.networks.unrolling import where
 from r2d2_burnin.runtime import archive, nests
-from r2d2_burnin.runtime.compiled import Compiled
 from r2d2_burnin.runtime.tensorflow import tf
 
 ANY_NUMBER = TargetRange(required=False)
 """Targets that are numbers are kept, and whatever else is called a target is left out."""
-
-LONGEST_BLOCK = 128
-"""Most steps in one compiled call: multiples of 16, or powers of two below, so that few programs are compiled."""
-
-
-class BlockEnv(Protocol):
-    """What a vector environment has besides Gymnasium's methods where its observations do not depend on actions.
-
-    The actor then takes many steps in one compiled call of the network.
-    """
-
-    def peek(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """Observations `[S, N, ...]` and `info["target"]` `[S, N]` (None: no targets) of the current step and of those
-        after it, as far as no episode ends before the last one; S is 0 where the next step resets one."""
-
-    def step_block(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Take actions `[S, N]`; returns what the last of S calls of `step` returns, but rewards `[S, N]`."""
-
-
-class StatefulEnv(Protocol):
-    """What a vector environment has besides Gymnasium's methods if its state can be put away and brought back."""
-
-    def get_state(self) -> dict[str, np.ndarray]:
-        """Everything that decides what comes next, as arrays that need no pickle."""
-
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Go on from what `get_state` of an environment with the same settings returned."""
-
-
-class ActorStep:
-    """One step of a network in N environments, or a block of S steps, compiled once for every N and S."""
-
-    def __init__(self, network: RecurrentNetwork) -> None:
-        self.network = network
-        self._compiled = Compiled(self._one_step)
-        self._compiled_block = Compiled(self._several_steps)
-
-    def __call__(self, inputs: np.ndarray, state: Any, starts: np.ndarray) -> tuple[Any, Any, Any]:
-        """Outputs `[N, A]`, state before (initial where an episode `starts` [N]) and after inputs `[N, F]`."""
-        return self._compiled(inputs, state, starts)  # type: ignore[no-any-return]
-
-    def block(self, inputs: np.ndarray, state: Any, starts: np.ndarray) -> tuple[Any, Any, Any]:
-        """Outputs `[S, N, A]`, states before each step `[S, N, ...]` and after the last, from inputs `[S, N, F]`.
-
-        Episodes may `start` [N] with the first of the steps only.
-        """
-        return self._compiled_block(inputs, state, starts)  # type: ignore[no-any-return]
-
-    def _one_step(self, inputs: Any, state: Any, starts: Any) -> tuple[Any, Any, Any]:
-        initial = self.network.initial_state(inputs.shape[0])
-        before = where(starts, initial, state)
-        outputs, after = self.network.step(inputs, before)
-        return outputs, before, after
-
-    def _several_steps(self, inputs: Any, state: Any, starts: Any) -> tuple[Any, Any, Any]:
-        steps = inputs.shape[0]
-        first = where(starts, self.network.initial_state(inputs.shape[1]), state)
-
-        def step(t: Any, state: Any, histories: Any) -> tuple[Any, Any, Any]:
-            outputs, after = self.network.step(inputs[t], state)
-            written = tf.nest.map_structure(lambda history, value: history.write(t, value), histories, (outputs, state))
-            return t + 1, after, written
-
-        outputs, _ = self.network.step(inputs[0], first)  # for its shape: the compiler drops what nothing uses
-        histories = tf.nest.map_structure(
-            lambda leaf: tf.TensorArray(leaf.dtype, steps, element_shape=leaf.shape), (outputs, first)
-        )
-        _, last, histories = tf.while_loop(lambda t, *_: t < steps, step, (tf.constant(0), first, histories))
-        outputs, before = tf.nest.map_structure(lambda history: history.stack(), histories)
-        return outputs, before, last
 
 
 class Actor:
@@ -150,20 +81,25 @@ class Actor:
         self._act = act
         self._call = CheckedCalls(env, step_timeout)
         self._keeps_states = keeps_states
-        self._actions_taken = bytearray() if keeps_actions else None
-        self._action_type = np.min_scalar_type(self._inputs.actions)
+        self._environment_state: EnvironmentState | None = None
+        if keeps_actions:
+            self._environment_state = ActionLog(
+                self._call, env.step, actions=self._inputs.actions, environments=env.num_envs
+            )
+        elif hasattr(env, "get_state"):
+            self._environment_state = OwnState(env)
         self._longest = longest
-        knows = hasattr(env, "peek") and hasattr(env, "step_block")
-        self._blocks = blocks and knows and not (self._inputs.previous_action or self._inputs.previous_reward)
-        self._record = UnfinishedEpisodes(env.num_envs)
+        self._builder = EpisodeBuilder(env.num_envs)
         self._reader = TargetReader(targets, self._call.name, env.num_envs)
+        sees_actions = self._inputs.previous_action or self._inputs.previous_reward
+        self._next = NextSteps(env, self._call, self._reader, blocks=blocks and not sees_actions)
         observations, info = self._call(env.reset, seed=seed)
         self._state = step.network.initial_state(env.num_envs)
         self._starts = np.ones(env.num_envs, np.bool_)
         self._resetting = np.zeros(env.num_envs, np.bool_)
         self._previous_actions = np.full(env.num_envs, -1)
         self._previous_rewards = np.zeros(env.num_envs, np.float32)
-        self._receive(spaces.encode(observations), info)
+        self._next.receive(spaces.encode(observations), info, ~self._resetting, self._builder.lengths)
 
     def episodes(self) -> Iterator[Episode]:
         """Yield episodes as they end, forever; those that end in one step come in the order of their environments."""
@@ -180,7 +116,49 @@ class Actor:
 
     def _advance(self, most: int = LONGEST_BLOCK) -> tuple[list[Episode], int]:
         """Take a step, or a block of `most` steps at most; returns ended episodes and the number of steps acted."""
-        observations, targets = self._ahead(min(most, LONGEST_BLOCK))
+        observations, targets = self._next.ahead(min(most, LONGEST_BLOCK), self._builder.lengths)
+        steps = len(observations)
+        outputs, before = self._apply_network(observations)
+        actions = self._act(outputs)
+        next_observations, rewards, terminations, truncations, info = self._step_environments(actions)
+        next_observations = spaces.encode(next_observations)
+        rewards = np.asarray(rewards, np.float32).reshape(actions.shape)
+
+        acted = ~self._resetting
+        ended = acted & (terminations | truncations)
+        rows: dict[str, np.ndarray] = {
+            "observations": observations,
+            "actions": actions,
+            "rewards": rewards,
+            "outputs": outputs,
+            "updates": np.full(actions.shape, self.update, np.int64),
+        }
+        if targets is not None:
+            rows["targets"] = targets
+        leaves = [leaf.numpy() for leaf in nests.flatten(before)]
+        rows |= {f"state/{i}": leaf if steps > 1 else leaf[None] for i, leaf in enumerate(leaves)}
+        self._check_length(self._builder.write(acted, rows))
+
+        numbers = np.flatnonzero(ended)
+        final = next_observations[numbers]
+        if self._same_step and len(numbers):
+            final = spaces.encode(np.stack([np.asarray(observation) for observation in info["final_obs"][numbers]]))
+        episodes = [
+            _episode(rows, before, bool(terminations[number]), last, number)
+            for number, rows, last in zip(numbers.tolist(), self._builder.pop(numbers), final, strict=True)
+        ]
+
+        self._starts = ended if self._same_step else self._resetting
+        self._resetting = np.zeros_like(ended) if self._same_step else ended
+        self._reader.ended += ended
+        self._next.receive(next_observations, info, ~self._resetting, self._builder.lengths)
+        # Where an episode starts with the next step, whatever came before is not its own.
+        self._previous_actions = np.where(self._starts, -1, actions[-1])
+        self._previous_rewards = np.where(self._starts, 0, rewards[-1]).astype(np.float32)
+        return episodes, steps * int(acted.sum())
+
+    def _apply_network(self, observations: np.ndarray) -> tuple[np.ndarray, Any]:
+        """Outputs `[S, N, A]` for observations `[S, N, O]`, and the states before each step, if they are recorded."""
         steps = len(observations)
         inputs = self._inputs.compose(observations, self._previous_actions[None], self._previous_rewards[None])
         if steps > 1:
@@ -193,111 +171,42 @@ class Actor:
                 f"the network's outputs after {self.update} updates are not finite, expected finite numbers; a smaller"
                 " --learning-rate or --gradient-clip may help"
             )
-        actions = self._act(outputs)
-        self._call.count += steps
-        if self._actions_taken is not None:
-            self._actions_taken += actions.astype(self._action_type).tobytes()
-        if steps > 1:
-            returned = self._call(cast(BlockEnv, self.env).step_block, actions)
-        else:
-            returned = self._call(self.env.step, actions[0])
-        next_observations, rewards, terminations, truncations, info = returned
-        next_observations = spaces.encode(next_observations)
+        return outputs, before if self._keeps_states else ()
 
-        acted = ~self._resetting
-        ended = acted & (terminations | truncations)
-        rewards = np.asarray(rewards, np.float32).reshape(actions.shape)
-        rows: dict[str, np.ndarray] = {
-            "observations": observations,
-            "actions": actions,
-            "rewards": rewards,
-            "outputs": outputs,
-            "updates": np.full(actions.shape, self.update, np.int64),
-        }
-        if targets is not None:
-            rows["targets"] = targets
-        before = before if self._keeps_states else ()
-        leaves = [leaf.numpy() for leaf in nests.flatten(before)]
-        states = {f"state/{i}": leaf if steps > 1 else leaf[None] for i, leaf in enumerate(leaves)}
-        rows |= states
-        length = self._record.write(acted, rows)
+    def _step_environments(self, actions: np.ndarray) -> Any:
+        """What the environments return for actions `[S, N]`."""
+        self._call.count += len(actions)
+        if self._environment_state is not None:
+            self._environment_state.note(actions)
+        if len(actions) > 1:
+            return self._call(cast(BlockEnv, self.env).step_block, actions)
+        return self._call(self.env.step, actions[0])
+
+    def _check_length(self, length: int) -> None:
         if self._longest is not None and length > self._longest:
             raise EnvironmentFault(
                 f"{self._call.place}: an episode has {length} steps and no end, but replay_capacity is {self._longest};"
                 " expected episodes that fit: give --max-episode-steps, or a larger --replay-capacity"
             )
 
-        numbers = np.flatnonzero(ended)
-        final = next_observations[numbers]
-        if self._same_step and len(numbers):
-            final = spaces.encode(np.stack([np.asarray(one) for one in info["final_obs"][numbers]]))
-        finished = [
-            Episode(
-                observations=rows["observations"],
-                actions=rows["actions"],
-                rewards=rows["rewards"],
-                targets=_given(rows.get("targets")),
-                outputs=rows["outputs"],
-                states=nests.pack(before, [rows[name] for name in states]),
-                updates=rows["updates"],
-                terminated=bool(terminations[number]),
-                final_observation=last,
-                environment=number,
-            )
-            for number, rows, last in zip(numbers.tolist(), self._record.pop(numbers), final, strict=True)
-        ]
-
-        self._starts = ended if self._same_step else self._resetting
-        self._resetting = np.zeros_like(ended) if self._same_step else ended
-        self._reader.ended += ended
-        self._receive(next_observations, info)
-        # Where an episode starts with the next step, whatever came before is not its own.
-        self._previous_actions = np.where(self._starts, -1, actions[-1])
-        self._previous_rewards = np.where(self._starts, 0, rewards[-1]).astype(np.float32)
-        return finished, steps * int(acted.sum())
-
-    def _receive(self, observations: np.ndarray, info: dict[str, Any]) -> None:
-        """Keep flat observations `[N, O]` and their targets for the next step."""
-        self._observations = observations
-        self._targets = self._reader.of_info(info, ~self._resetting, self._record.lengths)
-
-    def _ahead(self, most: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Observations `[S, N, O]` and targets `[S, N]` of the current step, and of those after it if known."""
-        if self._blocks and most > 1:
-            observations, targets = cast(BlockEnv, self.env).peek()
-            steps = min(most, len(observations))
-            if steps > 1:
-                steps = steps // 16 * 16 or 1 << (steps.bit_length() - 1)
-                flat = spaces.encode(observations[:steps].reshape(-1, *observations.shape[2:]))
-                check_numbers(self._call.place, "the observation", flat)
-                targets = self._reader.of_block(targets, steps, self._record.lengths)
-                return flat.reshape(steps, self.env.num_envs, -1), targets
-        return self._observations[None], None if self._targets is None else self._targets[None]
-
     def get_state(self) -> dict[str, np.ndarray]:
         """Everything that decides how acting goes on, as arrays that need no pickle."""
         state = {
             "count": np.array(self._call.count),
             "update": np.array(self.update),
-            "observations": self._observations,
             "starts": self._starts,
             "resetting": self._resetting,
             "previous_actions": self._previous_actions,
             "previous_rewards": self._previous_rewards,
-            "ended": self._reader.ended,
-            **archive.with_prefix("record", self._record.get_state()),
+            **self._next.get_state(),
+            **archive.with_prefix("record", self._builder.get_state()),
         }
-        if self._targets is not None:
-            state["target"] = self._targets
         for i, leaf in enumerate(nests.flatten(self._state)):
             state[f"state/{i}"] = np.asarray(leaf)
         if hasattr(self._act, "generator"):
             state["generator"] = np.array(json.dumps(self._act.generator.bit_generator.state))
-        if self._actions_taken is not None:
-            taken = np.frombuffer(bytes(self._actions_taken), self._action_type)
-            state["actions_taken"] = taken.reshape(-1, self.env.num_envs)
-        else:
-            state |= archive.with_prefix("env", cast(StatefulEnv, self.env).get_state())
+        assert self._environment_state is not None
+        state |= self._environment_state.get_state()
         return state
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
@@ -306,33 +215,35 @@ class Actor:
         Raises:
             EnvironmentFault: when the environment, taken through the same actions, is not where it was.
         """
-        if self._actions_taken is not None:
-            observations = self._observations
-            for actions in state["actions_taken"]:
-                observations = spaces.encode(self._call(self.env.step, actions.astype(np.int64))[0])
-            if not np.array_equal(observations, state["observations"]):
-                raise EnvironmentFault(
-                    f"{self._call.place}: the same seed and the same actions led to other observations, expected an"
-                    " environment that is deterministic for a seed, or one with get_state and set_state"
-                )
-            self._actions_taken = bytearray(state["actions_taken"].astype(self._action_type).tobytes())
-        else:
-            cast(StatefulEnv, self.env).set_state(archive.part("env", state))
+        assert self._environment_state is not None
+        self._environment_state.set_state(state)
         self._call.count, self.update = int(state["count"]), int(state["update"])
-        self._observations, self._starts, self._resetting = (
-            state[name].copy() for name in ("observations", "starts", "resetting")
-        )
+        self._next.set_state(state)
+        self._starts, self._resetting = state["starts"].copy(), state["resetting"].copy()
         self._previous_actions = state["previous_actions"].copy()
         self._previous_rewards = state["previous_rewards"].copy()
-        self._reader.ended = state["ended"].copy() if "ended" in state else np.zeros_like(self._reader.ended)
-        self._targets = state["target"].copy() if "target" in state else None
-        self._record.set_state(archive.part("record", state))
+        self._builder.set_state(archive.part("record", state))
         leaves = archive.part("state", state)
         self._state = nests.pack(self._state, [tf.constant(leaves[str(i)]) for i in range(len(leaves))])
         if hasattr(self._act, "generator"):
             self._act.generator.bit_generator.state = json.loads(str(state["generator"]))
 
 
-def _given(targets: np.ndarray | None) -> np.ndarray | None:
-    """The targets `[L]` of an episode; None where all are missing."""
-    return None if targets is None or np.isnan(targets).all() else targets
+def _episode(
+    rows: dict[str, np.ndarray], states_like: Any, terminated: bool, final_observation: np.ndarray, environment: int
+) -> Episode:
+    """A whole episode from its rows `[L, ...]`; `states_like` is a nest like its recurrent states."""
+    targets = rows.get("targets")
+    leaves = [rows[f"state/{i}"] for i in range(len(nests.flatten(states_like)))]
+    return Episode(
+        observations=rows["observations"],
+        actions=rows["actions"],
+        rewards=rows["rewards"],
+        targets=None if targets is None or np.isnan(targets).all() else targets,
+        outputs=rows["outputs"],
+        states=nests.pack(states_like, leaves),
+        updates=rows["updates"],
+        terminated=terminated,
+        final_observation=final_observation,
+        environment=environment,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-class UnfinishedEpisodes:
+class EpisodeBuilder:
     """Rows of N episodes of different lengths, written one step or a block of steps at a time."""
 
     def __init__(self, environments: int) -> None:

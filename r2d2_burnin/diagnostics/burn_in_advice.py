@@ -30,7 +30,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from r2d2_burnin.acting.actor import ActorStep
+from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.data import Episode
 from r2d2_burnin.diagnostics.burn_in_measures import FEWEST_FRAGMENTS, Advice, BurnInMeasures
 from r2d2_burnin.diagnostics.confidence import share_bound, upper_bound

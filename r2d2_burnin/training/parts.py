@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from r2d2_burnin.acting.actor import Actor, ActorStep
+from r2d2_burnin.acting.actor import Actor
+from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.acting.policies import Act, EpsilonGreedy
 from r2d2_burnin.diagnostics.discrepancy import DiscrepancyMeasure
 from r2d2_burnin.environments import make as environments

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from r2d2_burnin.acting.actor import ActorStep
+from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.data import Episode
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.networks.protocol import RecurrentNetwork

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-import zlib
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from r2d2_burnin.replay.references import ReferenceSample
 from r2d2_burnin.runtime import archive, nests
 from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.training.collector import Collector
+from r2d2_burnin.training.costs import Costs
 from r2d2_burnin.training.parts import Parts
 
 
@@ -56,10 +55,7 @@ class TrainingRun:
         self._measure_discrepancies = parts.measure(initialization)
         self._generator = np.random.default_rng(sampling_seed)
         self._evaluator = evaluator
-        self._update_seconds: list[float] = []
-        self._batch_bytes = 0
-        self._processed_steps = 0
-        self._streams = 0
+        self._costs = Costs()
         self._loss = float("nan")
 
     @property
@@ -105,20 +101,15 @@ class TrainingRun:
 
     def result(self) -> TrainingResult:
         """What was measured; `seconds` is left to the caller."""
-        # The first call may compile.
-        update_seconds = float(np.median(self._update_seconds[1:] or self._update_seconds))
         outcomes, baselines = self._evaluator.outcomes()
         return TrainingResult(
             self.measurements,
             seconds=0.0,
-            update_seconds=update_seconds,
             replay_bytes=self.replay.nbytes - self.replay.reference_bytes,
-            batch_bytes=self._batch_bytes,
-            processed_steps=self._processed_steps,
             longest_start=self.replay.longest_start,
-            streams=f"{self._streams:08x}",
             outcomes=outcomes,
             baselines=baselines,
+            **self._costs.results,
         )
 
     def get_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -127,15 +118,12 @@ class TrainingRun:
             **archive.with_prefix("replay", self.replay.get_state()),
             **archive.with_prefix("learner", self.learner.get_state()),
             **archive.with_prefix("acting", self.collector.get_state()),
-            "seconds": np.array(self._update_seconds),
         }
         header = {
             "update": self.update,
             "generator": self._generator.bit_generator.state,
             "measurements": [[m.update, m.metric, m.value, m.step] for m in self.measurements],
-            "batch_bytes": self._batch_bytes,
-            "processed_steps": self._processed_steps,
-            "streams": self._streams,
+            "costs": self._costs.get_state(),
         }
         return arrays, header
 
@@ -144,12 +132,10 @@ class TrainingRun:
         self.replay.set_state(archive.part("replay", arrays), self._parts.network.initial_state(1))
         self.learner.set_state(archive.part("learner", arrays))
         self.collector.set_state(archive.part("acting", arrays))
-        self._update_seconds = arrays["seconds"].tolist()
         self.update = header["update"]
         self._generator.bit_generator.state = header["generator"]
         self.measurements = [Measurement(*row) for row in header["measurements"]]
-        self._batch_bytes = header["batch_bytes"]
-        self._processed_steps, self._streams = header["processed_steps"], header["streams"]
+        self._costs.set_state(header["costs"])
 
     def _note(self, metric: str, value: float, step: int | None = None) -> None:
         self.measurements.append(Measurement(self.update, metric, value, step))
@@ -157,9 +143,9 @@ class TrainingRun:
     def _collect(self, steps: int) -> None:
         """Act for `steps` steps, and on until replay holds an episode; rate new fragments where priorities count."""
         self.collector.prepare(self.update)
-        added = [self._add(episodes) for episodes in self.collector.collect(steps)]
+        added = [self.replay.add(*self._costs.count(episodes)) for episodes in self.collector.collect(steps)]
         while not len(self.replay):
-            added += [self._add(episodes) for episodes in self.collector.collect(1)]
+            added += [self.replay.add(*self._costs.count(episodes)) for episodes in self.collector.collect(1)]
         if self._settings.replay.priority_exponent == 0 or not added:
             return
         rows = np.intersect1d(np.concatenate(added), self.replay.all_rows())
@@ -173,39 +159,29 @@ class TrainingRun:
                 )
             self.replay.set_priorities(chunk, priorities)
 
-    def _add(self, episodes: Sequence[Episode]) -> np.ndarray:
-        for episode in episodes:
-            length = len(episode).to_bytes(8, "little")
-            self._streams = zlib.crc32(
-                np.ascontiguousarray(episode.observations).data, zlib.crc32(length, self._streams)
-            )
-        return self.replay.add(*episodes)
-
     def _make_updates(self, rows: np.ndarray) -> Updates:
         """An update for each row of fragments `[U, B]`, in one compiled call, or in two where acting asks for it."""
         batches = self.replay.batch(rows)
-        self._processed_steps += int(np.count_nonzero(batches.burn_in_mask) + np.count_nonzero(batches.mask))
         began = time.perf_counter()
-        made: list[Updates] = []
+        parts: list[Updates] = []
         stops = [stop for stop in self.collector.stops(self.update, len(rows)) if 0 < stop < len(rows)]
         leaves = nests.flatten(batches)
         for first, end in zip([0, *stops], [*stops, len(rows)], strict=True):
-            made.append(self.learner.update(nests.pack(batches, [leaf[first:end] for leaf in leaves])))
-            if not np.isfinite(made[-1].losses).all():
-                bad = int(np.flatnonzero(~np.isfinite(made[-1].losses))[0])
+            parts.append(self.learner.update(nests.pack(batches, [leaf[first:end] for leaf in leaves])))
+            if not np.isfinite(parts[-1].losses).all():
+                bad = int(np.flatnonzero(~np.isfinite(parts[-1].losses))[0])
                 raise TrainingDiverged(
-                    f"the loss of update {self.update + first + bad + 1} is {made[-1].losses[bad]}, expected a finite"
+                    f"the loss of update {self.update + first + bad + 1} is {parts[-1].losses[bad]}, expected a finite"
                     " number; a smaller --learning-rate or --gradient-clip may help"
                 )
             self.collector.note_parameters(self.update + end)
-        self._update_seconds.append((time.perf_counter() - began) / len(rows))
-        self._batch_bytes = sum(np.asarray(leaf).nbytes for leaf in leaves) // len(rows)
-        whole = made[0]
-        if len(made) > 1:
-            whole = tf.nest.map_structure(lambda *parts: np.concatenate(parts), *made)
-        self.replay.set_priorities(rows.ravel(), whole.priorities.ravel())
-        self.replay.refresh(rows, whole.states, self.update)
-        return whole
+        self._costs.add_updates(batches, time.perf_counter() - began)
+        updates = parts[0]
+        if len(parts) > 1:
+            updates = tf.nest.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
+        self.replay.set_priorities(rows.ravel(), updates.priorities.ravel())
+        self.replay.refresh(rows, updates.states, self.update)
+        return updates
 
     def _measure(self) -> None:
         count = self._settings.measured_fragments

@@ -111,22 +111,9 @@ class Trainer:
         evaluation_env = environments.make_vector(settings.environment, settings.evaluation_episodes)
         run: TrainingRun | None = None
         try:
-            begin = functools.partial(
-                self._begin,
-                initialization,
-                seed,
-                acting_env,
-                evaluation_env,
-                observed=observer is not None,
-                resumable=checkpoints is not None,
-            )
-            run, spent, reported = begin(), 0.0, 0
-            if checkpoints is not None:
-                try:
-                    spent = checkpoints.restore(run)
-                except CannotResume as error:
-                    checkpoints.warn(str(error))
-                    run = begin()
+            options = {"observed": observer is not None, "resumable": checkpoints is not None}
+            begin = functools.partial(self._begin, initialization, seed, acting_env, evaluation_env, **options)
+            run, spent, reported = *_resumed(begin, checkpoints), 0
             while not run.finished:
                 measures = run.advance()
                 if measures and observer is not None:
@@ -222,6 +209,18 @@ class Trainer:
             self.parts = make_parts(self.task, seed=seed)
         else:
             self.parts.network.initialize(seed)
+
+
+def _resumed(begin: Callable[[], TrainingRun], checkpoints: Checkpoints | None) -> tuple[TrainingRun, float]:
+    """A run, from its last checkpoint if there is one, and the seconds that it had taken until then."""
+    run = begin()
+    if checkpoints is None:
+        return run, 0.0
+    try:
+        return run, checkpoints.restore(run)
+    except CannotResume as error:
+        checkpoints.warn(str(error))
+        return begin(), 0.0
 
 
 class _Seeds(NamedTuple):

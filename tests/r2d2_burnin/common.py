@@ -10,7 +10,8 @@ import gymnasium as gym
 import numpy as np
 
 import envs  # noqa: F401 (registers)
-from r2d2_burnin.acting.actor import Actor, ActorStep
+from r2d2_burnin.acting.actor import Actor
+from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.data import Episode
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.objectives import Regression

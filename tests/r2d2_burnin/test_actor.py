@@ -12,7 +12,8 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from envs.vector import BitStreamVectorEnv
-from r2d2_burnin.acting.actor import Actor, ActorStep
+from r2d2_burnin.acting.actor import Actor
+from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.acting.policies import EpsilonGreedy
 from r2d2_burnin.diagnostics.evaluation import evaluate
 from r2d2_burnin.environments.spaces import choose_objective

@@ -13,7 +13,8 @@ from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 
 from envs.streams import Streams
 from envs.vector import BitStreamVectorEnv
-from r2d2_burnin.acting.actor import Actor, ActorStep
+from r2d2_burnin.acting.actor import Actor
+from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.acting.policies import EpsilonGreedy
 from r2d2_burnin.data import Episode
 from r2d2_burnin.environments import make as environments

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from envs.vector import BitStreamVectorEnv
 from experiments import burnin_compare
-from r2d2_burnin.acting.actor import Actor, ActorStep
+from r2d2_burnin.acting.actor import Actor
+from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.data import Episode
 from r2d2_burnin.diagnostics.evaluation import evaluate
 from r2d2_burnin.environments import guard as environment_guard

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from r2d2_burnin import testing
-from r2d2_burnin.acting.actor import ActorStep
+from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.data import Episode
 from r2d2_burnin.diagnostics.discrepancy import DiscrepancyMeasure, state_distance
 from r2d2_burnin.initialization import Learned, parse

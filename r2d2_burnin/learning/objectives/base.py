@@ -56,6 +56,8 @@ class Objective:
 
     loss_name: ClassVar[str] = "loss"
     """What is minimized; an environment that knows its error floors knows them by this name."""
+    scale_name: ClassVar[str] = "the largest absolute output over the trained steps, as these outputs are no Q-values"
+    """What ΔQ is relative to."""
     outcome: ClassVar[Outcome] = Outcome("eval_error", "mean error", "error")
     """What initializations are judged by."""
     defaults: ClassVar[Mapping[str, Any]] = {}

@@ -29,6 +29,9 @@ class QLearning(Objective):
     settings: QLearningSettings
 
     loss_name: ClassVar[str] = "squared TD error"
+    scale_name: ClassVar[str] = (
+        "the absolute value of the largest Q-value over the trained steps and actions, as R2D2 defines it"
+    )
     outcome: ClassVar[Outcome] = Outcome(
         "episode_return", "episode return", "return", higher_is_better=True, profile="reward", evaluations=5
     )
