@@ -20,8 +20,7 @@ from typing import Annotated
 
 import tyro
 
-from experiments.common.presets import read_with_preset
-from experiments.common.runs import RunSettings
+from experiments.common.settings import RunSettings, read_with_preset
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 
@@ -66,6 +65,17 @@ class Settings:
             raise ValueError(f"strategies: got {' '.join(self.strategies)}, expected each once")
         check_reference(self.reference, self.strategies)
         check_checkpoint_every(self.checkpoint_every)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSpecification:
+    """What a worker needs to know of a run."""
+
+    training: TrainingSettings
+    strategy: str
+    seed: int
+    path: Path  # of the result
+    checkpoint_every: int
 
 
 def check_reference(reference: str | None, strategies: Sequence[str]) -> None:

@@ -297,7 +297,7 @@ def test_tensorboard_shows_the_measurements(tmp_path: Path) -> None:
     expected = figures(tmp_path / "out")["stored_seed0.json"]
     for metric in ("train_loss", "eval_error", "delta_q_first"):
         got = [(event.step, float(tf.make_ndarray(event.tensor_proto))) for event in events.Tensors(metric)]
-        wanted = [(update, float(np.float32(value))) for update, name, value in expected if name == metric]
+        wanted = [(m["update"], float(np.float32(m["value"]))) for m in expected if m["metric"] == metric]
         assert got == wanted
         assert metric in shown
     assert not [tag for tag in shown if "_at_step_" in tag]
@@ -332,7 +332,7 @@ def test_names_do_not_leave_the_directory(
     for name in ("../zero", "/zero", "zero/../../x", "stored+1/.."):
         with pytest.raises(SystemExit):
             burnin_compare.main([*SHORT, "--strategies", name])
-    from experiments.common.runs import default_directory
+    from experiments.common.results import default_directory
 
     for name in ("..", "../..", "/etc", "a/b:c", "x\x00y", "~"):
         place = default_directory("burnin_compare", name, TrainingSettings())
@@ -395,7 +395,7 @@ def test_ray_actors_act_with_old_parameters(tmp_path: Path) -> None:
     assert found.returncode == 0, found.stderr
     measured = figures(tmp_path)["stored_seed0.json"]
     lags = {
-        name: [value for _, metric, value in measured if metric == name]
+        name: [m["value"] for m in measured if m["metric"] == name]
         for name in ("parameter_lag", "parameter_lag_seconds", "eval_error")
     }
     assert lags["parameter_lag"][0] == 0
