@@ -10,9 +10,8 @@ import numpy as np
 
 from experiments.burnin_advisor.results import Cost, SeedAdvice
 from experiments.burnin_advisor.settings import RunSpecification, Task
-from experiments.common.jobs import Report
+from experiments.common.jobs import Report, Worker
 from experiments.common.results import to_json, without_nan, write_sealed
-from experiments.common.trainers import trainer_for
 from r2d2_burnin.data import Episode
 from r2d2_burnin.diagnostics.burn_in_advice import advise
 from r2d2_burnin.diagnostics.burn_in_measures import Advice
@@ -20,17 +19,18 @@ from r2d2_burnin.initialization import Stored, parse
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.networks.weights import get_weights, set_weights
 from r2d2_burnin.replay.buffer import Replay
-from r2d2_burnin.runtime.tensorflow import tf
+from r2d2_burnin.runtime.tensorflow import tf, use_one_thread
 from r2d2_burnin.settings import LearnerSettings
 from r2d2_burnin.testing import record_episodes
 from r2d2_burnin.training import checkpoint
 from r2d2_burnin.training.trainer import Trainer
 
 
-def advise_seed(run: RunSpecification, progress: Report) -> None:
+def advise_seed(run: RunSpecification, progress: Report, worker: Worker) -> None:
     """Measure, and write the `SeedAdvice` to `run.path`; trained parameters are kept beside it."""
     task, path = run.task, run.path
-    trainer = trainer_for(task.training)
+    use_one_thread()
+    trainer = worker.shared(Trainer, task.training)
     old, age, staleness = _parameters(trainer, task, run.seed, path, progress)
     today = get_weights(trainer.network)
     set_weights(trainer.network, old)

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.burnin_compare.settings import RunSpecification
-from experiments.common.jobs import Report
+from experiments.common.jobs import Report, Worker
 from experiments.common.results import DamagedFile, fingerprint, from_json, read_sealed, to_json, write_sealed
-from experiments.common.trainers import trainer_for
 from r2d2_burnin.environments.guard import EnvironmentFault
 from r2d2_burnin.initialization import parse
+from r2d2_burnin.runtime.tensorflow import use_one_thread
 from r2d2_burnin.training import checkpoint
+from r2d2_burnin.training.trainer import Trainer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +25,7 @@ class ConstantReturns:
     returns: list[float]
 
 
-def train(run: RunSpecification, report: Report) -> None:
+def train(run: RunSpecification, report: Report, worker: Worker) -> None:
     """Train a network, and write its `TrainingResult` to `run.path`, its parameters beside it."""
     settings, strategy, seed, path = run.training, run.strategy, run.seed, run.path
     neutral = dataclasses.replace(settings, environment=dataclasses.replace(settings.environment, env_timeout=1.0))
@@ -34,7 +35,8 @@ def train(run: RunSpecification, report: Report) -> None:
         identity={"settings": fingerprint(neutral), "strategy": strategy, "seed": seed},
         warn=lambda message: print(f"{strategy} seed {seed}: {message}", file=sys.stderr),
     )
-    trainer = trainer_for(settings)
+    use_one_thread()
+    trainer = worker.shared(Trainer, settings)
     result = trainer.run(
         parse(strategy),
         seed,

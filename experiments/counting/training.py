@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from experiments.common.jobs import Report
+from experiments.common.jobs import Report, Worker
 from experiments.common.results import to_json, write_sealed
 from experiments.counting.records import CarriedState, Curves, Example, SeedStudies, StoredErrors, TrainedStudy
 from experiments.counting.studies import AGES, FEEDS, RunSpecification, StudySettings
@@ -22,7 +22,7 @@ from r2d2_burnin.runtime.tensorflow import tf, use_one_thread
 from r2d2_burnin.settings import LearnerSettings
 
 
-def study(run: RunSpecification, progress: Report) -> None:
+def study(run: RunSpecification, progress: Report, worker: Worker) -> None:
     """Make the studies of one seed, and write their `SeedStudies` to `run.path`."""
     use_one_thread()
     write_sealed(run.path, to_json(make_studies(run.settings, run.studies, run.seed, progress)))

@@ -7,20 +7,22 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from experiments.common.jobs import Report
+from experiments.common.jobs import Report, Worker
 from experiments.common.results import to_json, write_sealed
-from experiments.common.trainers import trainer_for
 from experiments.staleness.results import MEASURES, AgeCurves, RunSpecification
 from r2d2_burnin.initialization import parse
+from r2d2_burnin.runtime.tensorflow import use_one_thread
+from r2d2_burnin.training.trainer import Trainer
 
 FRAGMENTS = 1024
 """Fragments drawn at each measurement."""
 
 
-def measure_ages(run: RunSpecification, progress: Report) -> None:
+def measure_ages(run: RunSpecification, progress: Report, worker: Worker) -> None:
     """Train a network, measure in the second half of training, and write the `AgeCurves` to `run.path`."""
     settings = run.training
-    trainer, initialization = trainer_for(settings), parse(run.strategy)
+    use_one_thread()
+    trainer, initialization = worker.shared(Trainer, settings), parse(run.strategy)
     generator = np.random.default_rng(run.seed)
     ages: list[np.ndarray] = []
     values: dict[str, list[np.ndarray]] = {name: [] for name in MEASURES}

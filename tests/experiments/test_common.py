@@ -44,6 +44,19 @@ def test_a_failing_job_and_a_dying_process_cost_nothing_but_themselves() -> None
     assert "died" in (outcomes["die"].error or "")
 
 
+def test_the_jobs_of_a_worker_share_what_is_made_of_equal_settings() -> None:
+    jobs = [Job(str(i), 1, payload) for i, payload in enumerate(["count"] * 5 + ["count from 10"] * 2)]
+    counts: dict[int, list[int]] = {}
+    for outcome in run_jobs(jobs, do, workers=2, title="test"):
+        process, count = outcome.result
+        counts.setdefault(process, []).append(count)
+    for of_a_process in counts.values():
+        assert [n for n in of_a_process if n < 10] == list(range(sum(n < 10 for n in of_a_process)))
+        assert [n - 10 for n in of_a_process if n >= 10] == list(range(sum(n >= 10 for n in of_a_process)))
+    assert sum(map(len, counts.values())) == len(jobs)
+    assert max(map(len, counts.values())) > 1
+
+
 def test_workers_stay_with_their_group_then_take_one_that_nobody_has() -> None:
     waiting = [(Job(str(i), 1, None, group=group), 1) for i, group in enumerate("aabbc")]
     assert next_job(waiting, "", set()) == 0  # the longest jobs come first
@@ -54,7 +67,7 @@ def test_workers_stay_with_their_group_then_take_one_that_nobody_has() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/sys/vm/max_map_count").exists(), reason="a limit of Linux")
-def test_a_worn_out_worker_is_replaced() -> None:
+def test_a_worker_that_has_used_its_memory_mappings_is_replaced() -> None:
     jobs = [Job(str(i), 1, payload) for i, payload in enumerate(["process", "process", "use up mappings", "process"])]
     one, same, worn, fresh = (outcome.result for outcome in run_jobs(jobs, do, workers=1, title="test"))
     assert one == same == worn != fresh
