@@ -22,6 +22,7 @@ import tyro
 
 from experiments.common.settings import RunSettings, read_with_preset
 from r2d2_burnin.initialization import parse
+from r2d2_burnin.runtime.command_line import program
 from r2d2_burnin.settings import TrainingSettings
 
 
@@ -97,4 +98,5 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         ValueError: for settings that cannot work.
     """
     read = read_with_preset(Settings, "experiments.burnin_compare", __doc__ or "", arguments)
-    return dataclasses.replace(read, command=shlex.join(["python", "-m", "experiments.burnin_compare", *arguments]))
+    started = program("experiments.burnin_compare").split()
+    return dataclasses.replace(read, command=shlex.join([*started, *arguments]))

@@ -76,7 +76,9 @@ def test_a_comparison_runs_where_the_user_has_packages_of_our_names(project: Pat
     ]
     answer = run("compare", *flags, "--out", "out", cwd=project, path=path)
     assert answer.returncode == 0, answer.stderr
-    assert json.loads((project / "out" / "summary.json").read_text())["env"] == "mine:Mine-v0"
+    summary = json.loads((project / "out" / "summary.json").read_text())
+    assert summary["env"] == "mine:Mine-v0"
+    assert summary["command"].startswith("r2d2-burnin compare --env mine:Mine-v0 ")
     for name in ("envs", "experiments"):
         assert answer.stderr.count(f"note: {project / name} is not used") == 1
     lines = (project / "processes.txt").read_text().splitlines()
