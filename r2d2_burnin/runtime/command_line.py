@@ -38,7 +38,7 @@ def from_command_line(
     *,
     default: Settings | None = None,
 ) -> Settings:
-    """Build a settings dataclass from the command-line flags of `python -m <module>`.
+    """Build a settings dataclass from the command-line flags of a module's command.
 
     A dataclass inside another is a group in `--help`; its flags have no prefix. Settings that refuse their values end
     the program with their message.
@@ -48,13 +48,19 @@ def from_command_line(
             settings,
             args=arguments,
             default=default,
-            prog=f"python -m {module}",
+            prog=program(module),
             description=description,
             config=(tyro.conf.OmitArgPrefixes,),
             registry=_registry,
         )
     except ValueError as error:
         fail(str(error))
+
+
+def program(module: str) -> str:
+    """The command line that starts a module's command, as the user has started it."""
+    console = sys.argv[0].startswith("r2d2-burnin ")  # set by r2d2_burnin.console
+    return sys.argv[0] if console else f"python -m {module}"
 
 
 def fail(message: str) -> NoReturn:
