@@ -55,5 +55,5 @@ def test_a_comparison_uses_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [f"{__name__}:Missing", "no_such_module:Halved", f"{__name__}:HALVED", f"{HALVED}+x"])
 def test_what_is_no_initialization_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="strategies: got"):
+    with pytest.raises(ValueError, match="strategies: "):
         parse(name)

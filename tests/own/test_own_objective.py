@@ -68,5 +68,5 @@ def test_a_comparison_uses_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["no_such_module:Error", f"{__name__}:ABSOLUTE", f"{__name__}:Missing"])
 def test_what_is_no_objective_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="objective: got"):
+    with pytest.raises(ValueError, match="objective: "):
         objective_class(name)

@@ -53,4 +53,5 @@ def test_a_comparison_uses_it(tmp_path: Path) -> None:
     assert (summary["env"], summary["objective"]) == (ID, "classification")
     for strategy in summary["strategies"].values():
         assert 0 < strategy["eval_error"]["mean"] < 1
-        assert strategy["floor"] is None  # the task has no `unseen`
+    floors = {name: strategy["floor"] for name, strategy in summary["strategies"].items()}
+    assert floors == {"zero": None, "stored": 0}  # the task has no `unseen`, so that only nothing hidden has a floor
