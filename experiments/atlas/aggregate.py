@@ -59,7 +59,7 @@ def interquartile_mean(scores_of: Scores) -> Aggregate:
     """Mean of the middle half of all scores over tasks and seeds (Agarwal et al., 2021, section 4.3)."""
 
     def statistic(samples: Sequence[np.ndarray]) -> float:
-        from scipy import stats
+        from scipy import stats  # here alone: workers begin before it is needed
 
         return float(stats.trim_mean(np.concatenate(samples), 0.25))
 

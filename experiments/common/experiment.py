@@ -236,11 +236,13 @@ def _import_for_report(module: str) -> None:
 
 
 def _engine(settings: RunSettings) -> Callable[..., Iterator[Any]]:
+    """The engine that the settings ask for; that of Ray is imported for those who ask for it."""
     if settings.engine == "local":
         return run_jobs
-    from experiments.common.engine_ray import run_jobs_on  # only here: Ray is optional, its engine needs it
-
-    return run_jobs_on(settings.ray_address)
+    on_ray: Callable[..., Iterator[Any]] = ImportedFunction("experiments.common.engine_ray:run_jobs_on")(
+        settings.ray_address
+    )
+    return on_ray
 
 
 def _goes_on(experiment: Experiment[Any, Any], finished: int) -> bool:

@@ -190,7 +190,7 @@ def _p_value(differences: np.ndarray) -> float:
     """Two-sided p of a mean of zero, `[n]` with n of 2 at least."""
     if _constant(differences):
         return 2.0 ** (1 - len(differences)) if differences.any() else 1.0
-    from scipy import special  # here alone: a command line answers without it
+    from scipy import special  # here alone: workers begin before it is needed
 
     count = len(differences)
     t = differences.mean() / (differences.std(ddof=1) / math.sqrt(count))
@@ -222,6 +222,6 @@ def is_better(values: Sequence[float], baseline: Sequence[float], *, higher_is_b
 
 
 def _t_quantile(freedom: int, level: float) -> float:
-    from scipy import special  # here alone: a command line answers without it
+    from scipy import special  # here alone: workers begin before it is needed
 
     return float(special.stdtrit(freedom, 1 - level / 2))

@@ -76,16 +76,16 @@ def describe(settings: Settings) -> Experiment[Square, list[Square]]:
         work=ImportedFunction(f"{HERE}:work"),
         record=Square,
         collect=collect,
-        summary=lambda results, errors: {"squares": [one.square for one in results], "errors": list(errors)},
+        summary=lambda results, errors: {"squares": [result.square for result in results], "errors": list(errors)},
         report=ImportedFunction(f"{HERE}:page"),
         header=("number", "square"),
-        rows=lambda results: [(one.number, one.square) for one in results],
-        accepts=lambda results: all(one.square < settings.most for one in results),
+        rows=lambda results: [(result.number, result.square) for result in results],
+        accepts=lambda results: all(result.square < settings.most for result in results),
     )
 
 
 def page(results: list[Square], out: Path) -> Report:
-    table = Table(["number", "square"], [[str(one.number), f"{one.square:g}"] for one in results])
+    table = Table(["number", "square"], [[str(result.number), f"{result.square:g}"] for result in results])
     sections = [Section("Squares", ["Numbers & their squares."], table=table, note="Of whole numbers.")]
     return Report("Squares of numbers", sections, conclusions=["They grow."], alarms=["LOUD"])
 
