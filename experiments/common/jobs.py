@@ -51,8 +51,8 @@ class Worker:
                 # What the first one has imported, most of all TensorFlow, stays as long as the process. Unless it is
                 # frozen, every full collection goes through all of its objects for nothing.
                 gc.freeze()
-        made: Shared = self._shared[key]
-        return made
+        shared: Shared = self._shared[key]
+        return shared
 
 
 Work = Callable[[Any, Report, Worker], Any]

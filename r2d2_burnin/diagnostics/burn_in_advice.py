@@ -88,17 +88,17 @@ def advise(
 
     # The smallest k from which on every longer one of the grid is good enough, then between it and the one before.
     good = [k for i, k in enumerate(grid) if all(suffices(longer) for longer in grid[i:])]
-    found = good[0] if good else None
-    if found:
-        failing = grid[grid.index(found) - 1]
-        while found - failing > 1:
-            middle = (found + failing) // 2
-            found, failing = (middle, failing) if suffices(middle) else (found, middle)
+    smallest = good[0] if good else None
+    if smallest:
+        failing = grid[grid.index(smallest) - 1]
+        while smallest - failing > 1:
+            middle = (smallest + failing) // 2
+            smallest, failing = (middle, failing) if suffices(middle) else (smallest, middle)
     stored = [trial.measure("stored", k) for k in grid]
-    verdict = "burn-in suffices" if found else "zero state is enough"
+    verdict = "burn-in suffices" if smallest else "zero state is enough"
     return Advice(
-        verdict=none_up_to(longest) if found is None else verdict,
-        burn_in=found,
+        verdict=none_up_to(longest) if smallest is None else verdict,
+        burn_in=smallest,
         longest=longest,
         possible=trial.possible,
         judged_from=trial.judged_from,
@@ -163,12 +163,12 @@ class _Trial:
     def measure(self, start: Literal["zero", "stored"], burn_in: int) -> BurnInMeasures:
         replay = Replay(self._replay.settings, STARTS[start](burn_in), self._objective, self._inputs)
         replay.add(*self._episodes)
-        found, outputs = self._measured(replay)
+        discrepancies, outputs = self._measured(replay)
         judged, owners = self._judged, self._owners
         batch = replay.batch(self._rows)
         act = self._objective.act
         changed = act(outputs.reshape(-1, outputs.shape[-1])) != act(self._exact.reshape(-1, outputs.shape[-1]))
-        first, last = found.delta_q_first_exact, found.delta_q_last_exact
+        first, last = discrepancies.delta_q_first_exact, discrepancies.delta_q_last_exact
         of_first, of_last = (_summary(values[judged], owners[judged]) for values in (first, last))
         everywhere = [_summary(values, owners) for values in (first, last)]
         within = np.maximum(first, last) <= self._tolerance
@@ -185,11 +185,11 @@ class _Trial:
             delta_q_last=of_last[0],
             delta_q_last_upper=of_last[1],
             delta_q_last_q95=of_last[2],
-            delta_q_all_upper=float(np.max([one[1] for one in everywhere])),
-            delta_q_all_q95=float(np.max([one[2] for one in everywhere])),
+            delta_q_all_upper=float(np.max([upper for _, upper, _ in everywhere])),
+            delta_q_all_q95=float(np.max([q95 for _, _, q95 in everywhere])),
             failed_episodes=failed,
             failed_share_upper=share_bound(failed, episodes),
-            state_error=float(found.state_error[judged].mean()),
+            state_error=float(discrepancies.state_error[judged].mean()),
             loss=self._loss(outputs, batch, judged),
             loss_exact=self._loss(self._exact, batch, judged),
             changed_actions=float(changed.reshape(batch.mask.shape)[judged][batch.mask[judged]].mean()),

@@ -86,15 +86,15 @@ class Advice:
         none = zero[0]
         if self.burn_in is None:
             return " ".join(self._reasons_for_none(zero))
-        found = zero[self.burn_in]
+        measures = zero[self.burn_in]
         excluded = (
-            f"In {found.failed_episodes} of {found.episodes} episodes it is above the tolerance: failures in more than"
-            f" {100 * found.failed_share_upper:.2g} % of episodes are excluded (95 %), rarer ones are not."
+            f"In {measures.failed_episodes} of {measures.episodes} episodes it is above the tolerance: failures in more than"
+            f" {100 * measures.failed_share_upper:.2g} % of episodes are excluded (95 %), rarer ones are not."
         )
         if self.burn_in == 0:
             return f"The zero state is enough: {none.words}, within the tolerance of {self.tolerance:g}. {excluded}"
         return (
-            f"A burn-in of {self.burn_in} steps from the zero state suffices: {found.words}, within the tolerance of"
+            f"A burn-in of {self.burn_in} steps from the zero state suffices: {measures.words}, within the tolerance of"
             f" {self.tolerance:g}. {excluded} Without burn-in {none.short_words}."
         )
 
