@@ -88,8 +88,8 @@ class Advice:
             return " ".join(self._reasons_for_none(zero))
         measures = zero[self.burn_in]
         excluded = (
-            f"In {measures.failed_episodes} of {measures.episodes} episodes it is above the tolerance: failures in more than"
-            f" {100 * measures.failed_share_upper:.2g} % of episodes are excluded (95 %), rarer ones are not."
+            f"In {measures.failed_episodes} of {measures.episodes} episodes it is above the tolerance: failures in more"
+            f" than {100 * measures.failed_share_upper:.2g} % of episodes are excluded (95 %), rarer ones are not."
         )
         if self.burn_in == 0:
             return f"The zero state is enough: {none.words}, within the tolerance of {self.tolerance:g}. {excluded}"
