@@ -89,7 +89,7 @@ def read_with_preset(settings: type[Settings], module: str, description: str, ar
     objective = _objective(first.training)
     known = {field.name for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
     flags = preset_flags(first.preset, objective, quick=getattr(first, "quick", False), known=known)
-    read = from_command_line(settings, module, description, [*flags, *asked])  # the last one wins
+    read = from_command_line(settings, module, description, asked, preset=flags)
     if len(asked) < len(arguments):  # help shows the defaults that hold with the other flags
         from_command_line(settings, module, description, ["--help"], default=read)
     training = dataclasses.replace(read.training, objective=objective)
