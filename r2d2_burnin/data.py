@@ -64,6 +64,12 @@ class Measurement:
     update: int
     metric: str
     value: float
+    step: int | None = None  # of the episode, from 0, where a metric is measured at each
+
+    @property
+    def name(self) -> str:
+        """The metric and the step, as result files have them."""
+        return self.metric if self.step is None else f"{self.metric}_{self.step}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -59,7 +59,7 @@ def interquartile_mean(scores_of: Scores) -> Aggregate:
     """Mean of the middle half of all scores over tasks and seeds (Agarwal et al., 2021, section 4.3)."""
 
     def statistic(samples: Sequence[np.ndarray]) -> float:
-        from scipy import stats
+        from scipy import stats  # here alone: workers begin before it is needed
 
         return float(stats.trim_mean(np.concatenate(samples), 0.25))
 
@@ -75,22 +75,22 @@ def probability_of_improvement(scores_of: Scores, others: Scores) -> Aggregate:
 
     def statistic(samples: Sequence[np.ndarray]) -> float:
         pairs = zip(samples[:count], samples[count:], strict=True)
-        return float(np.mean([_probability(mine, theirs) for mine, theirs in pairs]))
+        return float(np.mean([_probability(scores, theirs) for scores, theirs in pairs]))
 
     return _bootstrap(statistic, [*scores_of.values(), *(others[task] for task in scores_of)])
 
 
-def _probability(mine: np.ndarray, theirs: np.ndarray) -> float:
-    difference = mine[:, None] - theirs
+def _probability(scores: np.ndarray, theirs: np.ndarray) -> float:
+    difference = scores[:, None] - theirs
     return float((difference > 0).mean() + 0.5 * (difference == 0).mean())
 
 
 def _bootstrap(statistic: Callable[[Sequence[np.ndarray]], float], samples: Sequence[np.ndarray]) -> Aggregate:
     """Resample the seeds of each task apart (Agarwal et al., 2021, section 4.1); the resampling is seeded."""
     generator = np.random.default_rng(0)
-    found = [
+    resampled = [
         statistic([sample[generator.integers(len(sample), size=len(sample))] for sample in samples])
         for _ in range(RESAMPLES)
     ]
-    low, high = np.percentile(found, [2.5, 97.5]).tolist()
+    low, high = np.percentile(resampled, [2.5, 97.5]).tolist()
     return Aggregate(statistic(samples), low, high)

@@ -19,11 +19,11 @@ def draw(comparisons: dict[str, Comparison], strategies: Sequence[str], path: Pa
     texts = [["-"] * len(strategies) for _ in comparisons]
     for row, comparison in enumerate(comparisons.values()):
         for column, name in enumerate(strategies):
-            found = comparison.estimate(name, comparison.outcome.metric)
-            if found is not None:
-                values[row, column] = found.mean
-                interval = "" if found.low is None else f"\n[{found.low:.3g}, {found.high:.3g}]"
-                texts[row][column] = f"{found.mean:.3g}{interval}"
+            estimate = comparison.estimate(name, comparison.outcome.metric)
+            if estimate is not None:
+                values[row, column] = estimate.mean
+                interval = "" if estimate.low is None else f"\n[{estimate.low:.3g}, {estimate.high:.3g}]"
+                texts[row][column] = f"{estimate.mean:.3g}{interval}"
     shades = np.stack([_shades(values[i], c, strategies) for i, c in enumerate(comparisons.values())])
     figure, grid = plots.figure(1)
     figure.set_size_inches(1.25 * len(strategies) + 2.2, 0.75 * len(comparisons) + 1.3)
@@ -57,7 +57,7 @@ def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path)
             by_seed = [sweep.by_rate[rate].outcomes()[name] for rate in rates]
             seeds = sorted(set.intersection(*map(set, by_seed))) if by_seed else []
             if seeds:
-                values = np.array([[found[seed] for found in by_seed] for seed in seeds])
+                values = np.array([[outcomes[seed] for outcomes in by_seed] for seed in seeds])
                 plots.band(axes, np.array(rates), values, name, index, logarithmic=not outcome.higher_is_better)
         axes.set(xscale="log", xlabel="learning rate", ylabel=outcome.name, title=task)
         axes.set_yscale("linear" if outcome.higher_is_better else "log")
@@ -67,13 +67,13 @@ def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path)
     for axes in list(grid.flat)[len(sweeps) :]:
         axes.set_visible(False)
     plots.legend_below(figure, grid[0, 0], columns=4 * min(len(sweeps), 3))
-    survive = [
+    worse = [
         f"{task}: {', '.join(names) or 'none'}"
         for task, sweep in sweeps.items()
         for names in [[c.strategy for c in sweep.contrasts() if c.direction == "worse"]]
     ]
     reference = next(iter(sweeps.values())).first.reference
-    plots.save(figure, path, f"Worse than {reference}, each at its own best learning rate: {'; '.join(survive)}")
+    plots.save(figure, path, f"Worse than {reference}, each at its own best learning rate: {'; '.join(worse)}")
     count = max(len(sweep.first.seeds) for sweep in sweeps.values())
     return (
         "Outcome over whole fresh episodes by learning rate; errors on a logarithmic axis, with means and intervals of"
@@ -92,8 +92,8 @@ def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str]) -> st
         for name in strategies
         if name != learned[0].reference
     }
-    told = ", ".join(f"{name} {count}" for name, count in worse.items())
-    return f"Worse than {learned[0].reference} on so many of {len(learned)} tasks: {told}"
+    counts = ", ".join(f"{name} {count}" for name, count in worse.items())
+    return f"Worse than {learned[0].reference} on so many of {len(learned)} tasks: {counts}"
 
 
 def _shades(values: np.ndarray, comparison: Comparison, strategies: Sequence[str]) -> np.ndarray:
@@ -102,7 +102,7 @@ def _shades(values: np.ndarray, comparison: Comparison, strategies: Sequence[str
         return np.zeros(len(values))
     if comparison.outcome.higher_is_better:
         randoms = [comparison.estimate(name, "random_return") for name in strategies]
-        chance = np.mean([one.mean for one in randoms if one is not None])
+        chance = np.mean([value.mean for value in randoms if value is not None])
         scaled, worst = -values, max(-float(chance), float(-np.nanmin(values)))
     else:
         scaled = np.log(np.maximum(values, 1e-3))

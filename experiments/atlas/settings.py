@@ -18,7 +18,7 @@ from typing import Annotated
 import tyro
 
 from experiments.burnin_compare.settings import check_checkpoint_every, check_reference
-from experiments.common.runs import RunSettings
+from experiments.common.settings import RunSettings
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.runtime.command_line import from_command_line
 
@@ -95,8 +95,8 @@ class Settings:
         check_checkpoint_every(self.checkpoint_every)
         rates = self.learning_rates
         if len(set(rates)) < len(rates) or not all(0 < rate < math.inf for rate in rates):
-            told = " ".join(f"{rate:g}" for rate in rates)
-            raise ValueError(f"learning_rates: got {told}, expected finite numbers above 0, each once")
+            given = " ".join(f"{rate:g}" for rate in rates)
+            raise ValueError(f"learning_rates: got {given}, expected finite numbers above 0, each once")
         for flag in self.flags:
             if "=" not in flag:
                 raise ValueError(f"flags: got {flag!r}, expected NAME=VALUE, for example updates=1000")

@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.verdict import contrast_sentence, nothing_learned
+from experiments.common.experiment import Table
 from experiments.common.statistics import Contrast, compare_all, estimate
 
 
@@ -36,9 +37,9 @@ class Sweep:
         the best rate are a little better than they would be on other seeds. Choosing for each seed by the other seeds
         avoids that, but makes the seeds' outcomes depend on each other, which the tests do not bear.
         """
-        found = {rate: one.outcomes().get(strategy, {}) for rate, one in self.by_rate.items()}
-        most = max(map(len, found.values()))
-        whole = {rate: list(by_seed.values()) for rate, by_seed in found.items() if by_seed and len(by_seed) == most}
+        outcomes = {rate: comparison.outcomes().get(strategy, {}) for rate, comparison in self.by_rate.items()}
+        most = max(map(len, outcomes.values()))
+        whole = {rate: list(by_seed.values()) for rate, by_seed in outcomes.items() if by_seed and len(by_seed) == most}
         if not whole:
             return None
         if self.first.outcome.higher_is_better:
@@ -71,7 +72,7 @@ class Sweep:
         ]
         sentences = []
         for contrast in self.contrasts():
-            directions = [found.get(contrast.strategy) for found in at_rates]
+            directions = [by_strategy.get(contrast.strategy) for by_strategy in at_rates]
             counts = [f"{word} at {directions.count(word)}" for word in ("worse", "better") if word in directions]
             single = f"of {len(directions)} single rates {' and '.join(counts)}" if counts else "at no single rate"
             sentence = contrast_sentence(self.first, contrast, margin=False).rstrip(".")
@@ -85,17 +86,17 @@ class Sweep:
             )
         return sentences
 
-    def table(self, strategies: tuple[str, ...]) -> tuple[list[str], list[list[str]]]:
-        """Headers and rows: outcomes by rate, and at the own best rate, one row a strategy."""
+    def table(self, strategies: tuple[str, ...]) -> Table:
+        """Outcomes by rate, and at the own best rate, one row a strategy."""
         best = self.at_best()
         rows = []
         for name in strategies:
             cells = [comparison.estimate(name, comparison.outcome.metric) for comparison in self.by_rate.values()]
             cells.append(estimate(list(best.get(name, {}).values())))
             rate = self.best_rate(name)
-            told = ["-" if cell is None else str(cell) for cell in cells]
-            rows.append([name, *told, "-" if rate is None else f"{rate:g}"])
-        return ["initialization", *(f"{rate:g}" for rate in self.by_rate), "own best", "its rate"], rows
+            texts = ["-" if cell is None else str(cell) for cell in cells]
+            rows.append([name, *texts, "-" if rate is None else f"{rate:g}"])
+        return Table(["initialization", *(f"{rate:g}" for rate in self.by_rate), "own best", "its rate"], rows)
 
     def as_json(self, strategies: tuple[str, ...]) -> dict[str, Any]:
         """The form that `summary.json` has."""
@@ -104,6 +105,6 @@ class Sweep:
         return {
             "rates": list(self.by_rate),
             "best_rate": {name: self.best_rate(name) for name in strategies},
-            "at_best": {name: None if found is None else found.as_json() for name, found in at_best.items()},
+            "at_best": {name: None if value is None else value.as_json() for name, value in at_best.items()},
             "contrasts": [contrast.as_json() for contrast in self.contrasts()],
         }

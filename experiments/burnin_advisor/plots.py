@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from experiments.burnin_advisor.results import SeedAdvice
 from experiments.common import plots
+
+STARTS: tuple[Literal["zero", "stored"], ...] = ("zero", "stored")
+"""The start states that burn-ins are measured from."""
 
 SMALLEST = 1e-5
 """ΔQ below this is drawn here: identical states differ by rounding alone."""
 
 
-def draw(by_seed: list[dict[str, Any]], tolerance: float, title: str, path: Path) -> str:
+def draw(by_seed: list[SeedAdvice], tolerance: float, title: str, path: Path) -> str:
     """Write the picture of the advices of all seeds to `path`; returns its caption."""
     figure, grid = plots.figure(3, 2)
     _discrepancies(grid[0, 0], by_seed, tolerance, "first", "At the first trained step")
@@ -44,44 +48,46 @@ def draw(by_seed: list[dict[str, Any]], tolerance: float, title: str, path: Path
     )
 
 
-def _curve(by_seed: list[dict[str, Any]], start: str, name: str, over: Any = np.mean) -> tuple[np.ndarray, np.ndarray]:
+def _curve(
+    by_seed: list[SeedAdvice], start: Literal["zero", "stored"], name: str, over: Any = np.mean
+) -> tuple[np.ndarray, np.ndarray]:
     """Burn-ins that all seeds measured `[N]`, and what stands for all seeds there `[N]`, by default the mean."""
-    measured = [{m["burn_in"]: m[name] for m in one["measures"] if m["start"] == start} for one in by_seed]
-    common = sorted(set.intersection(*(set(one) for one in measured)))
-    values = [[np.nan if one[k] is None else one[k] for k in common] for one in measured]
+    measured = [seed.measures(start) for seed in by_seed]
+    common = sorted(set.intersection(*(set(measures) for measures in measured)))
+    values = [[getattr(measures[k], name) for k in common] for measures in measured]
     return np.array(common), over(values, 0)
 
 
-def _discrepancies(axes: Axes, by_seed: list[dict[str, Any]], tolerance: float, which: str, title: str) -> None:
+def _discrepancies(axes: Axes, by_seed: list[SeedAdvice], tolerance: float, which: str, title: str) -> None:
     index = 0
-    for start in ("zero", "stored"):
+    for start in STARTS:
         for suffix, words, over in (("", "mean", np.mean), ("_upper", "bound", np.max), ("_q95", "quantile", np.max)):
             if which != "all" or suffix:
                 burn_ins, values = _curve(by_seed, start, f"delta_q_{which}{suffix}", over)
                 axes.plot(burn_ins, np.maximum(values, SMALLEST), label=f"from {start}, {words}", **plots.style(index))
             index += 1
     axes.axhline(tolerance, color="#444444", linestyle=(0, (1, 2)), linewidth=1)
-    for one in by_seed:
-        if one["burn_in"] is not None:
-            axes.plot(one["burn_in"], tolerance, "v", color="#444444", markersize=8)
+    for seed in by_seed:
+        if seed.advice.burn_in is not None:
+            axes.plot(seed.advice.burn_in, tolerance, "v", color="#444444", markersize=8)
     _axes(axes, "ΔQ against the exact state", title)
     axes.set_yscale("log")
 
 
-def _decay(axes: Axes, by_seed: list[dict[str, Any]]) -> None:
-    for one in by_seed:
-        errors = np.array(one["forgetting"]["errors"])
+def _decay(axes: Axes, by_seed: list[SeedAdvice]) -> None:
+    for seed in by_seed:
+        errors = np.array(seed.advice.forgetting.errors)
         axes.plot(np.arange(len(errors)), np.where(errors > 0, errors, np.nan), color=plots.COLOURS[4], linewidth=1.2)
-    times = [one["forgetting"]["steps"] for one in by_seed]
-    told = ", ".join("none" if time is None else f"{time:.3g}" for time in times)
-    _axes(axes, "state error (L2)", f"Decay of a wrong state (forgetting time: {told})")
+    times = [seed.advice.forgetting.steps for seed in by_seed]
+    texts = ", ".join("none" if time is None else f"{time:.3g}" for time in times)
+    _axes(axes, "state error (L2)", f"Decay of a wrong state (forgetting time: {texts})")
     axes.set_xscale("linear")
-    axes.set_xlim(0, max(len(one["forgetting"]["errors"]) for one in by_seed) - 1 or None)
+    axes.set_xlim(0, max(len(seed.advice.forgetting.errors) for seed in by_seed) - 1 or None)
     axes.set_yscale("log")
 
 
-def _losses(axes: Axes, by_seed: list[dict[str, Any]]) -> None:
-    for index, start in ((0, "zero"), (3, "stored")):
+def _losses(axes: Axes, by_seed: list[SeedAdvice]) -> None:
+    for index, start in zip((0, 3), STARTS, strict=True):
         burn_ins, losses = _curve(by_seed, start, "loss")
         _, exact = _curve(by_seed, start, "loss_exact")
         axes.plot(burn_ins, losses, **plots.style(index))
@@ -90,10 +96,10 @@ def _losses(axes: Axes, by_seed: list[dict[str, Any]]) -> None:
     axes.set_yscale("log")
 
 
-def _costs(axes: Axes, by_seed: list[dict[str, Any]]) -> None:
-    measured = [{cost["burn_in"]: 1e3 * cost["update_seconds"] for cost in one["costs"]} for one in by_seed]
-    burn_ins = sorted(set.intersection(*(set(one) for one in measured)))
-    axes.plot(burn_ins, [np.mean([one[k] for one in measured]) for k in burn_ins], **plots.style(4))
+def _costs(axes: Axes, by_seed: list[SeedAdvice]) -> None:
+    measured = [{cost.burn_in: 1e3 * cost.update_seconds for cost in seed.costs} for seed in by_seed]
+    burn_ins = sorted(set.intersection(*(set(costs) for costs in measured)))
+    axes.plot(burn_ins, [np.mean([costs[k] for costs in measured]) for k in burn_ins], **plots.style(4))
     _axes(axes, "ms an update", "What burn-in costs the learner")
     axes.set_ylim(bottom=0)
 

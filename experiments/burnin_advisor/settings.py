@@ -15,11 +15,32 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.burnin_advisor.advice import FEWEST_EPISODES
-from experiments.common.presets import read_with_preset
-from experiments.common.runs import RunSettings
+from experiments.common.settings import RunSettings, read_with_preset
+from r2d2_burnin.diagnostics.burn_in_measures import FEWEST_FRAGMENTS
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What decides the advice, the same for all seeds."""
+
+    training: TrainingSettings
+    checkpoint: Path | None
+    stored_checkpoint: Path | None
+    trained_with: str
+    tolerance: float
+    longest: int | None
+    episodes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSpecification:
+    """What a worker needs to know of a run: the advice of one seed."""
+
+    task: Task
+    seed: int
+    path: Path  # of the result
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +68,9 @@ class Settings:
     """Values for all that is not set otherwise, as burnin_compare has them: small, guess or r2d2."""
 
     def __post_init__(self) -> None:
-        if self.episodes < FEWEST_EPISODES:
+        if self.episodes < FEWEST_FRAGMENTS:
             raise ValueError(
-                f"episodes: got {self.episodes}, expected at least {FEWEST_EPISODES}: fewer cannot judge any burn-in"
+                f"episodes: got {self.episodes}, expected at least {FEWEST_FRAGMENTS}: fewer cannot judge any burn-in"
             )
         if not self.tolerance > 0:
             raise ValueError(f"tolerance: got {self.tolerance}, expected a number above 0, for example 0.05")
@@ -67,3 +88,8 @@ class Settings:
 def read_settings(arguments: Sequence[str]) -> Settings:
     """Settings from the command line."""
     return read_with_preset(Settings, "experiments.burnin_advisor", __doc__ or "", arguments)
+
+
+def task_of(settings: Settings) -> Task:
+    """What decides the advice, of all settings."""
+    return Task(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(Task)})

@@ -11,21 +11,10 @@ import numpy as np
 
 from experiments.burnin_compare.floors import error_floors
 from experiments.common.statistics import LEVEL, Contrast, Estimate, compare_all, estimate, holm, is_better
-from r2d2_burnin.data import Measurement, TrainingResult
+from r2d2_burnin.data import TrainingResult
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.objectives import Objective, Outcome, objective_class
 from r2d2_burnin.settings import TrainingSettings
-
-MEASURED = (
-    "train_loss",
-    "eval_error",
-    "episode_return",
-    "delta_q_first",
-    "delta_q_last",
-    "delta_q_first_exact",
-    "delta_q_last_exact",
-    "staleness",
-)
 
 
 @dataclasses.dataclass
@@ -77,8 +66,8 @@ class Comparison:
 
     def outcomes(self) -> dict[str, dict[int, float]]:
         """The outcome of every strategy that has finished runs, by seed."""
-        found = {name: self.final(name, self.outcome.metric) for name in self.strategies}
-        return {name: by_seed for name, by_seed in found.items() if by_seed}
+        outcomes = {name: self.final(name, self.outcome.metric) for name in self.strategies}
+        return {name: by_seed for name, by_seed in outcomes.items() if by_seed}
 
     def contrasts(self) -> tuple[Contrast, ...]:
         """Every other strategy against the reference; none while the reference has no finished run."""
@@ -89,16 +78,16 @@ class Comparison:
 
     def baseline(self, strategy: str) -> dict[int, float]:
         """What a strategy has to beat, by seed: the better of what random actions and constant answers reach."""
-        found = {seed: self._baseline_of(run) for seed, run in self.of(strategy).items()}
-        return {seed: float(np.mean(values)) for seed, values in found.items() if values}
+        values_of = {seed: self._baseline_of(run) for seed, run in self.of(strategy).items()}
+        return {seed: float(np.mean(values)) for seed, values in values_of.items() if values}
 
     def baselines(self) -> dict[str, float]:
         """Mean over all runs of what each baseline reaches, by its name."""
-        found: dict[str, list[float]] = {}
+        values_of: dict[str, list[float]] = {}
         for run in self.runs.values():
             for name, values in run.baselines.items():
-                found.setdefault(name, []).extend(values)
-        return {name: float(np.mean(values)) for name, values in found.items() if values}
+                values_of.setdefault(name, []).extend(values)
+        return {name: float(np.mean(values)) for name, values in values_of.items() if values}
 
     def learned(self) -> dict[str, dict[int, bool]]:
         """Whether each run is better than its baseline in its last evaluation's episodes, by strategy and seed.
@@ -132,18 +121,18 @@ class Comparison:
             for seed in self.seeds
         ]
         several = [seed for seed in self.seeds if sum(other == seed for _, other in self.runs) > 1]
-        return any(len(found) > 1 for found in checksums) if several and all(checksums) else None
+        return any(len(of_seed) > 1 for of_seed in checksums) if several and all(checksums) else None
 
     def cannot_differ(self) -> list[str]:
         """Strategies that start every fragment from the exact state: their burn-in reaches every episode's start."""
-        found = []
+        names = []
         for name in self.strategies:
             burn_in = parse(name).burn_in
             longest = [run.longest_start for run in self.of(name).values()]
             reaches = all(start is not None and burn_in is not None and burn_in >= start for start in longest)
             if longest and reaches:
-                found.append(name)
-        return found
+                names.append(name)
+        return names
 
     def _seconds_of_updates(self, runs: Sequence[TrainingResult]) -> float:
         return min(run.update_seconds for run in runs) * self.settings.updates
@@ -154,9 +143,9 @@ class Comparison:
         The cheapest strategy's whole training sets the amount. It is the time of updates without compiling and acting:
         the median of an update's time, in the seed where it is smallest, as other work slows a shared machine down.
         """
-        found = {}
+        costs = {}
         for name, amount_of in (("processed_steps", _processed_steps), ("update_seconds", self._seconds_of_updates)):
-            totals = {one: amount_of(list(self.of(one).values())) for one in self.strategies if self.of(one)}
+            totals = {other: amount_of(list(self.of(other).values())) for other in self.strategies if self.of(other)}
             smallest = min(totals.values(), default=0.0)
             if strategy not in totals or smallest <= 0:
                 continue
@@ -164,8 +153,8 @@ class Comparison:
             values = self.final(strategy, self.outcome.metric, dict.fromkeys(self.seeds, updates))
             outcome = estimate(list(values.values()))
             if outcome is not None:
-                found[name] = EqualCost(smallest, updates, outcome)
-        return found
+                costs[name] = EqualCost(smallest, updates, outcome)
+        return costs
 
     def curve(self, strategy: str, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
         """A metric over training: updates `[N]` and values `[S, N]`; None if it was not measured."""
@@ -180,7 +169,7 @@ class Comparison:
         Errors reach as far as the episodes of all seeds, and are NaN at steps without a target; a reward is 0 where
         all episodes of a seed have ended.
         """
-        rows = [_by_position(run, f"{self.outcome.profile}_at_step_") for run in self.of(strategy).values()]
+        rows = [_by_step(run, f"{self.outcome.profile}_at_step") for run in self.of(strategy).values()]
         if not any(rows):
             return None
         if self.outcome.higher_is_better:
@@ -194,7 +183,7 @@ class Comparison:
         for strategy in self.strategies:
             for seed, run in self.of(strategy).items():
                 for m in run.measurements:
-                    yield strategy, seed, m.update, m.metric, m.value
+                    yield strategy, seed, m.update, m.name, m.value
 
 
 def _processed_steps(runs: Sequence[TrainingResult]) -> float:
@@ -219,82 +208,7 @@ def default_reference(strategies: tuple[str, ...]) -> str:
     return next((name for name in ("full", "stored") if name in strategies), strategies[0])
 
 
-def content_of(result: TrainingResult) -> dict[str, Any]:
-    """A finished run as its file has it."""
-    return {**dataclasses.asdict(result), "measurements": [dataclasses.astuple(m) for m in result.measurements]}
-
-
-def result_of(content: dict[str, Any]) -> TrainingResult:
-    """A finished run from its file's content."""
-    return TrainingResult(**{**content, "measurements": [Measurement(*row) for row in content["measurements"]]})
-
-
-def _by_position(run: TrainingResult, prefix: str) -> list[float]:
-    """Values of the metrics that a prefix and a position name, by position; NaN at those that were not measured."""
-    found = {int(m.metric.removeprefix(prefix)): m.value for m in run.measurements if m.metric.startswith(prefix)}
-    return [found.get(position, float("nan")) for position in range(max(found, default=-1) + 1)]
-
-
-def summary(comparison: Comparison) -> dict[str, Any]:
-    """The content of `summary.json`."""
-    settings = comparison.settings
-    strategies = {}
-    learned = comparison.learned()
-    for name in comparison.strategies:
-        initialization = parse(name)
-        entry: dict[str, Any] = {"start": initialization.start, "burn_in": initialization.burn_in}
-        for metric in (*MEASURED, "fresh_loss", "random_return"):
-            entry[metric] = _json(comparison.estimate(name, metric))
-        if not initialization.stores_states:
-            entry["staleness"] = None
-        runs = comparison.of(name).values()
-        for key in ("seconds", "update_seconds", "processed_steps"):
-            entry[key] = _json(estimate([float(getattr(run, key)) for run in runs]))
-        for key, baseline in (("constant_error", "best constant answer"), ("constant_return", "best constant action")):
-            found = [run.baselines.get(baseline, []) for run in runs]
-            entry[key] = _json(estimate([float(np.mean(values)) for values in found if values]))
-        costs = comparison.at_equal_cost(name)
-        for key in ("processed_steps", "update_seconds"):
-            entry[f"at_equal_{key}"] = costs[key].as_json() if key in costs else None
-        entry["learned_seeds"] = [seed for seed, one in learned.get(name, {}).items() if one]
-        entry["floor"] = comparison.floors[name]
-        strategies[name] = entry
-    return {
-        "env": settings.environment.env,
-        "objective": settings.objective,
-        "sequence_length": settings.replay.sequence_length,
-        "period": settings.replay.period,
-        "updates": settings.updates,
-        "seeds": list(comparison.seeds),
-        "strategies": strategies,
-        "reference": comparison.reference,
-        "contrasts": [contrast.as_json() for contrast in comparison.contrasts()],
-        "streams_differ": comparison.streams_differ(),
-    }
-
-
-def _json(found: Estimate | None) -> dict[str, object] | None:
-    return None if found is None else found.as_json()
-
-
-def leaks(comparison: Comparison) -> dict[str, str]:
-    """Strategies whose loss is below their error floor by more than sampling error, a leak in our code, in words.
-
-    The loss is the one on fresh fragments, never trained on, for which the floor holds; four standard errors of it
-    (over episodes and seeds) make a leak.
-    """
-    found = {}
-    for name in comparison.strategies:
-        floor = comparison.floors[name]
-        losses = list(comparison.final(name, "fresh_loss").values())
-        errors = list(comparison.final(name, "fresh_loss_standard_error").values())
-        if not floor or not losses or not errors:
-            continue
-        loss, error = float(np.mean(losses)), float(np.sqrt(np.sum(np.square(errors)))) / len(errors)
-        if loss < floor - 4 * error:
-            found[name] = (
-                f"LEAK: {name} reached a loss of {loss:.4g} on fresh fragments, below its error floor of {floor:.4g} by"
-                f" more than sampling error ({error:.2g}). No predictor can do that: our code shows it what it must not"
-                " see. Please report this."
-            )
-    return found
+def _by_step(run: TrainingResult, metric: str) -> list[float]:
+    """Values of a metric at each step of an episode, `[L]`; NaN at those that were not measured."""
+    values = {m.step: m.value for m in run.measurements if m.metric == metric and m.step is not None}
+    return [values.get(step, float("nan")) for step in range(max(values, default=-1) + 1)]

@@ -33,8 +33,8 @@ def error_floors(settings: TrainingSettings, strategies: Sequence[str]) -> dict[
     env = environments.make(settings.environment)
     try:
         floor_of = getattr(env.unwrapped, "error_floor", None)
-        found, limit = _time_limit(env)
-        if not callable(floor_of) or not found:
+        known, limit = _time_limit(env)
+        if not callable(floor_of) or not known:
             return unknown
         if limit is not None and "length" not in inspect.signature(floor_of).parameters:
             return unknown

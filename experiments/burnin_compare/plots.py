@@ -82,11 +82,13 @@ def _error_by_position(comparison: Comparison, path: Path) -> None:
     figure, grid = plots.figure(1)
     axes = grid[0, 0]
     outcome = comparison.outcome
-    told = []
+    texts = []
     for index, name in enumerate(comparison.strategies):
         values = comparison.profile(name)
         if values is not None:
-            told.append(f"{name} {_half_way(values.mean(0)) if outcome.higher_is_better else _largest(values.mean(0))}")
+            texts.append(
+                f"{name} {_half_way(values.mean(0)) if outcome.higher_is_better else _largest(values.mean(0))}"
+            )
             steps = np.arange(1, values.shape[1] + 1)
             plots.band(axes, steps, values, name, index, logarithmic=_logarithmic_profile(comparison))
     axes.set_yscale("log" if _logarithmic_profile(comparison) else "linear")
@@ -94,7 +96,7 @@ def _error_by_position(comparison: Comparison, path: Path) -> None:
     axes.grid(alpha=0.25)
     plots.legend_below(figure, axes, columns=4)
     what = "Step by which half of the reward is earned" if outcome.higher_is_better else "Step of the largest error"
-    plots.save(figure, path, f"{what}: {'; '.join(told)}")
+    plots.save(figure, path, f"{what}: {'; '.join(texts)}")
 
 
 def _largest(errors: np.ndarray) -> int:
@@ -142,5 +144,5 @@ def _delta_q(comparison: Comparison, path: Path) -> None:
     largest = max(shown, default=1.0)  # of single seeds: bands of few seeds may reach far beyond
     grid[0, 0].set_ylim(bottom=max(grid[0, 0].get_ylim()[0], 1e-4), top=3 * largest)
     ends = [(name, comparison.estimate(name, "delta_q_first_exact")) for name in comparison.strategies]
-    told = "; ".join(f"{name} {end.mean:.2g}" for name, end in ends if end is not None and end.mean > 1e-6)
-    plots.save(figure, path, f"ΔQ at the first trained step against the exact state, at the end: {told or 'none'}")
+    texts = "; ".join(f"{name} {end.mean:.2g}" for name, end in ends if end is not None and end.mean > 1e-6)
+    plots.save(figure, path, f"ΔQ at the first trained step against the exact state, at the end: {texts or 'none'}")

@@ -20,9 +20,9 @@ from typing import Annotated
 
 import tyro
 
-from experiments.common.presets import read_with_preset
-from experiments.common.runs import RunSettings
+from experiments.common.settings import RunSettings, read_with_preset
 from r2d2_burnin.initialization import parse
+from r2d2_burnin.runtime.command_line import program
 from r2d2_burnin.settings import TrainingSettings
 
 
@@ -68,6 +68,17 @@ class Settings:
         check_checkpoint_every(self.checkpoint_every)
 
 
+@dataclasses.dataclass(frozen=True)
+class RunSpecification:
+    """What a worker needs to know of a run."""
+
+    training: TrainingSettings
+    strategy: str
+    seed: int
+    path: Path  # of the result
+    checkpoint_every: int
+
+
 def check_reference(reference: str | None, strategies: Sequence[str]) -> None:
     """Raise a ValueError unless the reference is one of the strategies, or None."""
     if reference is not None and reference not in strategies:
@@ -87,4 +98,5 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         ValueError: for settings that cannot work.
     """
     read = read_with_preset(Settings, "experiments.burnin_compare", __doc__ or "", arguments)
-    return dataclasses.replace(read, command=shlex.join(["python", "-m", "experiments.burnin_compare", *arguments]))
+    started = program("experiments.burnin_compare").split()
+    return dataclasses.replace(read, command=shlex.join([*started, *arguments]))

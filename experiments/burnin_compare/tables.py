@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from experiments.burnin_compare.comparison import Comparison
+from experiments.common.experiment import Table
 
 HOW_TO_READ = (
     "zero: fragments start from the network's initial state. stored: from the state the actor had there, which older"
@@ -28,7 +29,7 @@ COST_HEADERS = ("steps an update", "ms an update", "at equal updates", "at equal
 """Headers of the table of outcomes at equal cost."""
 
 
-def cost_rows(comparison: Comparison) -> list[list[str]]:
+def cost_table(comparison: Comparison) -> Table:
     """Cost of an update and the outcome at equal updates, processed steps and seconds, one row a strategy."""
     rows = []
     for name in comparison.strategies:
@@ -44,11 +45,11 @@ def cost_rows(comparison: Comparison) -> list[list[str]]:
         for key in ("processed_steps", "update_seconds"):
             row.append(f"{costs[key].outcome} (update {costs[key].updates:.0f})" if key in costs else "-")
         rows.append(row)
-    return rows
+    return Table(["strategy", *COST_HEADERS], rows)
 
 
-def result_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows of the table, one row a strategy."""
+def result_table(comparison: Comparison) -> Table:
+    """What each strategy reached, one row a strategy."""
     has_targets = comparison.objective.reads_targets
     columns = {
         **({f"whole-episode {comparison.outcome.name}": "eval_error"} if has_targets else {}),
@@ -70,4 +71,4 @@ def result_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
         seconds = [run.seconds for run in comparison.of(name).values()]
         row.append(f"{sum(seconds) / len(seconds):.1f}" if seconds else "-")
         rows.append(row)
-    return ["strategy", *columns, "seconds a run"], rows
+    return Table(["strategy", *columns, "seconds a run"], rows)

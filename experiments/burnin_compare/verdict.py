@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from experiments.burnin_compare.comparison import Comparison, leaks
+import numpy as np
+
+from experiments.burnin_compare.comparison import Comparison
 from experiments.common.statistics import LEVEL, Contrast, Estimate
 
 ALARMS = ("LEAK", "NOTHING LEARNED", "NOT LEARNED")
@@ -69,6 +71,29 @@ def verdict(comparison: Comparison) -> list[str]:
     return sentences + [sentence for sentence in floors if sentence]
 
 
+def leaks(comparison: Comparison) -> dict[str, str]:
+    """Strategies whose loss is below their error floor by more than sampling error, a leak in our code, in words.
+
+    The loss is the one on fresh fragments, never trained on, for which the floor holds; four standard errors of it
+    (over episodes and seeds) make a leak.
+    """
+    sentences = {}
+    for name in comparison.strategies:
+        floor = comparison.floors[name]
+        losses = list(comparison.final(name, "fresh_loss").values())
+        errors = list(comparison.final(name, "fresh_loss_standard_error").values())
+        if not floor or not losses or not errors:
+            continue
+        loss, error = float(np.mean(losses)), float(np.sqrt(np.sum(np.square(errors)))) / len(errors)
+        if loss < floor - 4 * error:
+            sentences[name] = (
+                f"LEAK: {name} reached a loss of {loss:.4g} on fresh fragments, below its error floor of {floor:.4g} by"
+                f" more than sampling error ({error:.2g}). No predictor can do that: our code shows it what it must not"
+                " see. Please report this."
+            )
+    return sentences
+
+
 def nothing_learned(comparison: Comparison) -> bool:
     """Whether no run is shown to be better than its baseline, though there is one."""
     runs = [learned for by_seed in comparison.learned().values() for learned in by_seed.values()]
@@ -83,14 +108,14 @@ def task_name(comparison: Comparison) -> str:
 
 
 def _estimates(comparison: Comparison) -> list[tuple[str, Estimate]]:
-    found = [(name, comparison.estimate(name, comparison.outcome.metric)) for name in comparison.strategies]
-    return [(name, value) for name, value in found if value is not None]
+    estimates = [(name, comparison.estimate(name, comparison.outcome.metric)) for name in comparison.strategies]
+    return [(name, value) for name, value in estimates if value is not None]
 
 
 def _baselines_in_words(comparison: Comparison) -> str:
     """What can be had without having learned anything."""
-    found = [f"{name} {value:.3g}" for name, value in comparison.baselines().items()]
-    return f"{' and '.join(found)} ({comparison.outcome.name})"
+    texts = [f"{name} {value:.3g}" for name, value in comparison.baselines().items()]
+    return f"{' and '.join(texts)} ({comparison.outcome.name})"
 
 
 def _learned(comparison: Comparison) -> list[str]:
@@ -103,9 +128,11 @@ def _learned(comparison: Comparison) -> list[str]:
             "So nothing is compared: differences between agents that have not learned the task say nothing about"
             " initializations. More --updates, another --learning-rate or, in control, another --preset may help.",
         ]
-    failed = {name: [seed for seed, one in by_seed.items() if not one] for name, by_seed in learned.items()}
-    told = [f"{name} in {len(seeds)} of {len(learned[name])} seeds" for name, seeds in failed.items() if seeds]
-    sentences = [f"NOT LEARNED: {', '.join(told)}, not shown to be better than {baselines}."] if told else []
+    failed = {
+        name: [seed for seed, learned_here in by_seed.items() if not learned_here] for name, by_seed in learned.items()
+    }
+    texts = [f"{name} in {len(seeds)} of {len(learned[name])} seeds" for name, seeds in failed.items() if seeds]
+    sentences = [f"NOT LEARNED: {', '.join(texts)}, not shown to be better than {baselines}."] if texts else []
     unknown = [name for name, by_seed in learned.items() if not by_seed]
     if unknown:
         sentences.append(f"Whether {', '.join(unknown)} learned anything is not known: no baseline was measured.")
@@ -167,12 +194,12 @@ def contrast_sentence(comparison: Comparison, contrast: Contrast, *, margin: boo
 
 def _equality(comparison: Comparison, contrast: Contrast) -> str:
     """Whether the whole interval lies within a margin, and what that leaves open."""
-    margin, words = _margin(comparison, contrast)
+    margin, text = _margin(comparison, contrast)
     if margin is None or not contrast.within(margin):
         return ""
     missed = 1 - LEVEL ** (1 / contrast.seeds)
     what = "equal within" if contrast.direction is None else "but by less than"
-    return f"; {what} {words} (failures in up to {missed:.0%} of seeds are not ruled out)"
+    return f"; {what} {text} (failures in up to {missed:.0%} of seeds are not ruled out)"
 
 
 def _amount(comparison: Comparison, contrast: Contrast) -> str:

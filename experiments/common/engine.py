@@ -1,7 +1,10 @@
 """Runs jobs in worker processes, one a core, with one overall progress bar and one line a running job.
 
-A job that fails costs nothing but itself. One whose process dies is begun again in a new one. `Ctrl-C` stops the
-running jobs; what was finished has been handed over by then. Workers end when this process does, however it ends.
+A job that fails costs nothing but itself. One whose process dies is restarted in a new one. `Ctrl-C` stops the running
+jobs; the results of finished ones have been yielded by then. Workers end when this process does, however it ends.
+
+`concurrent.futures` and `loky` are not used: they hand a job to any worker, but a worker should be given the jobs whose
+programs it has compiled; and one process that dies breaks a whole pool of theirs.
 """
 
 from __future__ import annotations
@@ -16,15 +19,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from experiments.common.jobs import ATTEMPTS, Job, Listener, Outcome, Rows, Stopped, Work, ignore
+from experiments.common.jobs import ATTEMPTS, Job, Listener, Outcome, Rows, Stopped, Work, Worker, ignore
 
 PATIENCE = 20.0
 """Seconds that a job may take to stop when it is asked to; it is killed then."""
-
 
 LOG_EVERY = 10.0
 """Seconds between two lines on a running job, where there is no terminal for its bar."""
@@ -62,7 +64,7 @@ def run_jobs(
                 if outcome is None:
                     continue
                 if outcome.error == _DIED and slot.attempt < ATTEMPTS:
-                    tqdm.write(f"{outcome.job.name}: {_DIED}; it is begun again", file=sys.stderr)
+                    tqdm.write(f"{outcome.job.name}: {_DIED}; it is restarted", file=sys.stderr)
                     waiting.insert(0, (outcome.job, slot.attempt + 1))
                     continue
                 overall.update()
@@ -126,7 +128,7 @@ class _Slot:
             self.connection.send((self._work, job.payload))
 
     def collect(self) -> Outcome | None:
-        """Read what the worker has told; the outcome of its job if it is there."""
+        """Read the worker's messages; the outcome of its job if it is there."""
         if self._job is None or self.connection is None:
             return None
         job = self._job
@@ -148,14 +150,14 @@ class _Slot:
             return Outcome(job, error=_DIED)
         return None
 
-    def _show(self, job: Job, done: int, words: str) -> None:
+    def _show(self, job: Job, done: int, status: str) -> None:
         """Move the job's bar; without a terminal, print a line now and then."""
         assert self._bar is not None
         self._bar.n = done
-        self._bar.set_postfix_str(words, refresh=True)
+        self._bar.set_postfix_str(status, refresh=True)
         if self._bar.disable and time.monotonic() - self._shown >= LOG_EVERY:
             self._shown = time.monotonic()
-            tqdm.write(f"{job.name}: {done} of {job.steps} updates, {words}", file=sys.stderr)
+            tqdm.write(f"{job.name}: {done} of {job.steps} updates, {status}", file=sys.stderr)
             sys.stderr.flush()
 
     def ask_to_stop(self) -> None:
@@ -204,10 +206,10 @@ class _PipeReport:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def __call__(self, done: int, words: str) -> None:
+    def __call__(self, done: int, status: str) -> None:
         if self._connection.poll():
             raise Stopped
-        self._connection.send(("progress", done, words))
+        self._connection.send(("progress", done, status))
 
     def measured(self, rows: Rows) -> None:
         self._connection.send(("rows", list(rows)))
@@ -216,26 +218,36 @@ class _PipeReport:
 def _serve(connection: Connection) -> None:
     """The main loop of a worker process."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    report = _PipeReport(connection)
+    report, worker = _PipeReport(connection), Worker()
     while True:
         try:
             message = connection.recv()
         except (EOFError, OSError):
             message = None
         if message is None:
-            os._exit(0)  # what jobs leave is on disk by now, and TensorFlow takes seconds to be torn down
+            _end()
         work, payload = message
         try:
-            kind, answer = "result", work(payload, report)
+            kind, answer = "result", work(payload, report, worker)
         except Stopped:
-            os._exit(0)
+            _end()
         except BaseException as error:
             kind, answer = "error", f"{type(error).__name__}: {error}"
-        connection.send((kind, answer, _is_worn_out()))
+        connection.send((kind, answer, _mappings_used_up()))
 
 
-def _is_worn_out() -> bool:
-    """Whether this process has used up half of the memory mappings that Linux allows it.
+def _end(status: int = 0) -> NoReturn:
+    """End this worker at once, wherever it is.
+
+    `os._exit` and not `sys.exit`: the latter waits seconds for TensorFlow's threads to be torn down, and ends no more
+    than the calling thread, which is not the main one where the parent has died. Nothing is lost: a job has written its
+    files before it reports its result, and a stopped one resumes from its checkpoint.
+    """
+    os._exit(status)
+
+
+def _mappings_used_up() -> bool:
+    """Whether this process has used half of the memory mappings that Linux allows it, and should be replaced.
 
     Every compiled program takes some 40 of them for good; one beyond the limit would be a segmentation fault.
     """
@@ -250,4 +262,4 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
+        _end(1)

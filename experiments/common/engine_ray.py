@@ -1,11 +1,12 @@
 """Runs jobs on a Ray cluster, with the progress, the files and the figures of `engine.run_jobs`.
 
-Ray places the jobs and begins them again when a worker or a machine dies; a run goes on from its last checkpoint then,
+Ray places the jobs and restarts them when a worker or a machine dies; a run then resumes from its last checkpoint,
 where machines share the directory of results. What a job writes comes back with its result, so they need not share it.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from experiments.common.jobs import ATTEMPTS, Job, Listener, Outcome, Rows, Work, ignore
+from experiments.common.jobs import ATTEMPTS, Job, Listener, Outcome, Rows, Work, Worker, ignore
 from r2d2_burnin.runtime.archive import whole_file
 from r2d2_burnin.runtime.ray import connect
 
@@ -42,12 +43,12 @@ def run_jobs_on(address: str) -> Callable[..., Iterator[Outcome]]:
             while running:
                 ready, _ = ray.wait(list(running), timeout=0.5)
                 _deliver(ray.get(mailbox.take.remote()), jobs, listen, overall)
-                for one in ready:
+                for reference in ready:
                     overall.update()
-                    yield _outcome(ray, one, running.pop(one), here)
+                    yield _outcome(ray, reference, running.pop(reference), here)
         finally:
-            for one in running:
-                ray.cancel(one, force=True)
+            for reference in running:
+                ray.cancel(reference, force=True)
             overall.close()
             if address == "local":
                 ray.shutdown()
@@ -79,7 +80,7 @@ def _deliver(messages: list[Any], jobs: Sequence[Job], listen: Listener, bar: An
 
 
 class _Mailbox:
-    """What running jobs tell, until it is fetched."""
+    """Messages of running jobs, until they are fetched."""
 
     def __init__(self) -> None:
         self._messages: list[Any] = []
@@ -98,12 +99,12 @@ class _MailboxReport:
     def __init__(self, mailbox: Any, index: int) -> None:
         self._mailbox = mailbox
         self._index = index
-        self._told = 0.0
+        self._sent = 0.0
 
-    def __call__(self, done: int, words: str) -> None:
-        if time.monotonic() - self._told > QUIET:
-            self._told = time.monotonic()
-            self._mailbox.put.remote((self._index, "progress", (done, words)))
+    def __call__(self, done: int, status: str) -> None:
+        if time.monotonic() - self._sent > QUIET:
+            self._sent = time.monotonic()
+            self._mailbox.put.remote((self._index, "progress", (done, status)))
 
     def measured(self, rows: Rows) -> None:
         self._mailbox.put.remote((self._index, "rows", list(rows)))
@@ -113,8 +114,18 @@ def _do(work: Work, job: Job, index: int, mailbox: Any, here: Path) -> tuple[Any
     """A job, in a Ray worker; returns its result and the files that it wrote."""
     if here.is_dir():
         os.chdir(here)
-    result = work(job.payload, _MailboxReport(mailbox, index))
+    result = work(job.payload, _MailboxReport(mailbox, index), _worker())
     if not job.path.is_file():
         return result, {}
     written = (job.path.with_suffix(suffix) for suffix in (".json", ".npz"))
     return result, {path.name: path.read_bytes() for path in written if path.is_file()}
+
+
+@functools.cache
+def _worker() -> Worker:
+    """The worker of this process.
+
+    Held by the module: Ray gives a task nothing that lasts as long as its process. Actors would, but it is tasks that
+    Ray restarts on another machine, and places on machines that join later.
+    """
+    return Worker()

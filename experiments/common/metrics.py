@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import os
+import importlib.util
+import re
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,8 @@ class LiveMetrics:
         tensorboard: Path | None = None,
     ) -> None:
         self._names = names
-        self._writers: dict[str, Any] = {}
-        self._tensorboard = tensorboard
         self._broken = False
-        if tensorboard is not None:
-            _event_writer()
+        self._scalars = None if tensorboard is None else _Scalars(tensorboard)
         self._file = path.open("w", newline="", encoding="utf-8")
         self._csv = csv.writer(self._file)
         self._csv.writerow(header)
@@ -59,8 +56,8 @@ class LiveMetrics:
         try:
             self._csv.writerows((*columns, *row) for row in rows)
             self._file.flush()
-            if self._tensorboard is not None:
-                self._add_scalars(job.name, self._tensorboard / "_".join(map(str, columns)), rows)
+            if self._scalars is not None:
+                self._scalars.write("_".join(map(str, columns)), rows)
         except OSError as error:
             self._broken = True
             print(f"measurements are no longer written while the job runs: {error}", file=sys.stderr)
@@ -72,31 +69,50 @@ class LiveMetrics:
         """Close all files."""
         with contextlib.suppress(OSError):  # what could not be written is lost; the finished runs have it
             self._file.close()
-            for writer in self._writers.values():
+        if self._scalars is not None:
+            self._scalars.close()
+
+
+class _Scalars:
+    """Measurements as TensorBoard scalars, a directory for each run, written by `tf.summary`.
+
+    Args:
+        directory: where the directories of the runs are.
+
+    Raises:
+        ValueError: if TensorBoard is not installed.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        if importlib.util.find_spec("tensorboard") is None:
+            raise ValueError("tensorboard: the package is not installed, expected it: pip install -e '.[tensorboard]'")
+        # Only here: TensorFlow takes seconds to import, and no other part of a command's own process needs it.
+        from r2d2_burnin.runtime.tensorflow import tf
+
+        self._tf = tf
+        self._directory = directory
+        self._writers: dict[str, Any] = {}
+
+    def write(self, run: str, rows: Rows) -> None:
+        """Write measurements of a run, each metric under its name; they can be read at once.
+
+        Raises:
+            OSError: if they cannot be written.
+        """
+        try:
+            if run not in self._writers:
+                self._writers[run] = self._tf.summary.create_file_writer(str(self._directory / run))
+            with self._writers[run].as_default():
+                for update, metric, value in rows:
+                    if PROFILE not in metric:
+                        self._tf.summary.scalar(metric, value, step=update)
+            self._writers[run].flush()
+        except self._tf.errors.OpError as error:  # what TensorFlow makes of an error of the disk
+            reason = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", error.message)  # without the names of its operations
+            raise OSError(f"{self._directory}: {reason}") from None
+
+    def close(self) -> None:
+        """Close all files."""
+        for writer in self._writers.values():
+            with contextlib.suppress(self._tf.errors.OpError):  # as with the CSV file
                 writer.close()
-
-    def _add_scalars(self, name: str, directory: Path, rows: Rows) -> None:
-        record_writer, event, summary = _event_writer()
-        now = time.time()
-        if name not in self._writers:
-            directory.mkdir(parents=True, exist_ok=True)
-            file = (directory / f"events.out.tfevents.{int(now)}.{os.getpid()}").open("ab")
-            self._writers[name] = record_writer(file)
-            self._writers[name].write(event(wall_time=now, file_version="brain.Event:2").SerializeToString())
-        for update, metric, value in rows:
-            if PROFILE not in metric:
-                found = summary(value=[summary.Value(tag=metric, simple_value=value)])
-                self._writers[name].write(event(wall_time=now, step=update, summary=found).SerializeToString())
-        self._writers[name].flush()
-
-
-def _event_writer() -> tuple[Any, Any, Any]:
-    try:
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.record_writer import RecordWriter  # needs no TensorFlow
-    except ImportError:
-        raise ValueError(
-            "tensorboard: the package is not installed, expected it: pip install -e '.[tensorboard]'"
-        ) from None
-    return RecordWriter, Event, Summary

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +94,3 @@ def save(figure: Figure, path: Path, title: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, metadata={"Software": ""})
     plt.close(figure)
-
-
-def log_limits(values: Sequence[np.ndarray]) -> tuple[float, float] | None:
-    """Limits of a logarithmic axis around the positive ones among `values`; None without any."""
-    positive = np.concatenate([np.ravel(v) for v in values]) if values else np.zeros(0)
-    positive = positive[np.isfinite(positive) & (positive > 0)]
-    return (float(positive.min()) / 1.5, float(positive.max()) * 1.5) if len(positive) else None

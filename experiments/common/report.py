@@ -1,42 +1,27 @@
-"""One self-contained page: the verdict in words, tables, pictures."""
+"""Tables for the terminal, and one self-contained page: the verdict in sentences, tables, pictures.
+
+A page is a list of parts. How a part looks is in `templates/parts.html`, the page around them in `templates/page.html`;
+both are Jinja2 templates that escape whatever they are given.
+"""
 
 from __future__ import annotations
 
 import base64
-import html
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from string import Template
 
 from tabulate import tabulate
 
 from experiments.common.results import write_text
 
-_PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-table { border-collapse: collapse; font-size: .78rem; font-variant-numeric: tabular-nums; }
-.wide { overflow-x: auto; }
-th, td { padding: .3rem .5rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
-td:first-child { white-space: nowrap; }
-th { border-bottom: 2px solid #1a1a1a; vertical-align: bottom; }
-img { max-width: 100%; } figure { margin: 1rem 0 2rem; } figcaption { font-size: .9rem; color: #444; }
-.alarm { border: 3px solid #b00020; padding: .6rem 1rem; font-weight: bold; color: #b00020; }
-pre { background: #f4f4f4; padding: .6rem; white-space: pre-wrap; font-size: .8rem; }
-</style>
-</head>
-<body>
-<h1>$title</h1>
-$body
-</body>
-</html>
-""")
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part of a page: the macro of `templates/parts.html` that renders it, and the macro's arguments."""
+
+    template: str
+    values: Mapping[str, object]
 
 
 def table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> str:
@@ -44,40 +29,45 @@ def table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> str:
     return tabulate(rows, headers, tablefmt="simple", disable_numparse=True)
 
 
-def paragraph(text: str, *, alarm: bool = False) -> str:
+def paragraph(text: str, *, alarm: bool = False) -> Part:
     """A paragraph of the page."""
-    return f'<p class="alarm">{html.escape(text)}</p>' if alarm else f"<p>{html.escape(text)}</p>"
+    return Part("paragraph", {"text": text, "alarm": alarm})
 
 
-def heading(text: str) -> str:
+def heading(text: str) -> Part:
     """A heading of the page."""
-    return f"<h2>{html.escape(text)}</h2>"
+    return Part("heading", {"text": text})
 
 
-def bullets(lines: Sequence[str]) -> str:
+def bullets(lines: Sequence[str]) -> Part:
     """A list of the page."""
-    return "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>"
+    return Part("bullets", {"lines": lines})
 
 
-def html_table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> str:
+def html_table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> Part:
     """A table of the page."""
-    return f'<div class="wide">{tabulate(rows, headers, tablefmt="html", disable_numparse=True)}</div>'
+    return Part("html_table", {"rows": rows, "headers": headers})
 
 
-def preformatted(text: str) -> str:
+def preformatted(text: str) -> Part:
     """Text of the page that keeps its lines."""
-    return f"<pre>{html.escape(text)}</pre>"
+    return Part("preformatted", {"text": text})
 
 
-def picture(path: Path, caption: str) -> str:
+def picture(path: Path, caption: str) -> Part:
     """A PNG, inside the page."""
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    escaped = html.escape(caption)
-    return (
-        f'<figure><img alt="{escaped}" src="data:image/png;base64,{data}"><figcaption>{escaped}</figcaption></figure>'
+    return Part("picture", {"data": base64.b64encode(path.read_bytes()).decode("ascii"), "caption": caption})
+
+
+def write_page(path: Path, title: str, parts: Sequence[Part]) -> None:
+    """Write a page with a title and these parts, in order."""
+    import jinja2  # only here: workers import this module with their experiment, and write no page
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("experiments.common"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-
-
-def write_page(path: Path, title: str, parts: Sequence[str]) -> None:
-    """Write the page."""
-    write_text(path, _PAGE.substitute(title=html.escape(title), body="\n".join(parts)))
+    write_text(path, environment.get_template("page.html").render(title=title, parts=parts))

@@ -1,31 +1,162 @@
-"""Result files: what a comparison leaves behind, and how a later one takes up where it stopped."""
+"""The directory of results: one command at a time, results of the same settings alone, whole files, typed records."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import dataclasses
+import datetime
+import functools
 import hashlib
 import importlib.metadata
 import io
 import json
+import math
+import os
 import platform
+import shutil
+import socket
+import types
+import typing
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+from filelock import FileLock, Timeout
 
 from r2d2_burnin.runtime.archive import whole_file
+
+Record = TypeVar("Record")
+
+OURS = ("config.json", "metrics.csv", "summary.json", "report.html", "runs", "checkpoints", "*.png", "*.partial")
+"""What experiments write to their directory: `--fresh` deletes this, and nothing else."""
+
+
+def default_directory(experiment: str, name: str, settings: Any) -> Path:
+    """results/EXPERIMENT/NAME-HASH: the same settings have the same directory."""
+    plain = "".join(c if c.isalnum() or c in "-_+" else "-" for c in name)
+    return Path("results") / experiment / f"{plain}-{fingerprint(settings)[:8]}"
+
+
+def fingerprint(settings: Any) -> str:
+    """A hash of a settings dataclass."""
+    text = json.dumps(dataclasses.asdict(settings), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def open_directory(out: Path, config: dict[str, Any], *, fresh: bool) -> contextlib.AbstractContextManager[object]:
+    """Make `out` the directory of the results of `config`, emptied first if `fresh`.
+
+    Returns:
+        The lock of the directory, as `lock_directory` does.
+
+    Raises:
+        ValueError: if it holds results of other settings, is in use, or cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = lock_directory(out)
+        if fresh:
+            _empty(out)
+        check_same_config(out, config, anything_to_keep=_has_results(out))
+        write_json(out / "config.json", config)
+        return lock
+    except OSError as error:
+        raise ValueError(f"out: {out} cannot be written ({error}), expected a directory with room; try --out") from None
+
+
+def _has_results(out: Path) -> bool:
+    """Whether a run has left anything to keep: a command that failed before must not occupy a directory."""
+    finished_or_begun = (path for path in out.glob("runs/*") if not path.name.endswith(".failed.json"))
+    return any(finished_or_begun) or any(out.glob("checkpoints/*/*"))
+
+
+def _empty(out: Path) -> None:
+    for pattern in OURS:
+        for path in out.glob(pattern):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def lock_directory(out: Path) -> contextlib.AbstractContextManager[object]:
+    """Keep other processes out of `out`.
+
+    Returns:
+        The acquired lock, a context manager that releases it. It is also released when this process ends, however it
+        ends. A process may lock a directory several times.
+
+    Raises:
+        ValueError: if another process has locked it; the message names it and says since when.
+    """
+    place = out.resolve()
+    lock = FileLock(place / ".lock", is_singleton=True)
+    holder = place / ".lock.json"
+    try:
+        acquired = lock.acquire(timeout=0)
+    except Timeout:
+        try:
+            content = json.loads(holder.read_text(encoding="utf-8"))
+            who = f"process {content['process']} on {content['host']} since {content['since']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            who = "another process"
+        raise ValueError(
+            f"out: {out} is in use by {who}, expected a directory of its own for each command; wait, or choose another"
+            " --out"
+        ) from None
+    since = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+    content = {"process": os.getpid(), "host": socket.gethostname(), "since": since}
+    holder.write_text(json.dumps(content), encoding="utf-8")
+    return acquired
+
+
+def check_same_config(out: Path, config: dict[str, Any], *, anything_to_keep: bool = True) -> None:
+    """Raise a ValueError if `out` holds results of other settings than `config`'s, or settings of something else."""
+    content = read_json(out / "config.json")
+    if content is None:
+        return
+    if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
+        raise DamagedFile(f"out: {out / 'config.json'} is no settings of an experiment; choose another --out")
+    if not anything_to_keep:
+        return
+    there, here = _flat(content["settings"]), _flat(config["settings"])
+    differing = [
+        f"{name} is {there.get(name)!r} there and {value!r} here"
+        for name, value in here.items()
+        if name not in WITHOUT_EFFECT and there.get(name) != value
+    ]
+    if differing:
+        raise ValueError(
+            f"out: {out} holds results of other settings ({'; '.join(differing)}), expected the same settings or an"
+            " empty directory; choose another --out, or give --fresh to replace what is there"
+        )
+
+
+WITHOUT_EFFECT = ("env_timeout",)
+"""Settings that no result depends on."""
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings without their groups; `env_kwargs` is a setting, not a group."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _flat(value) if isinstance(value, dict) and name != "env_kwargs" else {name: value}
+    return flat
+
 
 PACKAGES = ("r2d2-burnin", "tensorflow", "keras", "numpy", "gymnasium", "scipy", "matplotlib")
 
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that results depend on."""
-    found = {"python": platform.python_version()}
+    by_name = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            by_name[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            by_name[package] = "not installed"
+    return by_name
 
 
 class DamagedFile(ValueError):
@@ -96,35 +227,58 @@ def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) 
     write_text(path, text.getvalue())
 
 
-def check_same_config(out: Path, config: dict[str, Any], *, anything_to_keep: bool = True) -> None:
-    """Raise a ValueError if `out` holds results of other settings than `config`'s, or settings of something else."""
-    found = read_json(out / "config.json")
-    if found is None:
-        return
-    if not isinstance(found, dict) or not isinstance(found.get("settings"), dict):
-        raise DamagedFile(f"out: {out / 'config.json'} is no settings of an experiment; choose another --out")
-    if not anything_to_keep:
-        return
-    there, here = _flat(found["settings"]), _flat(config["settings"])
-    differing = [
-        f"{name} is {there.get(name)!r} there and {value!r} here"
-        for name, value in here.items()
-        if name not in WITHOUT_EFFECT and there.get(name) != value
-    ]
-    if differing:
-        raise ValueError(
-            f"out: {out} holds results of other settings ({'; '.join(differing)}), expected the same settings or an"
-            " empty directory; choose another --out, or give --fresh to replace what is there"
-        )
+def to_json(record: Any) -> Any:
+    """A record (a dataclass, of plain values and other records) as JSON has it; `from_json` reads it back."""
+    return dataclasses.asdict(record)
 
 
-WITHOUT_EFFECT = ("env_timeout",)
-"""Settings that no result depends on."""
+def without_nan(content: Any) -> Any:
+    """JSON content with null instead of numbers that are not finite, which JSON does not have."""
+    if isinstance(content, dict):
+        return {key: without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [without_nan(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings without their groups; `env_kwargs` is a setting, not a group."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= _flat(value) if isinstance(value, dict) and name != "env_kwargs" else {name: value}
-    return flat
+def from_json(kind: type[Record], content: Any) -> Record:
+    """A record from its JSON; null where a field is a float is NaN.
+
+    Raises:
+        DamagedFile: if the content is not that of such a record.
+    """
+    try:
+        return typing.cast(Record, _read(kind, content))
+    except (TypeError, ValueError) as error:
+        raise DamagedFile(f"no {kind.__name__} of this version: {str(error)[:200]}") from None
+
+
+def _read(kind: Any, value: Any) -> Any:
+    """A value of an annotated type, from its JSON."""
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        hints = _field_types(kind)
+        if not isinstance(value, dict) or not value.keys() <= hints.keys():
+            raise TypeError(f"got {str(value)[:80]!r}, expected the fields {', '.join(hints)}")
+        return kind(**{name: _read(hints[name], item) for name, item in value.items()})
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        (inner,) = [argument for argument in arguments if argument is not types.NoneType]
+        return None if value is None else _read(inner, value)
+    if origin is Literal:
+        if value not in arguments:
+            raise ValueError(f"got {value!r}, expected one of {', '.join(map(repr, arguments))}")
+        return value
+    if origin is list and isinstance(value, list):
+        return [_read(arguments[0], item) for item in value]
+    if origin is dict and isinstance(value, dict):
+        return {key: _read(arguments[1], item) for key, item in value.items()}
+    if kind is float and not isinstance(value, bool | str):
+        return math.nan if value is None else float(value)
+    if kind in (int, str, bool) and type(value) is kind:
+        return value
+    raise TypeError(f"got {str(value)[:80]!r}, expected {kind}")
+
+
+@functools.cache
+def _field_types(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)

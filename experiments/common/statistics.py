@@ -141,17 +141,17 @@ def compare_all(outcomes: Outcomes, reference: str, *, higher_is_better: bool) -
     pairs = {name: _pairs(by_seed, outcomes[reference]) for name, by_seed in outcomes.items() if name != reference}
     differences = {name: _log_ratios(*pair) if is_ratio else pair[0] - pair[1] for name, pair in pairs.items()}
     adjusted, levels = holm(
-        {name: _p_value(found) for name, found in differences.items() if len(found) >= FEWEST_SEEDS}
+        {name: _p_value(series) for name, series in differences.items() if len(series) >= FEWEST_SEEDS}
     )
     contrasts = []
-    for name, found in differences.items():
-        low, high = _interval(found, levels[name]) if name in levels else (-math.inf, math.inf)
-        middle = float(found.mean()) if len(found) else math.nan
+    for name, series in differences.items():
+        low, high = _interval(series, levels[name]) if name in levels else (-math.inf, math.inf)
+        mean = float(series.mean()) if len(series) else math.nan
         direction: Literal["better", "worse"] | None = None
         if adjusted.get(name, 1.0) <= LEVEL:
-            direction = "better" if (middle > 0) == higher_is_better else "worse"
+            direction = "better" if (mean > 0) == higher_is_better else "worse"
         p, has_zeros = adjusted.get(name, 1.0), is_ratio and not all(map(np.all, pairs[name]))
-        contrasts.append(Contrast(name, reference, len(found), is_ratio, middle, low, high, p, direction, has_zeros))
+        contrasts.append(Contrast(name, reference, len(series), is_ratio, mean, low, high, p, direction, has_zeros))
     return tuple(contrasts)
 
 
@@ -190,7 +190,7 @@ def _p_value(differences: np.ndarray) -> float:
     """Two-sided p of a mean of zero, `[n]` with n of 2 at least."""
     if _constant(differences):
         return 2.0 ** (1 - len(differences)) if differences.any() else 1.0
-    from scipy import special  # here alone: a command line answers without it
+    from scipy import special  # here alone: workers begin before it is needed
 
     count = len(differences)
     t = differences.mean() / (differences.std(ddof=1) / math.sqrt(count))
@@ -222,6 +222,6 @@ def is_better(values: Sequence[float], baseline: Sequence[float], *, higher_is_b
 
 
 def _t_quantile(freedom: int, level: float) -> float:
-    from scipy import special  # here alone: a command line answers without it
+    from scipy import special  # here alone: workers begin before it is needed
 
     return float(special.stdtrit(freedom, 1 - level / 2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.common.command import run_experiment
+from experiments.common.experiment import ImportedFunction, run_experiment
 from experiments.counting.settings import Settings, read_settings
 
 __all__ = ["Settings", "main", "read_settings"]
@@ -12,4 +12,4 @@ __all__ = ["Settings", "main", "read_settings"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the studies; returns 0, or 1 if a seed failed, was stopped, or is not accepted."""
-    return run_experiment(read_settings, "experiments.counting.experiment", arguments)
+    return run_experiment(read_settings, ImportedFunction("experiments.counting.experiment:describe"), arguments)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.common.statistics import LEVEL, holm
+from experiments.counting.records import TrainedStudy
 from experiments.counting.studies import StudySettings
 
 
@@ -31,7 +32,7 @@ KNOWN_ERRORS: dict[str, dict[int, SeedRange]] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Comparison:
+class AgainstArticle:
     """Errors of our seeds beside the range of the article's, for one study and sequence length."""
 
     study: str
@@ -53,6 +54,11 @@ class Comparison:
     def within(self) -> int:
         """Seeds of ours with an error within the article's range."""
         return len(self.errors) - self.below - self.above
+
+    @property
+    def side(self) -> str:
+        """On which side of the article's range more seeds of ours are."""
+        return "higher" if self.above > self.below else "lower"
 
     @property
     def p_value(self) -> float:
@@ -85,39 +91,42 @@ def known_errors(study: str, settings: StudySettings) -> dict[int, SeedRange]:
     return KNOWN_ERRORS[study] if settings == the_articles else {}
 
 
-def compare(by_seed: Sequence[dict[str, Any]], settings: StudySettings) -> list[Comparison]:
+def compare(trained: Mapping[str, Sequence[TrainedStudy]], settings: StudySettings) -> list[AgainstArticle]:
     """Every known error of the article beside `error_at_length` of our seeds."""
     return [
-        Comparison(study, length, article, tuple(one[study]["error_at_length"][length - 1] for one in by_seed))
+        AgainstArticle(study, length, article, tuple(seed.error_at_length[length - 1] for seed in trained[study]))
         for study in KNOWN_ERRORS
-        if study in by_seed[0]
+        if study in trained
         for length, article in known_errors(study, settings).items()
     ]
 
 
-def agreement(comparisons: Sequence[Comparison]) -> list[str]:
+def agreement(comparisons: Sequence[AgainstArticle]) -> list[str]:
     """What the comparisons show, in words: how many seeds are in the article's range, and which differences."""
     if not comparisons:
         return []
     sentences = []
-    for study in dict.fromkeys(one.study for one in comparisons):
-        ours = [one for one in comparisons if one.study == study]
-        told = "; ".join(f"{one.within} at length {one.length} ({_range_and_outside(one)})" for one in ours)
+    for study in dict.fromkeys(comparison.study for comparison in comparisons):
+        ours = [comparison for comparison in comparisons if comparison.study == study]
+        texts = "; ".join(
+            f"{comparison.within} at length {comparison.length} ({_range_and_outside(comparison)})"
+            for comparison in ours
+        )
         theirs = ours[0].article.seeds
         sentences.append(
             f"{study}, of {len(ours[0].errors)} seeds those within the range of {theirs} seeds of the article's code:"
-            f" {told}. A seed of the same distribution is within with probability {(theirs - 1) / (theirs + 1):.2g}."
+            f" {texts}. A seed of the same distribution is within with probability {(theirs - 1) / (theirs + 1):.2g}."
         )
-    adjusted, _ = holm({place: one.p_value for place, one in enumerate(comparisons)})
+    adjusted, _ = holm({place: comparison.p_value for place, comparison in enumerate(comparisons)})
     differing = [
-        f"{one.study} at length {one.length} is {'higher' if one.above > one.below else 'lower'} (p {p:.2g})"
-        for place, one in enumerate(comparisons)
+        f"{comparison.study} at length {comparison.length} is {comparison.side} (p {p:.2g})"
+        for place, comparison in enumerate(comparisons)
         if (p := adjusted[place]) <= LEVEL
     ]
     test = f"exceedance test, Holm's correction over {len(comparisons)} comparisons, level {LEVEL:g}"
     if differing:
         sentences.append(f"Against the article's seeds, {'; '.join(differing)} ({test}).")
-    elif min(one.smallest_p_value for one in comparisons) * len(comparisons) > LEVEL:
+    elif min(comparison.smallest_p_value for comparison in comparisons) * len(comparisons) > LEVEL:
         sentences.append(f"So few seeds cannot show a difference from the article's ({test}): give more --seeds.")
     else:
         sentences.append(
@@ -126,7 +135,7 @@ def agreement(comparisons: Sequence[Comparison]) -> list[str]:
     return sentences
 
 
-def _range_and_outside(one: Comparison) -> str:
-    counts = ((one.below, "below"), (one.above, "above"))
+def _range_and_outside(comparison: AgainstArticle) -> str:
+    counts = ((comparison.below, "below"), (comparison.above, "above"))
     outside = ", ".join(f"{count} {side}" for count, side in counts if count)
-    return f"{one.article.low:g} to {one.article.high:g}" + (f"; {outside}" if outside else "")
+    return f"{comparison.article.low:g} to {comparison.article.high:g}" + (f"; {outside}" if outside else "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,18 +10,20 @@ from matplotlib.ticker import MaxNLocator
 
 from experiments.common import plots
 from experiments.counting.article_errors import SeedRange, known_errors
+from experiments.counting.records import CarriedState, TrainedStudy
+from experiments.counting.results import StudyResults
 from experiments.counting.studies import MEASURES, StudySettings, best_constant_error
 
 
-def draw(by_seed: list[dict[str, Any]], settings: StudySettings, out: Path) -> dict[str, str]:
+def draw(results: StudyResults, out: Path) -> dict[str, str]:
     """Write the pictures of the studies that were made to `out`; returns their captions by file name."""
-    trained: list[str] = [study for study in ("last-step", "every-step") if study in by_seed[0]]
-    length, seeds = settings.length, len(by_seed)
+    trained, settings = results.trained, results.settings
+    length, seeds = settings.length, len(results.by_seed)
     band = f"Lines: median of {seeds} seeds; bands: 10th to 90th percentile." if seeds > 1 else "One seed."
     captions = {}
     if trained:
-        _learning_curves(by_seed, trained, settings, out / "learning_curves.png")
-        _error_at_length(by_seed, trained, settings, out / "error_at_length.png")
+        _learning_curves(trained, settings, out / "learning_curves.png")
+        _error_at_length(trained, settings, out / "error_at_length.png")
         captions["learning_curves.png"] = (
             f"Mean squared error while training: last-step at the last step, every-step over all steps; validation on"
             f" {settings.validation} sequences beside the {settings.sequences} training sequences. {band}"
@@ -32,8 +33,8 @@ def draw(by_seed: list[dict[str, Any]], settings: StudySettings, out: Path) -> d
             f" Vertical bars: lowest to highest seed of the article's own code, by the measure of the line of that"
             f" colour. {band}"
         )
-    if "carried-state" in by_seed[0]:
-        _split(by_seed, length, out / "carried_state.png")
+    if results.carried:
+        _split(results.carried, out / "carried_state.png")
         captions["carried_state.png"] = (
             f"A sequence of {length} bits is split; the second part starts from the carried state, from a zero state,"
             " or from a state that older parameters computed. This is replay in small: a fragment of an episode has to"
@@ -51,21 +52,21 @@ def _band(axes: Axes, x: np.ndarray, values: np.ndarray, label: str, index: int)
         axes.fill_between(x, low, high, color=look["color"], alpha=0.2, linewidth=0)
 
 
-def _words(study: str) -> str:
+def _unhyphenated(study: str) -> str:
     """A study's name without its hyphen, at which a title could be wrapped."""
     return study.replace("-", " ")
 
 
-def _learning_curves(by_seed: list[dict[str, Any]], trained: list[str], settings: StudySettings, path: Path) -> None:
+def _learning_curves(trained: dict[str, list[TrainedStudy]], settings: StudySettings, path: Path) -> None:
     figure, grid = plots.figure(len(trained), sharey=True)
     finals = []
-    for axes, study in zip(grid[0], trained, strict=True):
+    for axes, (study, by_seed) in zip(grid[0], trained.items(), strict=True):
         for index, kind in ((1, "train"), (0, "validation")):
-            values = np.array([one[study]["curves"][kind] for one in by_seed])
+            values = np.array([getattr(seed.curves, kind) for seed in by_seed])
             _band(axes, np.arange(1, settings.epochs + 1), values, kind, index)
         constant = best_constant_error(study, settings.length)
         axes.axhline(constant, color="#444444", linestyle=(0, (1, 2)), linewidth=1, label="best constant answer")
-        finals.append(f"{np.median(values[:, -1]):.2g} ({_words(study)} trained; best constant {constant:.2g})")
+        finals.append(f"{np.median(values[:, -1]):.2g} ({_unhyphenated(study)} trained; best constant {constant:.2g})")
         axes.set(xlabel="epoch", title=study, yscale="log")
         axes.grid(alpha=0.25)
     grid[0, 0].set_ylabel("mean squared error")
@@ -73,20 +74,20 @@ def _learning_curves(by_seed: list[dict[str, Any]], trained: list[str], settings
     plots.save(figure, path, f"Validation error after {settings.epochs} epochs: {', '.join(finals)}")
 
 
-def _error_at_length(by_seed: list[dict[str, Any]], trained: list[str], settings: StudySettings, path: Path) -> None:
+def _error_at_length(trained: dict[str, list[TrainedStudy]], settings: StudySettings, path: Path) -> None:
     figure, grid = plots.figure(1)
     figure.set_size_inches(6.2, 5.2)  # a legend of five lines below, and ranges that are short on a logarithmic axis
     axes, length = grid[0, 0], settings.length
     worst = []
-    for index, study in enumerate(trained):
-        errors = np.array([one[study]["error_at_length"] for one in by_seed])
-        last = np.array([one[study]["error_at_last_step"] for one in by_seed])
+    for index, (study, by_seed) in enumerate(trained.items()):
+        errors = np.array([seed.error_at_length for seed in by_seed])
+        last = np.array([seed.error_at_last_step for seed in by_seed])
         lengths = np.arange(1, errors.shape[1] + 1)
         _band(axes, lengths, errors, f"{study}, {MEASURES[study]}", index)
         if not np.array_equal(errors, last):
             _band(axes, lengths, last, f"{study}, {MEASURES['last-step']} alone", 4)
         _ranges(axes, known_errors(study, settings), study, plots.COLOURS[index])
-        worst.append(f"{np.median(last[:, :length].max(1)):.2g} ({_words(study)} trained)")
+        worst.append(f"{np.median(last[:, :length].max(1)):.2g} ({_unhyphenated(study)} trained)")
     axes.axvline(length, color="#444444", linestyle=(0, (1, 2)), linewidth=1)
     axes.set(xlabel="sequence length", ylabel="mean squared error", yscale="log")
     axes.grid(alpha=0.25)
@@ -99,7 +100,7 @@ def _ranges(axes: Axes, known: dict[int, SeedRange], study: str, colour: str) ->
     """Vertical bars from the lowest to the highest of the article's seeds, at each known length."""
     if not known:
         return
-    low, high = (np.array([getattr(one, end) for one in known.values()]) for end in ("low", "high"))
+    low, high = (np.array([getattr(article, end) for article in known.values()]) for end in ("low", "high"))
     label = f"{study}, the article's code ({next(iter(known.values())).seeds} seeds)"
     middle = np.sqrt(low * high)
     axes.errorbar(
@@ -114,22 +115,22 @@ def _ranges(axes: Axes, known: dict[int, SeedRange], study: str, colour: str) ->
     )
 
 
-def _cost(by_seed: list[dict[str, Any]]) -> str:
+def _cost(by_seed: list[CarriedState]) -> str:
     """Mean error over all places to split, from zero, the oldest stored and the carried state."""
-    errors = by_seed[0]["carried-state"]["split_errors"]
-    names = ["zero", *[name for name in errors if name.startswith("stored")][:1], "carried"]
-    means = [np.median([np.mean(one["carried-state"]["split_errors"][name]) for one in by_seed]) for name in names]
+    oldest = [name for name in by_seed[0].split_errors() if name not in ("unsplit", "carried", "zero")][:1]
+    names = ["zero", *oldest, "carried"]
+    means = [np.median([np.mean(study.split_errors()[name]) for study in by_seed]) for name in names]
     return ", ".join(f"{mean:.2g} ({name})" for name, mean in zip(names, means, strict=True))
 
 
-def _split(by_seed: list[dict[str, Any]], length: int, path: Path) -> None:
+def _split(by_seed: list[CarriedState], path: Path) -> None:
     figure, grid = plots.figure(1)
     axes = grid[0, 0]
-    splits = np.array(by_seed[0]["carried-state"]["split"])
-    for index, name in enumerate(by_seed[0]["carried-state"]["split_errors"]):
+    splits = np.array(by_seed[0].split)
+    for index, name in enumerate(by_seed[0].split_errors()):
         if name == "unsplit":
             continue  # equal to the carried one, which the table says
-        values = np.array([one["carried-state"]["split_errors"][name] for one in by_seed])
+        values = np.array([study.split_errors()[name] for study in by_seed])
         _band(axes, splits, values, name, index)
     axes.set(xlabel="the sequence is split after this bit", ylabel="mean squared error after the split", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -19,7 +19,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
-from experiments.common.runs import RunSettings
+from experiments.common.settings import RunSettings
 from r2d2_burnin.runtime.command_line import from_command_line
 
 

@@ -1,4 +1,4 @@
-"""The three counting studies of one seed: train on bit sequences, then ask what the network has learned.
+"""The three counting studies: train on bit sequences, then ask what the network has learned.
 
 1. last-step: the target is the number of ones after the last step only, and so is what the error is measured on.
 2. every-step: the running count is the target at every step, and the error is the mean over the steps.
@@ -9,11 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
-from typing import Any
-
-import gymnasium as gym
-import numpy as np
+from pathlib import Path
 
 from r2d2_burnin.settings import LearnerSettings, NetworkSettings
 
@@ -78,206 +74,14 @@ class StudySettings:
         return math.ceil(self.sequences / self.batch_size)
 
 
-def run(
-    settings: StudySettings, studies: tuple[str, ...], seed: int, progress: Callable[[int, str], None]
-) -> dict[str, Any]:
-    """The studies named, for one seed; the result is a nest of plain numbers.
+@dataclasses.dataclass(frozen=True)
+class RunSpecification:
+    """What a worker needs to know of a seed's studies."""
 
-    The networks of both trainings begin alike and see the same sequences in the same order.
-    """
-    result: dict[str, Any] = {}
-    made = 0
-
-    def report(done: int, words: str) -> None:
-        progress(made + done, words)
-
-    if "last-step" in studies:
-        trained = Trained(settings, seed, every_step=False, report=report)
-        result["last-step"] = trained.outcome()
-        made += settings.epochs * settings.updates_an_epoch
-    if "every-step" in studies or "carried-state" in studies:
-        trained = Trained(settings, seed, every_step=True, report=report)
-        if "every-step" in studies:
-            result["every-step"] = trained.outcome()
-        if "carried-state" in studies:
-            result["carried-state"] = trained.carried_state()
-    return result
-
-
-class Trained:
-    """A network trained on running or last counts, with what its training left behind."""
-
-    def __init__(
-        self, settings: StudySettings, seed: int, *, every_step: bool, report: Callable[[int, str], None]
-    ) -> None:
-        from r2d2_burnin.learning.learner import Learner
-        from r2d2_burnin.learning.objectives import Regression
-        from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
-        from r2d2_burnin.runtime.compiled import Compiled
-
-        seeds = np.random.SeedSequence(seed).generate_state(5) >> 1
-        self._settings = settings
-        self._every_step = every_step
-        self._bits, self._counts = draw_sequences(settings.sequences, settings.length, int(seeds[0]))
-        self._held_out = draw_sequences(settings.validation, settings.length, int(seeds[4]))
-        self._test_bits, self._test_counts = draw_sequences(1000, 2 * settings.length, int(seeds[1]))
-        self._generator = np.random.default_rng(seeds[2])
-        self.network = DenseRecurrentNetwork(1, 1, settings.network, seed=int(seeds[3]))
-        rate = settings.learning_rate
-        no_clipping = 1e9
-        updates = settings.epochs * settings.updates_an_epoch
-        self._learner = Learner(
-            self.network,
-            Regression(settings.length + 1),
-            LearnerSettings(learning_rate=rate, final_learning_rate=rate, gradient_clip=no_clipping),
-            updates=updates,
-        )
-        self._compiled_unroll = Compiled(self.network.unroll)
-        self.old_parameters: dict[int, list[np.ndarray]] = {}
-        self.curves = self._train(updates, report)
-
-    def _train(self, updates: int, report: Callable[[int, str], None]) -> dict[str, list[float]]:
-        from r2d2_burnin.networks.weights import get_weights
-
-        settings, made = self._settings, 0
-        keep = {updates - age: age for age in AGES if age <= updates and self._every_step}
-        train, validation = [], []
-        for _ in range(settings.epochs):
-            batches = self._epoch()
-            count = settings.updates_an_epoch
-            # An epoch in which an old state will be wanted goes update by update, all others in one program.
-            single = any(made <= update < made + count for update in keep)
-            losses = []
-            for begin in range(0, count, 1 if single else count):
-                if made + begin in keep:
-                    self.old_parameters[keep[made + begin]] = get_weights(self.network)
-                end = begin + (1 if single else count)
-                losses += self._learner.update(_slice(batches, begin, end)).losses.tolist()
-            made += count
-            train.append(float(np.mean(losses)))
-            validation.append(self._validation_error())
-            if not np.isfinite([train[-1], validation[-1]]).all():
-                raise ValueError(
-                    f"learning_rate: got {settings.learning_rate:g}, with which the error is no longer finite after"
-                    f" {made} updates, expected a smaller one; the article's is 0.001"
-                )
-            report(made, f"validation error {validation[-1]:.3g}")
-        return {"train": train, "validation": validation}
-
-    def _epoch(self) -> Any:
-        """All training sequences in a new order, as batches `[U, B, ...]`; the last one is filled up and masked."""
-        from r2d2_burnin.data import FragmentBatch
-        from r2d2_burnin.runtime.tensorflow import tf
-
-        settings = self._settings
-        shape = (settings.updates_an_epoch, settings.batch_size)
-        order = np.resize(self._generator.permutation(settings.sequences), shape)
-        real = (np.arange(order.size) < settings.sequences).reshape(shape)
-        mask = np.repeat(real[..., None], settings.length, -1)
-        if not self._every_step:
-            mask[..., :-1] = False
-        return FragmentBatch(
-            processed=self._bits[order],
-            labels={"target": self._counts[order]},
-            mask=mask,
-            weights=np.ones(shape, np.float32),
-            burn_in_mask=np.zeros((*shape, 0), bool),
-            start_state=tf.nest.map_structure(
-                lambda leaf: np.broadcast_to(leaf.numpy(), (shape[0], *leaf.shape)),
-                self.network.initial_state(shape[1]),
-            ),
-            from_initial_state=np.ones(shape, bool),
-        )
-
-    def _validation_error(self) -> float:
-        bits, counts = self._held_out
-        errors = (self.predict(bits) - counts) ** 2
-        return float(errors.mean() if self._every_step else errors[:, -1].mean())
-
-    def predict(self, bits: np.ndarray, state: Any = None) -> np.ndarray:
-        """Counts `[B, T]` said after each bit of `[B, T, 1]`."""
-        return np.asarray(self._unroll(bits, state)[0])
-
-    def _unroll(self, bits: np.ndarray, state: Any = None, begin: int = 0, end: int | None = None) -> tuple[Any, Any]:
-        """Outputs `[B, end - begin]` and last state from the steps `begin` to `end` alone of `[B, T, 1]`.
-
-        The other steps are masked, so that one program does for every such part.
-        """
-        steps = np.arange(bits.shape[1])
-        end = len(steps) if end is None else end
-        mask = np.broadcast_to((steps >= begin) & (steps < end), bits.shape[:2])
-        state = self.network.initial_state(len(bits)) if state is None else state
-        outputs, last = self._compiled_unroll(bits, state, mask)
-        return np.asarray(outputs)[:, begin:end, 0], last
-
-    def outcome(self) -> dict[str, Any]:
-        """Curves, errors at every sequence length (see `MEASURES`), and a few predictions."""
-        predictions = self.predict(self._test_bits)
-        last_step = ((predictions - self._test_counts) ** 2).mean(0, dtype=np.float64)
-        examples = []
-        for row in range(6):
-            length = self._settings.length
-            bits = self._test_bits[row, :length, 0].astype(int)
-            examples.append(
-                {
-                    "bits": "".join(map(str, bits)),
-                    "count": int(bits.sum()),
-                    "predicted": float(predictions[row, length - 1]),
-                    "count_halfway": int(bits[: length // 2].sum()),
-                    "predicted_halfway": float(predictions[row, length // 2 - 1]),
-                }
-            )
-        return {
-            "curves": self.curves,
-            "error_at_length": (mean_over_steps(last_step) if self._every_step else last_step).tolist(),
-            "error_at_last_step": last_step.tolist(),
-            "examples": examples,
-        }
-
-    def carried_state(self) -> dict[str, Any]:
-        """The article's table, and what becomes of a sequence that is split and carried on from some state."""
-        states: dict[str, Any] = {"initial": None}
-        table = []
-        for feed in FEEDS:
-            bits = np.array(feed.bits, np.float32)[None, :, None]
-            measured, states[feed.end] = self._unroll(bits, states[feed.start])
-            table.append([float(value) for value in measured[0]])
-        return {"table": table, **self._split()}
-
-    def _split(self) -> dict[str, Any]:
-        from r2d2_burnin.networks.weights import get_weights
-
-        length = self._settings.length
-        bits, counts = self._test_bits[:, :length], self._test_counts[:, :length]
-        unsplit = self.predict(bits)
-        splits = range(1, length)
-        today = get_weights(self.network)
-        errors: dict[str, list[float]] = {"unsplit": [], "carried": [], "zero": []}
-        errors |= {f"stored, {age} updates old": [] for age in self.old_parameters}
-        difference = 0.0
-
-        def error(outputs: np.ndarray, split: int) -> float:
-            return float(((outputs - counts[:, split:]) ** 2).mean())
-
-        for split in splits:
-            carried = self._rest(bits, split, today, today)
-            difference = max(difference, float(np.abs(carried - unsplit[:, split:]).max()))
-            errors["unsplit"].append(error(unsplit[:, split:], split))
-            errors["carried"].append(error(carried, split))
-            errors["zero"].append(error(self._unroll(bits, None, split)[0], split))
-            for age, parameters in self.old_parameters.items():
-                stale = self._rest(bits, split, parameters, today)
-                errors[f"stored, {age} updates old"].append(error(stale, split))
-        return {"split": list(splits), "split_errors": errors, "carried_difference": difference}
-
-    def _rest(self, bits: np.ndarray, split: int, before: list[np.ndarray], after: list[np.ndarray]) -> np.ndarray:
-        """Outputs after the split, from the state that the parameters `before` reach at it, with those `after`."""
-        from r2d2_burnin.networks.weights import set_weights
-
-        set_weights(self.network, before)
-        _, state = self._unroll(bits, None, 0, split)
-        set_weights(self.network, after)
-        return np.asarray(self._unroll(bits, state, split)[0])
+    settings: StudySettings
+    studies: tuple[str, ...]
+    seed: int
+    path: Path  # of the result
 
 
 def best_constant_error(study: str, length: int) -> float:
@@ -287,31 +91,3 @@ def best_constant_error(study: str, length: int) -> float:
     of the binomial variances plus the variance of the binomial means.
     """
     return length / 4 if study == "last-step" else (length + 1) / 8 + (length**2 - 1) / 48
-
-
-def mean_over_steps(error_at_step: np.ndarray) -> np.ndarray:
-    """Mean error over all steps of sequences of every length 1 to L, `[L]`, from the errors at each step, `[L]`.
-
-    Neither a count nor its prediction depends on later bits, so the first n steps of longer sequences are sequences of
-    length n.
-    """
-    return error_at_step.cumsum() / np.arange(1, len(error_at_step) + 1)
-
-
-def draw_sequences(count: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Bits `[N, L, 1]` and running counts `[N, L]` of `count` episodes of `BitStream/Count-v0`, float32."""
-    env = gym.make_vec("envs:BitStream/Count-v0", num_envs=count, length=length)
-    observation, info = env.reset(seed=seed)
-    bits, counts = [observation], [info["target"]]
-    for _ in range(length - 1):
-        observation, _, _, _, info = env.step(np.zeros(count, np.int64))
-        bits.append(observation)
-        counts.append(info["target"])
-    env.close()
-    return np.stack(bits, 1), np.stack(counts, 1).astype(np.float32)
-
-
-def _slice(batches: Any, begin: int, end: int) -> Any:
-    from r2d2_burnin.runtime.tensorflow import tf
-
-    return tf.nest.map_structure(lambda array: array[begin:end], batches)

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from experiments.common import plots
+from experiments.staleness.results import AgeCurves, Case
 
 
-def draw(found: Mapping[Any, dict[int, Any]], title: str, path: Path) -> str:
+def draw(runs: Mapping[Case, dict[int, AgeCurves]], title: str, path: Path) -> str:
     """Write the picture to `path`, a panel for each learning rate and replay ratio; returns its caption."""
-    rates = sorted({case.learning_rate for case in found})
-    ratios = sorted({case.replay_ratio for case in found})
-    strategies = list(dict.fromkeys(case.strategy for case in found))
+    rates = sorted({case.learning_rate for case in runs})
+    ratios = sorted({case.replay_ratio for case in runs})
+    strategies = list(dict.fromkeys(case.strategy for case in runs))
     figure, grid = plots.figure(len(rates), len(ratios), sharex=True, sharey=True)
-    for case, by_seed in found.items():
+    for case, by_seed in runs.items():
         if not by_seed:
             continue
         axes = grid[ratios.index(case.replay_ratio), rates.index(case.learning_rate)]
-        bins = min(len(one["age"]) for one in by_seed.values())
-        ages = np.mean([one["age"][:bins] for one in by_seed.values()], 0)
-        values = np.array([one["delta_q_first_exact"][:bins] for one in by_seed.values()])
+        bins = min(len(curves.age) for curves in by_seed.values())
+        ages = np.mean([curves.age[:bins] for curves in by_seed.values()], 0)
+        values = np.array([curves.delta_q_first_exact[:bins] for curves in by_seed.values()])
         plots.band(axes, ages, values, case.strategy, strategies.index(case.strategy), logarithmic=True)
         axes.set_title(f"learning rate {case.learning_rate:g}, replay ratio {case.replay_ratio:g}", fontsize=9)
     for axes in grid.flat:
@@ -36,7 +36,7 @@ def draw(found: Mapping[Any, dict[int, Any]], title: str, path: Path) -> str:
         axes.set_ylabel("ΔQ first, against exact")
     plots.legend_below(figure, grid[0, 0])
     plots.save(figure, path, title)
-    seeds = max((len(one) for one in found.values()), default=0)
+    seeds = max((len(by_seed) for by_seed in runs.values()), default=0)
     return (
         "ΔQ at the first trained step against the exact state, by the age of the stored state, in the second half of"
         f" training with a constant step size. {plots.bands(seeds, logarithmic=True)}"

@@ -1,4 +1,4 @@
-"""How fast do stored states rot? ΔQ and state error against the age of the stored state, in learner updates.
+"""How fast do stored states grow stale? ΔQ and state error against the age of the stored state, in learner updates.
 
 Trains with constant step sizes, for each learning rate, replay ratio (trained steps for each acted step) and
 initialization, and measures in the second half of training what replay holds, from the youngest fragment to the oldest:
@@ -13,8 +13,7 @@ from typing import Annotated
 
 import tyro
 
-from experiments.common.presets import read_with_preset
-from experiments.common.runs import RunSettings
+from experiments.common.settings import RunSettings, read_with_preset
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 

@@ -37,7 +37,7 @@ class EpisodeBuilder:
         return int(self._length.max())
 
     def pop(self, environments: np.ndarray) -> list[dict[str, np.ndarray]]:
-        """The rows of the episodes of some environments `[n]`, which are then begun anew."""
+        """The rows of the episodes of some environments `[n]`, which then start empty."""
         lengths = self._length[environments].tolist()
         self._length[environments] = 0
         arrays = self._arrays

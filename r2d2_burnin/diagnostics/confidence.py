@@ -27,7 +27,7 @@ def upper_bound(values: np.ndarray, *, resamples: int = 2000) -> float:
         return float(np.mean(values))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # values equal but for rounding
-        found = stats.bootstrap(
+        interval = stats.bootstrap(
             (values,),
             np.mean,
             confidence_level=LEVEL,
@@ -37,7 +37,7 @@ def upper_bound(values: np.ndarray, *, resamples: int = 2000) -> float:
             vectorized=True,
             rng=np.random.default_rng(0),
         )
-    high = float(found.confidence_interval.high)
+    high = float(interval.confidence_interval.high)
     return high if np.isfinite(high) else float(np.mean(values))
 
 

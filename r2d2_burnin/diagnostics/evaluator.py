@@ -63,17 +63,17 @@ class Evaluator:
         error_of = self._objective.error if self._objective.reads_targets else None
         return evaluate(self._make_actor(act, with_states), error_of)
 
-    def profiles(self) -> Iterator[tuple[str, float]]:
-        """Errors and rewards of the last evaluation by step of an episode, and what random actions earn."""
+    def profiles(self) -> Iterator[tuple[str, float, int | None]]:
+        """Errors and rewards of the last evaluation by step of an episode, and what random actions earn (no step)."""
         assert self.last is not None
         for name, profile in (("eval_error", self.last.error_by_position), ("reward", self.last.reward_by_position)):
             if profile is not None:
                 for position, value in enumerate(profile[:LONGEST_PROFILE].tolist()):
                     if np.isfinite(value):  # no target at this step of any episode
-                        yield f"{name}_at_step_{position}", value
+                        yield f"{name}_at_step", value, position
         if not self._objective.reads_targets:
             self._random = self._evaluate(1.0, with_states=False)
-            yield "random_return", self._random.episode_return
+            yield "random_return", self._random.episode_return, None
 
     def outcomes(self) -> tuple[list[float], dict[str, list[float]]]:
         """Error or return of each episode of the last evaluation, and of what learns nothing in the same episodes."""

@@ -20,7 +20,7 @@ from r2d2_burnin.settings import LearnerSettings
 
 
 class Updates(NamedTuple):
-    """What U updates found."""
+    """The results of U updates."""
 
     losses: np.ndarray  # [U]; 0 where no step of a batch has a loss
     priorities: np.ndarray  # [U, B] of the batches' fragments, under the parameters before each update
@@ -122,7 +122,7 @@ class Learner:
             "target_learned": _variables_of(self._target_learned),
             "optimizer": self._optimizer.variables,
         }
-        return {f"{group}/{i}": variable for group, found in groups.items() for i, variable in enumerate(found)}
+        return {f"{group}/{i}": variable for group, variables in groups.items() for i, variable in enumerate(variables)}
 
     def update(self, batches: FragmentBatch) -> Updates:
         """Make U updates, one a batch, from batches with axes `[U, B, ...]`.
@@ -183,8 +183,8 @@ class Learner:
             tape.watch(start_leaves)
             losses, later_states = self._forward(batch, start)
             loss = _mean_loss(batch, losses)
-        found = tape.gradient(loss, [*parameters, *start_leaves])
-        of_parameters, of_start = found[: len(parameters)], found[len(parameters) :]
+        gradients = tape.gradient(loss, [*parameters, *start_leaves])
+        of_parameters, of_start = gradients[: len(parameters)], gradients[len(parameters) :]
         of_learned = burn_in_tape.gradient(
             list(filter(has_gradient, tf.nest.flatten(burned_in))) if learned else [],
             learned,

@@ -93,14 +93,14 @@ class ReferenceSample:
         Raises:
             ValueError: when nothing has been added yet.
         """
-        kept = np.sort(self._rows[self._marks < OUT])
-        if not len(kept):
+        sampled = np.sort(self._rows[self._marks < OUT])
+        if not len(sampled):
             raise ValueError("references: got a request for fragments while empty, expected some to be added first")
         begins, shares = np.array(self._shares).T
-        weights = 1 / shares[np.searchsorted(begins, kept, "right") - 1]
+        weights = 1 / shares[np.searchsorted(begins, sampled, "right") - 1]
         if np.ptp(weights):
-            return self._generator.choice(kept, count, p=weights / weights.sum())
-        return np.resize(self._generator.permutation(kept), count)
+            return self._generator.choice(sampled, count, p=weights / weights.sum())
+        return np.resize(self._generator.permutation(sampled), count)
 
     def take(self, rows: np.ndarray) -> list[np.ndarray]:
         """The arrays `[..., *]` of fragments with these rows `[...]`.

@@ -90,8 +90,8 @@ class Ring:
 
     def get_state(self) -> dict[str, np.ndarray]:
         """The rows kept, and their numbers, as arrays."""
-        kept = np.arange(self.first, self.end)
-        state = {f"rows/{name}": self.take(name, kept) for name in self._arrays}
+        rows = np.arange(self.first, self.end)
+        state = {f"rows/{name}": self.take(name, rows) for name in self._arrays}
         return {"numbers": np.array([self.first, self.end, self._expected, self._size]), **state}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:

@@ -42,7 +42,7 @@ def from_command_line(
     default: Settings | None = None,
     preset: Sequence[str] = (),
 ) -> Settings:
-    """Build a settings dataclass from the command-line flags of `python -m <module>`.
+    """Build a settings dataclass from the command-line flags of a module's command.
 
     A dataclass inside another is a group in `--help`; its flags have no prefix. Settings that refuse their values end
     the program with their message, and so does a flag of several values that is given twice: one of both would be lost.
@@ -62,7 +62,7 @@ def from_command_line(
             settings,
             args=[*preset, *arguments],
             default=default,
-            prog=f"python -m {module}",
+            prog=program(module),
             description=description,
             config=(tyro.conf.OmitArgPrefixes,),
             registry=_registry,
@@ -97,6 +97,12 @@ def _check_given_once(arguments: Sequence[str], flags: set[str]) -> None:
             raise ValueError(
                 f"{name}: got {flag} {len(given)} times, expected it once, with all its values: {together}"
             )
+
+
+def program(module: str) -> str:
+    """The command line that starts a module's command, as the user has started it."""
+    console = sys.argv[0].startswith("r2d2-burnin ")  # set by r2d2_burnin.console
+    return sys.argv[0] if console else f"python -m {module}"
 
 
 def fail(message: str) -> NoReturn:

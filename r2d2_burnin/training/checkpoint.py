@@ -92,17 +92,17 @@ class Checkpoints:
         self._last = 0
 
     def restore(self, run: Resumable) -> float:
-        """Take a new run to where the newest usable checkpoint is; returns the seconds that it had taken until then.
+        """Resume a new run from the newest usable checkpoint; returns the seconds that it had taken until then.
 
         Raises:
-            CannotResume: when the run was left half way there; it has to be begun anew.
+            CannotResume: when the run was left half way there; it has to be restarted.
         """
-        found, problems = archive.read_newest(self.directory)
+        newest, problems = archive.read_newest(self.directory)
         for problem in problems:
             self.warn(f"checkpoint left out: {problem}")
-        if found is None:
+        if newest is None:
             return 0.0
-        arrays, header = found
+        arrays, header = newest
         if header.get("identity") != self._identity:
             self.warn(f"checkpoint left out: {self.directory} holds those of another run")
             return 0.0

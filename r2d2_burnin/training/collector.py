@@ -104,7 +104,7 @@ class LocalCollector:
         """Nothing to do: whoever made the actor's environments closes them."""
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """The actor's state, and the parameters kept."""
+        """The actor's state, and the snapshots of weights."""
         state = archive.with_prefix("actor", self.actor.get_state())
         for number, parameters in self._snapshots.items():
             state |= {f"snapshot/{number}/{i}": parameter for i, parameter in enumerate(parameters)}
@@ -113,7 +113,9 @@ class LocalCollector:
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Go on from what `get_state` returned."""
         self.actor.set_state(archive.part("actor", state))
-        found = archive.part("snapshot", state)
-        numbers = sorted({int(name.split("/")[0]) for name in found})
-        counts = {number: sum(name.startswith(f"{number}/") for name in found) for number in numbers}
-        self._snapshots = {number: [found[f"{number}/{i}"] for i in range(count)] for number, count in counts.items()}
+        snapshots = archive.part("snapshot", state)
+        numbers = sorted({int(name.split("/")[0]) for name in snapshots})
+        counts = {number: sum(name.startswith(f"{number}/") for name in snapshots) for number in numbers}
+        self._snapshots = {
+            number: [snapshots[f"{number}/{i}"] for i in range(count)] for number, count in counts.items()
+        }

@@ -122,7 +122,7 @@ class TrainingRun:
         header = {
             "update": self.update,
             "generator": self._generator.bit_generator.state,
-            "measurements": [[m.update, m.metric, m.value] for m in self.measurements],
+            "measurements": [[m.update, m.metric, m.value, m.step] for m in self.measurements],
             "costs": self._costs.get_state(),
         }
         return arrays, header
@@ -137,8 +137,8 @@ class TrainingRun:
         self.measurements = [Measurement(*row) for row in header["measurements"]]
         self._costs.set_state(header["costs"])
 
-    def _note(self, metric: str, value: float) -> None:
-        self.measurements.append(Measurement(self.update, metric, value))
+    def _note(self, metric: str, value: float, step: int | None = None) -> None:
+        self.measurements.append(Measurement(self.update, metric, value, step))
 
     def _collect(self, steps: int) -> None:
         """Act for `steps` steps, and on until replay holds an episode; rate new fragments where priorities count."""
@@ -218,5 +218,5 @@ class TrainingRun:
             if loss is not None:
                 self._note("fresh_loss", loss[0])
                 self._note("fresh_loss_standard_error", loss[1])
-        for metric, value in self._evaluator.profiles():
-            self._note(metric, value)
+        for metric, value, step in self._evaluator.profiles():
+            self._note(metric, value, step)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from experiments.common.jobs import Job, Listener, Outcome, Rows, Work, ignore
+from experiments.common.jobs import Job, Listener, Outcome, Rows, Work, Worker, ignore
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class DirectReport:
     job: Job
     listen: Listener
 
-    def __call__(self, done: int, words: str) -> None:
+    def __call__(self, done: int, status: str) -> None:
         assert 0 <= done <= self.job.steps
 
     def measured(self, rows: Rows) -> None:
@@ -35,9 +35,10 @@ def run_jobs(
 ) -> Iterator[Outcome]:
     """Do all jobs one after another, with the outcomes that `experiments.common.engine.run_jobs` gives."""
     assert workers >= 1
+    worker = Worker()
     for job in jobs:
         try:
-            result: Any = work(job.payload, DirectReport(job, listen))
+            result: Any = work(job.payload, DirectReport(job, listen), worker)
         except Exception as error:
             yield Outcome(job, error=f"{type(error).__name__}: {error}")
         else:
@@ -48,7 +49,7 @@ def run_jobs(
 def jobs_in_process() -> Iterator[None]:
     """Commands called inside do their jobs in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("experiments.common.runs.run_jobs", run_jobs)
+        patch.setattr("experiments.common.experiment.run_jobs", run_jobs)
         # This process may have used TensorFlow already, and then its threads are decided.
         patch.setattr("r2d2_burnin.runtime.tensorflow.use_one_thread", lambda: None)
         yield

@@ -13,16 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments import burnin_advisor, burnin_compare
-from experiments.burnin_advisor.advice import (
-    FEWEST_EPISODES,
-    Task,
-    _train,
-    check_task,
-    kept_ages,
-    longest_episode,
-    nearest_age,
-)
-from experiments.burnin_advisor.experiment import overall
+from experiments.burnin_advisor.checks import check_task, longest_episode
+from experiments.burnin_advisor.results import overall
+from experiments.burnin_advisor.settings import Task, task_of
+from experiments.burnin_advisor.training import _train, kept_ages, nearest_age
+from r2d2_burnin.diagnostics.burn_in_measures import Advice
+from r2d2_burnin.diagnostics.forgetting import Forgetting
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import EnvironmentSettings, ReplaySettings, TrainingSettings
 from r2d2_burnin.training import checkpoint
@@ -204,7 +200,7 @@ def test_too_short_episodes_that_only_training_shows_keep_the_trained_parameters
 
 def test_stored_states_come_from_the_parameters_of_the_age_that_is_reported() -> None:
     settings = burnin_advisor.read_settings([*TINY, "--env-kwargs", "length=12", "--updates", "50"])
-    task = Task(**{field.name: getattr(settings, field.name) for field in dataclasses.fields(Task)})
+    task = task_of(settings)
     trainer = Trainer(task.training)
     old, age, staleness = _train(trainer, task, 3, lambda update, words: None)  # type: ignore[arg-type]
     assert age in (10, 20, 30, 40)
@@ -237,23 +233,17 @@ def test_kept_ages_are_those_of_rounds_and_near_any_staleness(updates: int, betw
 
 
 def test_a_verdict_for_all_seeds_claims_no_more_than_was_tried() -> None:
-    def one(burn_in: int | None, longest: int) -> dict[str, Any]:
-        return {"burn_in": burn_in, "longest": longest}
+    def one(burn_in: int | None, longest: int) -> Advice:
+        return Advice("", burn_in, longest, longest, 0, 0.05, [], Forgetting(None, None, None, []))
 
     for seeds, verdict, burn_in in (
         ([one(0, 9)], "zero state is enough", 0),
         ([one(0, 9), one(4, 9)], "burn-in suffices", 4),
         ([one(0, 9), one(None, 7), one(None, 12)], "none up to 12 steps", None),
     ):
-        found = overall(dict(enumerate(seeds)))
-        assert (found["verdict"], found["burn_in"]) == (verdict, burn_in)
-        assert found["burn_in_by_seed"] == [seed["burn_in"] for seed in seeds]
-
-
-def test_as_many_episodes_are_asked_for_as_an_advice_needs() -> None:
-    from r2d2_burnin.diagnostics.burn_in_advice import FEWEST_FRAGMENTS
-
-    assert FEWEST_EPISODES == FEWEST_FRAGMENTS
+        total = overall(seeds)
+        assert (total.verdict, total.burn_in) == (verdict, burn_in)
+        assert total.burn_in_by_seed == [seed.burn_in for seed in seeds]
 
 
 @pytest.mark.long

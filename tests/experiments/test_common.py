@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import os
 import signal
 import subprocess
@@ -15,10 +17,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from experiments.common.directory import hold
 from experiments.common.engine import next_job, run_jobs
 from experiments.common.jobs import Job
-from experiments.common.results import DamagedFile, check_same_config, read_json, read_sealed, write_json, write_sealed
+from experiments.common.results import (
+    DamagedFile,
+    check_same_config,
+    from_json,
+    lock_directory,
+    read_json,
+    read_sealed,
+    to_json,
+    without_nan,
+    write_json,
+    write_sealed,
+)
+from r2d2_burnin.data import Measurement, TrainingResult
 from r2d2_burnin.runtime.command_line import parse_pairs
 from tests.experiments.work import do
 
@@ -29,6 +42,19 @@ def test_a_failing_job_and_a_dying_process_cost_nothing_but_themselves() -> None
     assert {payload: outcomes[payload].result for payload in (1, 2, 3, 4)} == {1: 2, 2: 4, 3: 6, 4: 8}
     assert outcomes["raise"].error == "ValueError: expected trouble"
     assert "died" in (outcomes["die"].error or "")
+
+
+def test_the_jobs_of_a_worker_share_what_is_made_of_equal_settings() -> None:
+    jobs = [Job(str(i), 1, payload) for i, payload in enumerate(["count"] * 5 + ["count from 10"] * 2)]
+    counts: dict[int, list[int]] = {}
+    for outcome in run_jobs(jobs, do, workers=2, title="test"):
+        process, count = outcome.result
+        counts.setdefault(process, []).append(count)
+    for of_a_process in counts.values():
+        assert [n for n in of_a_process if n < 10] == list(range(sum(n < 10 for n in of_a_process)))
+        assert [n - 10 for n in of_a_process if n >= 10] == list(range(sum(n >= 10 for n in of_a_process)))
+    assert sum(map(len, counts.values())) == len(jobs)
+    assert max(map(len, counts.values())) > 1
 
 
 def test_workers_stay_with_their_group_then_take_one_that_nobody_has() -> None:
@@ -43,7 +69,7 @@ def test_workers_stay_with_their_group_then_take_one_that_nobody_has() -> None:
 @pytest.mark.skipif(
     not Path("/proc/sys/vm/max_map_count").exists(), reason="needs Linux, which limits the memory mappings of a process"
 )
-def test_a_worn_out_worker_is_replaced() -> None:
+def test_a_worker_that_has_used_its_memory_mappings_is_replaced() -> None:
     jobs = [Job(str(i), 1, payload) for i, payload in enumerate(["process", "process", "use up mappings", "process"])]
     one, same, worn, fresh = (outcome.result for outcome in run_jobs(jobs, do, workers=1, title="test"))
     assert one == same == worn != fresh
@@ -142,6 +168,68 @@ def test_a_sealed_file_is_read_as_written_and_a_change_is_noticed(
 
 
 def test_two_commands_of_one_process_share_a_directory(tmp_path: Path) -> None:
-    hold(tmp_path)
-    hold(tmp_path / ".." / tmp_path.name)  # the same one
-    assert json.loads((tmp_path / ".lock.json").read_text())["process"] == os.getpid()
+    elsewhere = [
+        sys.executable,
+        "-c",
+        f"from experiments.common.results import *; lock_directory(Path({str(tmp_path)!r}))",
+    ]
+    with lock_directory(tmp_path):
+        with lock_directory(tmp_path / ".." / tmp_path.name):  # the same one
+            assert json.loads((tmp_path / ".lock.json").read_text())["process"] == os.getpid()
+        refused = subprocess.run(elsewhere, capture_output=True, text=True, check=False)
+        assert f"is in use by process {os.getpid()} on" in refused.stderr
+    subprocess.run(elsewhere, check=True)  # free again
+
+
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+MEASUREMENTS = st.builds(Measurement, st.integers(0, 9), st.text(max_size=5), FLOATS, st.none() | st.integers(0, 99))
+RESULTS = st.builds(
+    TrainingResult,
+    st.lists(MEASUREMENTS, max_size=3),
+    FLOATS,
+    longest_start=st.none() | st.integers(0, 9),
+    streams=st.none() | st.text(max_size=5),
+    outcomes=st.lists(FLOATS, max_size=3),
+    baselines=st.dictionaries(st.text(max_size=5), st.lists(FLOATS, max_size=3), max_size=2),
+)
+
+
+@given(RESULTS)
+def test_a_record_is_read_back_with_its_types(result: TrainingResult) -> None:
+    read = from_json(TrainingResult, json.loads(json.dumps(to_json(result), allow_nan=False)))
+    assert read == result
+    assert repr(read) == repr(result)  # 1 and 1.0 are told apart
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"measurements": [[1, "train_loss", 0.5]]},  # rows without names, as an earlier version wrote
+        {"measurements": None},
+        {"seconds": "1.0"},
+        {"seconds": True},
+        {"processed_steps": 1.5},
+        {"outcomes": {"0": 1.0}},
+        {"more": 1},
+    ],
+)
+def test_content_of_another_record_is_refused(change: dict[str, Any]) -> None:
+    content = to_json(TrainingResult([Measurement(1, "train_loss", 0.5)], 1.0))
+    assert from_json(TrainingResult, content).measurements[0].value == 0.5
+    with pytest.raises(DamagedFile, match="no TrainingResult of this version"):
+        from_json(TrainingResult, {**content, **change})
+    with pytest.raises(DamagedFile, match="no TrainingResult of this version"):
+        from_json(TrainingResult, {name: value for name, value in content.items() if name != "seconds"})
+
+
+def test_numbers_that_json_does_not_have_come_back_as_nan() -> None:
+    @dataclasses.dataclass
+    class Numbers:
+        single: float
+        several: list[float]
+
+    content = without_nan(to_json(Numbers(math.nan, [1.0, math.inf])))
+    assert json.dumps(content, allow_nan=False) == '{"single": null, "several": [1.0, null]}'
+    read = from_json(Numbers, content)
+    assert math.isnan(read.single)
+    assert math.isnan(read.several[1])

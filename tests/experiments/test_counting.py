@@ -18,25 +18,20 @@ from scipy.stats import t as student
 
 from experiments import counting
 from experiments.common import plots
+from experiments.common.results import from_json, to_json
 from experiments.counting import plots as counting_plots
 from experiments.counting.article_errors import (
     KNOWN_ERRORS,
-    Comparison,
+    AgainstArticle,
     SeedRange,
     agreement,
     exceedance_probability,
     known_errors,
 )
-from experiments.counting.studies import (
-    FEEDS,
-    STUDIES,
-    StudySettings,
-    Trained,
-    best_constant_error,
-    draw_sequences,
-    mean_over_steps,
-    run,
-)
+from experiments.counting.records import Curves, SeedStudies, TrainedStudy
+from experiments.counting.results import StudyResults
+from experiments.counting.studies import FEEDS, STUDIES, StudySettings, best_constant_error
+from experiments.counting.training import Trained, draw_sequences, make_studies, mean_over_steps
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.settings import NetworkSettings
 
@@ -76,34 +71,37 @@ SMALL = StudySettings(length=5, sequences=24, validation=6, batch_size=7, epochs
 
 
 @pytest.fixture(scope="module")
-def studies() -> dict[str, Any]:
+def studies() -> SeedStudies:
     """The studies of a seed."""
     told: list[int] = []
-    found = run(SMALL, STUDIES, 0, lambda done, words: told.append(done))
+    studies = make_studies(SMALL, STUDIES, 0, lambda done, words: told.append(done))
     assert told == list(range(4, 241, 4))
-    return found
+    return studies
 
 
-def test_studies_of_one_seed(studies: dict[str, Any]) -> None:
+def test_studies_of_one_seed(studies: SeedStudies) -> None:
     found = studies
     assert SMALL.updates_an_epoch == 4  # 7, 7, 7 and 3 sequences
-    assert len(found["last-step"]["error_at_length"]) == 10
+    assert found.last_step is not None
+    assert found.every_step is not None
+    assert found.carried_state is not None
+    assert len(found.last_step.error_at_length) == 10
     # The article's quantity is the error at the last step for the one, and the mean over the steps for the other.
-    assert found["last-step"]["error_at_length"] == found["last-step"]["error_at_last_step"]
-    at_step = np.array(found["every-step"]["error_at_last_step"])
+    assert found.last_step.error_at_length == found.last_step.error_at_last_step
+    at_step = np.array(found.every_step.error_at_last_step)
     expected = [at_step[:n].mean() for n in range(1, 11)]
-    np.testing.assert_allclose(found["every-step"]["error_at_length"], expected, rtol=1e-12)
+    np.testing.assert_allclose(found.every_step.error_at_length, expected, rtol=1e-12)
     # Learning: the last step alone for the one, all steps for the other.
-    last, every = (found[name]["curves"] for name in STUDIES[:2])
-    assert last["train"][-1] < 0.5 * last["train"][0]
-    assert every["train"][-1] < 0.5 * every["train"][0]
-    carried = found["carried-state"]
-    assert carried["split"] == [1, 2, 3, 4]
-    assert carried["carried_difference"] < 1e-5
-    errors = carried["split_errors"]
+    for study in (found.last_step, found.every_step):
+        assert study.curves.train[-1] < 0.5 * study.curves.train[0]
+    carried = found.carried_state
+    assert carried.split == [1, 2, 3, 4]
+    assert carried.carried_difference < 1e-5
+    errors = carried.split_errors()
     assert list(errors) == ["unsplit", "carried", "zero", *(f"stored, {age} updates old" for age in (100, 10, 1))]
     np.testing.assert_allclose(errors["carried"], errors["unsplit"], rtol=1e-4)
     assert errors["stored, 100 updates old"] != errors["carried"]
+    assert from_json(SeedStudies, json.loads(json.dumps(to_json(found)))) == found
 
 
 def _ignore(done: int, words: str) -> None:
@@ -111,15 +109,16 @@ def _ignore(done: int, words: str) -> None:
 
 
 @pytest.mark.long
-def test_the_same_seed_gives_the_same_figures(studies: dict[str, Any]) -> None:
-    assert run(SMALL, STUDIES, 0, _ignore) == studies
-    assert run(SMALL, ("carried-state",), 0, _ignore) == {"carried-state": studies["carried-state"]}
+def test_the_same_seed_gives_the_same_figures(studies: SeedStudies) -> None:
+    assert make_studies(SMALL, STUDIES, 0, _ignore) == studies
+    alone = make_studies(SMALL, ("carried-state",), 0, _ignore)
+    assert alone == SeedStudies(carried_state=studies.carried_state)
 
 
 def test_the_error_at_a_length_is_that_of_separate_sequences_of_this_length() -> None:
     short = StudySettings(length=6, sequences=200, validation=10, batch_size=20, epochs=10)
     trained = Trained(short, seed=1, every_step=True, report=_ignore)
-    found = trained.outcome()["error_at_length"]
+    found = trained.outcome().error_at_length
     assert max(found) > 3 * min(found)  # lengths differ by far more than what is allowed below
     for length in (1, 5, 9):  # each needs a compiled program of its own
         bits, counts = draw_sequences(4000, length, seed=100 + length)
@@ -153,7 +152,9 @@ def test_every_epoch_trains_all_training_sequences_and_no_others(monkeypatch: py
         return update(self, batches)
 
     monkeypatch.setattr(Learner, "update", recorded)
-    run(StudySettings(length=12, sequences=30, validation=9, batch_size=8, epochs=3), ("last-step",), 0, _ignore)
+    make_studies(
+        StudySettings(length=12, sequences=30, validation=9, batch_size=8, epochs=3), ("last-step",), 0, _ignore
+    )
     assert [len(rows) for rows in seen] == [30, 30, 30]
     assert len(set(seen)) == 1
 
@@ -161,10 +162,10 @@ def test_every_epoch_trains_all_training_sequences_and_no_others(monkeypatch: py
 def test_validation_sequences_are_others() -> None:
     small = StudySettings(length=10, sequences=4, validation=50, batch_size=4, epochs=400, learning_rate=3e-3)
     curves = Trained(small, seed=0, every_step=False, report=_ignore).curves
-    assert curves["validation"][-1] > 10 * curves["train"][-1]  # four sequences are learned by heart
+    assert curves.validation[-1] > 10 * curves.train[-1]  # four sequences are learned by heart
     other = dataclasses.replace(small, validation=7, epochs=5)
     # How many there are changes nothing in training.
-    assert Trained(other, seed=0, every_step=False, report=_ignore).curves["train"] == curves["train"][:5]
+    assert Trained(other, seed=0, every_step=False, report=_ignore).curves.train == curves.train[:5]
 
 
 def test_known_errors_are_those_of_the_articles_settings() -> None:
@@ -195,22 +196,22 @@ def test_the_p_value_holds_its_level_and_can_reach_the_smallest(ours: int, their
     values = []
     for one in itertools.combinations(everyone, theirs):
         article = SeedRange(min(one), max(one), theirs)
-        values.append(Comparison("every-step", 20, article, tuple(sorted(everyone - set(one)))).p_value)
+        values.append(AgainstArticle("every-step", 20, article, tuple(sorted(everyone - set(one)))).p_value)
     for level in (0.01, 0.05, 0.2, 0.5):
         assert np.mean(np.array(values) <= level) <= level
-    best = Comparison("every-step", 20, SeedRange(0, 1, theirs), (2.0,) * ours)
+    best = AgainstArticle("every-step", 20, SeedRange(0, 1, theirs), (2.0,) * ours)
     assert min(values) == best.p_value == best.smallest_p_value
 
 
 def test_agreement_in_words() -> None:
     article = SeedRange(1.0, 2.0, 5)
-    none = agreement([Comparison("every-step", 20, article, (1.5, 0.5, 2.5, 1.0, 2.0))])
+    none = agreement([AgainstArticle("every-step", 20, article, (1.5, 0.5, 2.5, 1.0, 2.0))])
     assert (
         "3 at length 20 (1 to 2; 1 below, 1 above). A seed of the same distribution is within with probability 0.67"
         in none[0]
     )
     assert "No higher or lower errors" in none[1]
-    higher = Comparison("every-step", 20, article, (3.0,) * 5)
+    higher = AgainstArticle("every-step", 20, article, (3.0,) * 5)
     assert "every-step at length 20 is higher (p 0.0079)" in agreement([higher])[1]
     lower = dataclasses.replace(higher, length=30, errors=(0.5,) * 5)
     assert "is higher (p 0.016); every-step at length 30 is lower (p 0.016)" in agreement([higher, lower])[1]
@@ -223,14 +224,12 @@ def test_agreement_in_words() -> None:
 def test_the_picture_shows_the_articles_ranges(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     article = StudySettings()
     curve = np.geomspace(1, 0.01, article.epochs).tolist()
-    one = {
-        "curves": {"train": curve, "validation": curve},
-        "error_at_length": np.geomspace(0.001, 10, 40).tolist(),
-        "error_at_last_step": np.geomspace(0.001, 50, 40).tolist(),
-    }
+    study = TrainedStudy(
+        Curves(curve, curve), np.geomspace(0.001, 10, 40).tolist(), np.geomspace(0.001, 50, 40).tolist(), []
+    )
     figures: dict[str, Figure] = {}
     monkeypatch.setattr(plots, "save", lambda figure, path, title: figures.update({path.name: figure}))
-    counting_plots.draw([{"last-step": one, "every-step": one}], article, tmp_path)
+    counting_plots.draw(StudyResults(article, {0: SeedStudies(study, study)}), tmp_path)
     axes = figures["error_at_length.png"].axes[0]
     bars = [
         (int(x), SeedRange(round(float(low), 9), round(float(high), 9), 0))

@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 
 from experiments import burnin_compare
+from experiments.common.jobs import Job
+from experiments.common.metrics import LiveMetrics
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 from r2d2_burnin.training.trainer import Trainer
@@ -331,17 +333,43 @@ def test_an_environment_that_is_no_good_ends_its_run_marked(
 @pytest.mark.usefixtures("jobs_in_process")
 def test_tensorboard_shows_the_measurements(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
+    import tensorflow as tf
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     board = tmp_path / "board"
     assert burnin_compare.main([*SHORT, "--out", str(tmp_path / "out"), "--tensorboard", str(board)]) == 0
-    events = EventAccumulator(str(board / "stored_0"))
+    events = EventAccumulator(str(board / "stored_0"), size_guidance={"tensors": 0})  # all of them
     events.Reload()
+    shown = events.PluginTagToContent("scalars")
     expected = figures(tmp_path / "out")["stored_seed0.json"]
     for metric in ("train_loss", "eval_error", "delta_q_first"):
-        got = [(event.step, event.value) for event in events.Scalars(metric)]
-        wanted = [(update, float(np.float32(value))) for update, name, value in expected if name == metric]
+        got = [(event.step, float(tf.make_ndarray(event.tensor_proto))) for event in events.Tensors(metric)]
+        wanted = [(m["update"], float(np.float32(m["value"]))) for m in expected if m["metric"] == metric]
         assert got == wanted
+        assert metric in shown
+    assert not [tag for tag in shown if "_at_step_" in tag]
+
+
+def test_scalars_that_cannot_be_written_cost_no_more_than_themselves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorboard")
+    (tmp_path / "board").write_text("a file where a directory should be")
+    job = Job("stored seed 0", 2, None)
+    header = ("strategy", "seed", "update", "metric", "value")
+    with LiveMetrics(tmp_path / "metrics.csv", header, [], {job.name: ("stored", 0)}, tmp_path / "board") as listen:
+        listen(job, [(1, "train_loss", 0.5)])
+        listen(job, [(2, "train_loss", 0.25)])
+    assert capsys.readouterr().err.count(f"{tmp_path / 'board'} is not a directory\n") == 1
+    assert (tmp_path / "metrics.csv").read_text().splitlines()[1] == "stored,0,1,train_loss,0.5"
+
+
+def test_tensorboard_that_is_not_installed_is_named_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(ValueError, match=r"tensorboard: the package is not installed, expected it"):
+        LiveMetrics(tmp_path / "metrics.csv", (), [], {}, tmp_path / "board")
 
 
 def test_names_do_not_leave_the_directory(
@@ -351,7 +379,7 @@ def test_names_do_not_leave_the_directory(
     for name in ("../zero", "/zero", "zero/../../x", "stored+1/.."):
         with pytest.raises(SystemExit):
             burnin_compare.main([*SHORT, "--strategies", name])
-    from experiments.common.runs import default_directory
+    from experiments.common.results import default_directory
 
     for name in ("..", "../..", "/etc", "a/b:c", "x\x00y", "~"):
         place = default_directory("burnin_compare", name, TrainingSettings())
@@ -415,7 +443,7 @@ def test_ray_actors_act_with_old_parameters(tmp_path: Path) -> None:
     assert found.returncode == 0, found.stderr
     measured = figures(tmp_path)["stored_seed0.json"]
     lags = {
-        name: [value for _, metric, value in measured if metric == name]
+        name: [m["value"] for m in measured if m["metric"] == name]
         for name in ("parameter_lag", "parameter_lag_seconds", "eval_error")
     }
     assert lags["parameter_lag"][0] == 0

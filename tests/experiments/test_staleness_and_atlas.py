@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from experiments import atlas, staleness
-from experiments.staleness.experiment import FRAGMENTS, age_edges
+from experiments.staleness.measuring import FRAGMENTS, age_edges
 
 TINY = {
     "sequence-length": 5,
@@ -109,7 +109,7 @@ def test_atlas_judges_each_initialization_at_its_own_best_learning_rate(
     assert atlas.main([*base, "--reference", "zero", "--flags", *flags, "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "count: outcome by learning rate, and at each initialization's own best" in printed
-    assert "NOTHING LEARNED: at no learning rate is any run shown to be better than its baseline." in printed
+    assert "count: NOTHING LEARNED: at no learning rate is any run shown to be better than its baseline." in printed
     content = json.loads((tmp_path / "summary.json").read_text())
     assert set(content["tasks"]) == {"count-lr0.0001", "count-lr0.03"}
     sweep = content["learning_rates"]["count"]

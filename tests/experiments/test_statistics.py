@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.common.calibration import DISTRIBUTIONS, coverage, false_directions, seen
+from experiments.benchmark.simulation import DISTRIBUTIONS, coverage, false_directions, seen
 from experiments.common.statistics import LEVEL, compare_all, estimate, holm, is_better, t_interval
 
 

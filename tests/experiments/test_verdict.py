@@ -16,9 +16,10 @@ import envs
 from envs.bit_stream import BitStreamEnv
 from experiments.atlas.aggregate import interquartile_mean, probability_of_improvement, scores
 from experiments.atlas.sweep import Sweep
-from experiments.burnin_compare.comparison import Comparison, default_reference, leaks, summary
+from experiments.burnin_compare.comparison import Comparison, default_reference
 from experiments.burnin_compare.floors import error_floors
-from experiments.burnin_compare.verdict import finding, nothing_learned, verdict
+from experiments.burnin_compare.summary import summary
+from experiments.burnin_compare.verdict import finding, leaks, nothing_learned, verdict
 from r2d2_burnin.data import Measurement, TrainingResult
 from r2d2_burnin.settings import EnvironmentSettings, TrainingSettings
 
@@ -327,9 +328,9 @@ def test_each_initialization_is_judged_at_its_own_best_rate() -> None:
     assert edge == "The best rate of full is at the edge of those tried: others may be better."
     assert sentence.startswith("Each at its own best rate, stored against full: no difference seen")
     assert sentence.endswith("of 3 single rates worse at 1 and better at 1.")
-    headers, rows = sweep.table(("stored", "full"))
-    assert headers == ["initialization", "0.001", "0.006", "0.01", "own best", "its rate"]
-    assert rows[0][-1] == "0.006"
+    table = sweep.table(("stored", "full"))
+    assert table.headers == ["initialization", "0.001", "0.006", "0.01", "own best", "its rate"]
+    assert table.rows[0][-1] == "0.006"
     del by_rate[1e-2].runs["full", 0], by_rate[1e-2].runs["full", 1]
     assert Sweep("count", by_rate).best_rate("full") == 1e-3  # a rate whose runs failed is not the best one
     failed = {rate: made_up({"stored": [600.0] * 3, "full": [700.0, 710.0, 690.0]}) for rate in (1e-3, 1e-2)}

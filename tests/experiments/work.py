@@ -6,17 +6,23 @@ import itertools
 import mmap
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from experiments.common.jobs import Report
+from experiments.common.jobs import Report, Worker
 
 kept: list[Any] = []
 
 
-def do(payload: Any, report: Report) -> Any:
-    report(1, "begun")
+def counter(start: int) -> Iterator[int]:
+    return itertools.count(start)
+
+
+def do(payload: Any, report: Report, worker: Worker) -> Any:
+    report(1, "started")
+    if payload in ("count", "count from 10"):
+        return os.getpid(), next(worker.shared(counter, 10 if payload == "count from 10" else 0))
     if payload == "raise":
         raise ValueError("expected trouble")
     if payload == "die":

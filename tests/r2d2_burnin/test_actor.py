@@ -15,9 +15,8 @@ from envs.vector import BitStreamVectorEnv
 from r2d2_burnin.acting.actor import Actor
 from r2d2_burnin.acting.policies import EpsilonGreedy
 from r2d2_burnin.diagnostics.evaluation import evaluate
-from r2d2_burnin.environments.spaces import choose_objective
 from r2d2_burnin.faults import TrainingDiverged
-from r2d2_burnin.learning.objectives import Classification, Regression
+from r2d2_burnin.learning.objectives import Classification, Regression, choose_objective
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.settings import NetworkSettings
 from tests.r2d2_burnin.common import TOLERANCE, act_episodes, actor_step, assert_states_close, make_network

@@ -24,11 +24,11 @@ from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments.guard import EnvironmentFault, EnvironmentGuard
 from r2d2_burnin.environments.inputs import InputSpace, image_layout
 from r2d2_burnin.environments.returned_values import Unfit, observation_check
-from r2d2_burnin.environments.spaces import choose_objective, describe_inputs, input_space, target_range
+from r2d2_burnin.environments.spaces import describe_inputs, input_space
 from r2d2_burnin.environments.targets import TargetRange
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.learner import Learner
-from r2d2_burnin.learning.objectives import Classification, Regression
+from r2d2_burnin.learning.objectives import Classification, Regression, choose_objective, objective_class
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.runtime.command_line import parse_pairs
@@ -279,7 +279,7 @@ def test_targets_are_checked_when_they_are_recorded(
 ) -> None:
     env = guarded(info=lambda t: {"target": target if t == 4 else 0}, targets=target_space)
     vector = SyncVectorEnv([lambda: guarded(info=lambda t: {"target": 0}), lambda: _SecondTime(env)])
-    actor = actor_of(vector, targets=target_range(objective, env))
+    actor = actor_of(vector, targets=objective_class(objective).target_range(env))
     with pytest.raises(EnvironmentFault, match=rf'episode 1, step 4: info\["target"\] .*{message}'):
         list(actor.collect(100))
 

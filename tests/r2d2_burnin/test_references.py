@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.common.benchmark_replay import idle_episode
+from experiments.benchmark.replay import idle_episode
 from r2d2_burnin.initialization import Stored, parse
 from r2d2_burnin.learning.objectives import Regression
 from r2d2_burnin.replay.buffer import Replay

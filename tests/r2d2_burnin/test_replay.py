@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.common.benchmark_replay import idle_episode
+from experiments.benchmark.replay import idle_episode
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.objectives import Regression
 from r2d2_burnin.replay.buffer import Replay

@@ -201,7 +201,7 @@ def test_a_lag_is_exact_to_the_update(lag: int, monkeypatch: pytest.MonkeyPatch)
     """With a lag of U updates, acting after update u uses the parameters of update max(u - U, 0)."""
     settings = dataclasses.replace(SMALL, parameter_lag=lag, updates=60, measure_every=60)
     trainer = Trainer(settings)
-    network, acting = trainer.network, trainer.acting_step.network
+    network, acting = trainer.network, trainer.parts.acting_step.network
     assert network is not acting
     used: dict[int, list[np.ndarray]] = {}
     batches: list[Any] = []

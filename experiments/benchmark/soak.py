@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.common.timing import Row
+from experiments.benchmark.settings import Settings
+from experiments.benchmark.timing import Row
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.runtime.tensorflow import use_one_thread
 from r2d2_burnin.settings import EnvironmentSettings, TrainingSettings
@@ -23,14 +24,14 @@ from r2d2_burnin.training.trainer import Trainer
 STRATEGIES = ("stored", "refreshed+20", "learned", "full")
 
 
-class Left(Exception):
-    """A run is left half way, and taken up from its checkpoint."""
+class Interrupted(Exception):
+    """Interrupts a run half way, which is then resumed from its checkpoint."""
 
 
-def soak(minutes: float) -> list[Row]:
+def soak(settings: Settings) -> list[Row]:
     """Growth of a worker's memory in MB an hour, by a line through all but the first third of what was measured.
 
-    Every cycle makes a run of each kind, one of them left and resumed, and one with environments in processes.
+    Every cycle makes a run of each kind, one that is interrupted and resumed, and one with environments in processes.
     """
     use_one_thread()
     common = TrainingSettings(objective="regression", updates=400, measure_every=100, evaluation_episodes=64)
@@ -47,18 +48,18 @@ def soak(minutes: float) -> list[Row]:
     )
     trainer, control = Trainer(common), Trainer(guess)
     began = time.monotonic()
-    seen: list[tuple[float, float, int, int, int]] = []
+    samples: list[tuple[float, float, int, int, int]] = []
     for seed in itertools.count():
         for name in STRATEGIES:
             trainer.run(parse(name), seed)
-        _left_and_resumed(trainer, seed)
+        _interrupt_and_resume(trainer, seed)
         control.run(parse("stored"), seed)
-        seen.append((time.monotonic() - began, *_held()))
-        if time.monotonic() - began > 60 * minutes:
+        samples.append((time.monotonic() - began, *_resources_in_use()))
+        if time.monotonic() - began > 60 * settings.minutes:
             break
-    hours, megabytes, handles, processes, threads = np.array(seen[len(seen) // 3 :]).T
+    hours, megabytes, handles, processes, threads = np.array(samples[len(samples) // 3 :]).T
     slope = float(np.polyfit(hours / 3600, megabytes, 1)[0]) if len(hours) > 1 else float("nan")
-    work = f"soak, {minutes:g} minutes, {len(seen)} cycles of {len(STRATEGIES) + 2} runs"
+    work = f"soak, {settings.minutes:g} minutes, {len(samples)} cycles of {len(STRATEGIES) + 2} runs"
     ends = [("file handles", handles), ("child processes", processes), ("threads", threads)]
     return [
         Row(work, "memory growth an hour", slope, "MB", "memory at the end", megabytes[-1], megabytes[-1] / slope),
@@ -69,21 +70,21 @@ def soak(minutes: float) -> list[Row]:
     ]
 
 
-def _left_and_resumed(trainer: Trainer, seed: int) -> None:
-    def leave(update: int, words: str) -> None:
+def _interrupt_and_resume(trainer: Trainer, seed: int) -> None:
+    def interrupt(update: int, status: str) -> None:
         if update >= 200:
-            raise Left
+            raise Interrupted
 
     with tempfile.TemporaryDirectory() as directory:
-        for progress in (leave, None):
+        for progress in (interrupt, None):
             checkpoints = Checkpoints(Path(directory), every=100, identity={"seed": seed})
             try:
                 trainer.run(parse("stored"), seed, progress, checkpoints=checkpoints)
-            except Left:
+            except Interrupted:
                 continue
 
 
-def _held() -> tuple[float, int, int, int]:
+def _resources_in_use() -> tuple[float, int, int, int]:
     """Resident memory in MB, open file handles, child processes, threads."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     memory = pages * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from experiments.common.calibration import (
+from experiments.benchmark.settings import Settings
+from experiments.benchmark.simulation import (
     DIFFERENCES,
     DISTRIBUTIONS,
     HALF_FAILING,
@@ -15,9 +16,9 @@ from experiments.common.calibration import (
     false_directions,
     seen,
 )
+from experiments.benchmark.timing import Row
 from experiments.common.report import table
 from experiments.common.statistics import LEVEL
-from experiments.common.timing import Row
 
 REPORTS = 10_000
 """Simulated reports for each row of false directions; the standard error of 5 % is 0.2 %."""
@@ -29,7 +30,7 @@ ALLOWED_TO_MISS = 0.2
 """Share of large differences that a report may miss."""
 
 
-def calibration(repetitions: int) -> list[Row]:
+def calibration(settings: Settings) -> list[Row]:
     """Rates of wrong statements in simulated reports; nothing is timed, and the rounds are always as many."""
     rows, shown = [], []
     for name, distribution in {**DISTRIBUTIONS, "half failing": HALF_FAILING}.items():

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from experiments.common.peers import counted_bits, peers, torch_train_step
-from experiments.common.timing import Candidates, Row, measure, rows
+from experiments.benchmark.peers import counted_bits, peers, torch_train_step
+from experiments.benchmark.settings import Settings
+from experiments.benchmark.timing import Candidates, Row, measure, ratio_rows
+from r2d2_burnin.data import FragmentBatch
+from r2d2_burnin.learning.learner import Learner
+from r2d2_burnin.learning.objectives import Regression
 from r2d2_burnin.networks.keras_layers import TimeFusedLSTM
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.runtime.tensorflow import keras, tf
+from r2d2_burnin.settings import LearnerSettings, NetworkSettings
 
 
-def small(repetitions: int) -> list[Row]:
+def small(settings: Settings) -> list[Row]:
     """Train step, batch 32, T 20, 32 units, one thread."""
     _threads(1)
     batch, steps, units, updates = 32, 20, 32, 20
@@ -30,11 +37,11 @@ def small(repetitions: int) -> list[Row]:
     }
     per_call = {"time-fused, 20 updates a call": updates, "Keras Model.fit": fit_updates}
     goals = {"Keras LSTM in tf.function": 2.5, "torch.nn.LSTM": 1.0, "Keras Model.fit": 10.0}
-    found = measure(candidates, repetitions, calls=10, steps=per_call)
-    return rows("train step, batch 32, T 20, 32 units", found, "ms", goals)
+    seconds = measure(candidates, settings.repetitions, calls=10, steps=per_call)
+    return ratio_rows("train step, batch 32, T 20, 32 units", seconds, "ms", goals)
 
 
-def large(repetitions: int) -> list[Row]:
+def large(settings: Settings) -> list[Row]:
     """Train step, batch 64, T 80, 512 units, two threads; and a burn-in of 40 steps added to it."""
     _threads(2)
     batch, steps, units = 64, 80, 512
@@ -48,16 +55,16 @@ def large(repetitions: int) -> list[Row]:
     product, product_flops = large_product()
     flops = 3 * 2 * batch * steps * 4 * units * 2 * units  # forward, and twice that backward
     limit = "the same FLOP in one matrix product"
-    found = measure({**candidates, limit: product}, repetitions, steps={limit: product_flops / flops})
+    seconds = measure({**candidates, limit: product}, settings.repetitions, steps={limit: product_flops / flops})
     goals = {"Keras LSTM in tf.function": 3.5, "torch.nn.LSTM": 1 / 1.1, limit: 0.7}
-    result = rows("train step, batch 64, T 80, 512 units", found, "ms", goals)
+    result = ratio_rows("train step, batch 64, T 80, 512 units", seconds, "ms", goals)
 
     pair = {"with burn-in 40": our_step(units, batch, steps, burn_in=40), "without": our_step(units, batch, steps)}
-    seconds = measure(pair, 2 * repetitions)
-    return result + rows("burn-in of 40 steps added to that step", seconds, "ms", {"without": 1 / 1.2})
+    seconds = measure(pair, 2 * settings.repetitions)
+    return result + ratio_rows("burn-in of 40 steps added to that step", seconds, "ms", {"without": 1 / 1.2})
 
 
-def precision(repetitions: int) -> list[Row]:
+def precision(settings: Settings) -> list[Row]:
     """Train step of the Keras drop-in layer in float32, bfloat16 and mixed_bfloat16: batch 64, T 80, 256 units."""
     _threads(2)
     batch, steps, units = 64, 80, 256
@@ -65,46 +72,44 @@ def precision(repetitions: int) -> list[Row]:
         policy: keras_step(units, batch, steps, compiled=True, layer=TimeFusedLSTM, dtype=policy)
         for policy in ("float32", "bfloat16", "mixed_bfloat16")
     }
-    return rows("precision, batch 64, T 80, 256 units", measure(candidates, repetitions), "ms", {})
+    return ratio_rows("precision, batch 64, T 80, 256 units", measure(candidates, settings.repetitions), "ms", {})
 
 
-def drop_in(repetitions: int) -> list[Row]:
-    """`fit` and `predict` of a Keras model with the drop-in layer: batch 64, T 80, 256 units, with and without XLA."""
+def drop_in(settings: Settings) -> list[Row]:
+    """`fit` and `predict` of a Keras model with the drop-in layer, with Keras' defaults and with XLA, one thread."""
     _threads(1)
-    batch, steps, units, batches = 64, 80, 256, 4
+    return [
+        *_drop_in(settings.repetitions, units=32, batch=32, steps=20, batches=40),
+        *_drop_in(settings.repetitions, units=256, batch=64, steps=80, batches=4),
+    ]
+
+
+def _drop_in(repetitions: int, *, units: int, batch: int, steps: int, batches: int) -> list[Row]:
     x, y = counted_bits((batch * batches, steps))
-
-    def fit(layer: Any, jit_compile: bool | str) -> Callable[[], Any]:
-        model = keras_model(units, steps, layer)
-        model.compile("adam", "mse", jit_compile=jit_compile)
-        return lambda: model.fit(x, y[..., None], batch_size=batch, epochs=1, shuffle=False, verbose=0)
-
-    def predict(layer: Any, jit_compile: bool | str) -> Callable[[], Any]:
-        model = keras_model(units, steps, layer)
-        model.compile("adam", "mse", jit_compile=jit_compile)
-        return lambda: model.predict(x, batch_size=batch, verbose=0)
-
+    candidates = {
+        "our layer, jit_compile=True": (TimeFusedLSTM, True),
+        "our layer by default": (TimeFusedLSTM, "auto"),
+        "Keras LSTM by default": (keras.layers.LSTM, "auto"),
+        "Keras LSTM, jit_compile=True": (keras.layers.LSTM, True),
+    }
+    models = {name: keras_model(units, steps, layer) for name, (layer, _) in candidates.items()}
+    for name, (_, jit_compile) in candidates.items():
+        models[name].compile("adam", "mse", jit_compile=jit_compile)
+    calls: dict[str, Callable[[Any], Any]] = {
+        "fit": lambda model: model.fit(x, y[..., None], batch_size=batch, epochs=1, shuffle=False, verbose=0),
+        "predict": lambda model: model.predict(x, batch_size=batch, verbose=0),
+    }
     result = []
-    for name, method in (("fit", fit), ("predict", predict)):
-        candidates: Candidates = {
-            "our layer, jit_compile=True": method(TimeFusedLSTM, True),
-            "our layer by default": method(TimeFusedLSTM, "auto"),
-            "Keras LSTM by default": method(keras.layers.LSTM, "auto"),
-            "Keras LSTM, jit_compile=True": method(keras.layers.LSTM, True),
-        }
-        found = measure(candidates, repetitions, steps=dict.fromkeys(candidates, batches))
-        result += rows(f"Keras {name}, batch 64, T 80, 256 units", found, "ms", {})
+    for method, call in calls.items():
+        timed: Candidates = {name: functools.partial(call, model) for name, model in models.items()}
+        seconds = measure(timed, repetitions, steps=dict.fromkeys(timed, batches))
+        work = f"Keras {method}, a batch of {batch}, T {steps}, {units} units"
+        result += ratio_rows(work, seconds, "ms", {})
     return result
 
 
 def our_step(units: int, batch: int, steps: int, *, burn_in: int = 0, updates: int = 1) -> Callable[[], Any]:
     """Updates of a learner, several in a call."""
-    from r2d2_burnin.data import FragmentBatch
-    from r2d2_burnin.learning.learner import Learner
-    from r2d2_burnin.learning.objectives import Regression
-    from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
-    from r2d2_burnin.settings import LearnerSettings, NetworkSettings
-
     shape = (updates, batch, steps)
     observations, targets = counted_bits(shape)
     unseen = np.zeros((updates, batch, burn_in, 1), np.float32)

@@ -1,16 +1,46 @@
-"""Presets of a comparison: values for the flags that the command line does not give, by objective."""
+"""Settings that commands share, and presets: values for flags that the command line does not give, by objective."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
 
+from experiments.common.engine import default_workers
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments import spaces
 from r2d2_burnin.learning.objectives import choose_objective, objective_class
 from r2d2_burnin.runtime.command_line import from_command_line
 from r2d2_burnin.settings import OBJECTIVES, TrainingSettings
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """Which runs are made, where, and what becomes of them."""
+
+    seeds: int = 5
+    """Number of seeds."""
+    workers: int = dataclasses.field(default_factory=default_workers)
+    """Worker processes; by default one a core."""
+    out: Path | None = None
+    """Directory of the results; by default one named after the settings, under results/."""
+    fresh: bool = False
+    """Throw away what an earlier run with this --out has left, instead of taking it up."""
+    resume: bool = False
+    """Take up what an earlier run with this --out has left without asking; without a terminal nobody is asked."""
+    engine: Literal["local", "ray"] = "local"
+    """Where runs are made: in processes of this machine, or on a Ray cluster (pip install -e '.[ray]')."""
+    ray_address: str = "local"
+    """Address of the Ray cluster: local begins one on this machine, auto looks for a running one."""
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "workers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: got {getattr(self, name)}, expected at least 1")
+        if self.fresh and self.resume:
+            raise ValueError("resume: got it together with fresh, expected one of them at most")
+
 
 PRESET_NAMES = ("small", "guess", "r2d2")
 
@@ -80,17 +110,17 @@ def read_with_preset(settings: type[Settings], module: str, description: str, ar
     Raises:
         ValueError: for settings that cannot work, an unknown environment, wrapper or network among them.
     """
-    asked = [argument for argument in arguments if argument not in HELP]
-    if not asked and len(arguments):
+    without_help = [argument for argument in arguments if argument not in HELP]
+    if not without_help and len(arguments):
         from_command_line(settings, module, description, arguments)  # answers at once
-    first = from_command_line(settings, module, description, asked)
+    first = from_command_line(settings, module, description, without_help)
     if first.preset not in PRESET_NAMES:
         raise ValueError(f"preset: got {first.preset!r}, expected one of {', '.join(PRESET_NAMES)}")
     objective = _objective(first.training)
     known = {field.name for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
     flags = preset_flags(first.preset, objective, quick=getattr(first, "quick", False), known=known)
-    read = from_command_line(settings, module, description, asked, preset=flags)
-    if len(asked) < len(arguments):  # help shows the defaults that hold with the other flags
+    read = from_command_line(settings, module, description, without_help, preset=flags)
+    if len(without_help) < len(arguments):  # help shows the defaults that hold with the other flags
         from_command_line(settings, module, description, ["--help"], default=read)
     training = dataclasses.replace(read.training, objective=objective)
     return dataclasses.replace(read, training=training)  # type: ignore[type-var]

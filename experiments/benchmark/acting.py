@@ -9,11 +9,17 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from experiments.common.timing import Row, measure, rows
+from experiments.benchmark.settings import Settings
+from experiments.benchmark.timing import Row, measure, ratio_rows
+from r2d2_burnin.acting.actor import Actor
+from r2d2_burnin.acting.actor_step import ActorStep
+from r2d2_burnin.learning.objectives import Regression
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.runtime.tensorflow import keras, tf, use_one_thread
+from r2d2_burnin.settings import NetworkSettings
 
 
-def acting(repetitions: int) -> list[Row]:
+def acting(settings: Settings) -> list[Row]:
     """64 environments, 32 units: in blocks, step by step, and with a Keras model called step by step."""
     use_one_thread()
     num_envs, units, episodes, length = 64, 32, 64, 80
@@ -23,13 +29,13 @@ def acting(repetitions: int) -> list[Row]:
         "actor, step by step": _our_actor(num_envs, units, episodes, blocks=False),
         "Keras model called step by step": keras_actor,
     }
-    seconds = measure(candidates, repetitions, steps=dict.fromkeys(candidates, length))
-    found = rows("acting, 64 environments, 32 units", seconds, "ms", {"Keras model called step by step": 5.0})
+    seconds = measure(candidates, settings.repetitions, steps=dict.fromkeys(candidates, length))
+    result = ratio_rows("acting, 64 environments, 32 units", seconds, "ms", {"Keras model called step by step": 5.0})
     del seconds["actor, in blocks"]
-    return found + rows("acting, where observations depend on actions", seconds, "ms", {})
+    return result + ratio_rows("acting, where observations depend on actions", seconds, "ms", {})
 
 
-def bit_streams(repetitions: int) -> list[Row]:
+def bit_streams(settings: Settings) -> list[Row]:
     """1024 bit streams: natively vectorised, and Gymnasium's SyncVectorEnv."""
     num_envs = 1024
     candidates = {
@@ -37,9 +43,11 @@ def bit_streams(repetitions: int) -> list[Row]:
         "SyncVectorEnv": _steps(gym.make_vec("envs:BitStream/Count-v0", num_envs, vectorization_mode="sync"), 10),
     }
     per_call = {"natively vectorised": 800 * num_envs, "SyncVectorEnv": 10 * num_envs}
-    seconds = measure(candidates, repetitions, steps=per_call)
-    seconds["30 million steps/s"] = np.full(repetitions, 1 / 30e6)
-    return rows("bit streams, 1024 at once, a step", seconds, "ns", {"SyncVectorEnv": 100.0, "30 million steps/s": 1.0})
+    seconds = measure(candidates, settings.repetitions, steps=per_call)
+    seconds["30 million steps/s"] = np.full(settings.repetitions, 1 / 30e6)
+    return ratio_rows(
+        "bit streams, 1024 at once, a step", seconds, "ns", {"SyncVectorEnv": 100.0, "30 million steps/s": 1.0}
+    )
 
 
 def _steps(env: Any, count: int) -> Callable[[], None]:
@@ -54,12 +62,6 @@ def _steps(env: Any, count: int) -> Callable[[], None]:
 
 
 def _our_actor(num_envs: int, units: int, episodes: int, *, blocks: bool) -> Callable[[], Any]:
-    from r2d2_burnin.acting.actor import Actor
-    from r2d2_burnin.acting.actor_step import ActorStep
-    from r2d2_burnin.learning.objectives import Regression
-    from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
-    from r2d2_burnin.settings import NetworkSettings
-
     network = DenseRecurrentNetwork(1, 1, NetworkSettings(units))
     env = gym.make_vec("envs:BitStream/Count-v0", num_envs)
     actor = Actor(env, ActorStep(network), Regression(81).act, seed=0, blocks=blocks)
@@ -77,10 +79,10 @@ def _keras_actor(num_envs: int, units: int, length: int) -> Callable[[], Any]:
     def episode() -> None:
         observations, _ = env.reset(seed=0)
         state = [tf.zeros((num_envs, units)), tf.zeros((num_envs, units))]
-        kept = []
+        transitions = []
         for _ in range(length):
             outputs, *new = model([tf.constant(observations), *state])
-            kept.append((observations, [part.numpy() for part in state]))
+            transitions.append((observations, [part.numpy() for part in state]))
             state = new
             actions = np.clip(np.rint(outputs.numpy()[:, 0]), 0, 80).astype(np.int64)
             observations, _, _, _, _ = env.step(actions)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from experiments.common.peers import PeerFailed
+from experiments.benchmark.peers import PeerFailed
 from experiments.common.report import table
 
 Candidates = dict[str, Any]
@@ -75,7 +75,7 @@ def _seconds(candidate: Callable[[], Any], calls: int) -> float:
 UNITS = {"ms": 1e3, "µs": 1e6, "ns": 1e9, "s": 1.0}
 
 
-def rows(work: str, seconds: dict[str, np.ndarray], unit: str, goals: Mapping[str, float]) -> list[Row]:
+def ratio_rows(work: str, seconds: dict[str, np.ndarray], unit: str, goals: Mapping[str, float]) -> list[Row]:
     """A row for everything that was timed beside the first candidate; the ratio is the median of the rounds' ratios."""
     ours, mine = next(iter(seconds.items()))
     scale = UNITS[unit]
@@ -95,9 +95,9 @@ def rows(work: str, seconds: dict[str, np.ndarray], unit: str, goals: Mapping[st
     ]
 
 
-def told(found: list[Row]) -> str:
+def rows_table(rows: Sequence[Row]) -> str:
     """The rows as a table."""
-    words = {None: "-", True: "yes", False: "no"}
+    answers = {None: "-", True: "yes", False: "no"}
     lines = [
         [
             row.work,
@@ -105,8 +105,8 @@ def told(found: list[Row]) -> str:
             f"{row.other}: {row.other_cost:.3g} {row.unit}",
             f"{row.ratio:.2f}",
             "-" if row.goal is None else f"{row.goal:.2g}",
-            words[row.reached],
+            answers[row.reached],
         ]
-        for row in found
+        for row in rows
     ]
     return table(lines, ("work", "ours", "beside", "ratio", "goal", "reached"))

@@ -60,7 +60,7 @@ class PeerProcess:
 
 
 def peers(module: str, builds: Mapping[str, Callable[..., Callable[[], Any]]], **arguments: Any) -> dict[str, Any]:
-    """A process for each function in `builds`, by name; none, and a word, where the peer's module is not installed."""
+    """A process for each function in `builds`, by name; none where the peer's module is not installed."""
     if importlib.util.find_spec(module) is None:
         print(f"{module} is not installed and left out: pip install -e '.[bench]'")
         return {}

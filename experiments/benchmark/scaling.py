@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common.benchmark_replay import idle_episode
-from experiments.common.timing import Row, measure
+from experiments.benchmark.replay import idle_episode
+from experiments.benchmark.settings import Settings
+from experiments.benchmark.timing import Row, measure
+from experiments.common.plots import COLOURS, figure, save
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.learning.objectives import Regression
@@ -31,22 +33,22 @@ POWERS = {"hidden size": 2, "T": 1, "batch": 1, "capacity": 0}
 """How the cost of large sizes grows: the multiplications of a recurrent layer, and nothing that searches replay."""
 
 
-def scaling(repetitions: int, picture: Path) -> list[Row]:
+def scaling(settings: Settings) -> list[Row]:
     """Milliseconds of an update with everything that belongs to it: draw by priority, train, set priorities."""
     use_one_thread()
-    found: dict[str, np.ndarray] = {}
+    costs: dict[str, np.ndarray] = {}
     result = []
     for name, values in VALUES.items():
         candidates = {str(value): update(**{**BASE, name: value}) for value in values}
-        seconds = measure(candidates, min(repetitions, 7), calls=3)
-        found[name] = np.array([np.median(seconds[str(value)]) for value in values]) * 1e3
+        seconds = measure(candidates, min(settings.repetitions, 7), calls=3)
+        costs[name] = np.array([np.median(seconds[str(value)]) for value in values]) * 1e3
         x = np.log([float(value) for value in values])
-        slope = float(np.polyfit(x, np.log(found[name]), 1)[0])
+        slope = float(np.polyfit(x, np.log(costs[name]), 1)[0])
         work, first, last = f"cost of an update against {name}", values[0], values[-1]
         label = f"{name} {last:,} (slope {slope:.2f} in log-log)"
-        ratio = found[name][0] / found[name][-1]
-        result.append(Row(work, label, found[name][-1], "ms", f"{name} {first:,}", found[name][0], ratio))
-    draw(found, picture)
+        ratio = costs[name][0] / costs[name][-1]
+        result.append(Row(work, label, costs[name][-1], "ms", f"{name} {first:,}", costs[name][0], ratio))
+    draw(costs, settings.out / "scaling.png")
     return result
 
 
@@ -57,9 +59,8 @@ def update(**sizes: int) -> Callable[[], Any]:
     objective = Regression(2)
     learner = Learner(network, objective, LearnerSettings(), updates=100_000)
     settings = ReplaySettings(steps, steps // 2, capacity, priority_exponent=0.9)
-    replay = Replay(
-        settings, parse("zero"), objective, references=ReferenceSample()
-    )  # few states: a large capacity fits
+    # Zero initialization stores few states: a large capacity fits into memory.
+    replay = Replay(settings, parse("zero"), objective, references=ReferenceSample())
     generator = np.random.default_rng(0)
     length = 1000
     state = np.broadcast_to(np.zeros(units, np.float32), (length, units))
@@ -67,20 +68,18 @@ def update(**sizes: int) -> Callable[[], Any]:
     for _ in range(capacity // length):
         replay.add(episode)
 
-    def one() -> None:
+    def draw_and_update() -> None:
         rows = replay.sample(generator, 1, batch)
-        made = learner.update(replay.batch(rows))
-        replay.set_priorities(rows.ravel(), made.priorities.ravel())
+        outcome = learner.update(replay.batch(rows))
+        replay.set_priorities(rows.ravel(), outcome.priorities.ravel())
 
-    return one
+    return draw_and_update
 
 
-def draw(found: dict[str, np.ndarray], path: Path) -> None:
+def draw(curves: dict[str, np.ndarray], path: Path) -> None:
     """The four curves, each with a line of slope 1 through its last point."""
-    from experiments.common.plots import COLOURS, figure, save
-
     picture, axes = figure(4)
-    for ax, (name, costs) in zip(axes[0], found.items(), strict=True):
+    for ax, (name, costs) in zip(axes[0], curves.items(), strict=True):
         values = np.array(VALUES[name], float)
         ax.loglog(values, costs, "o-", color=COLOURS[1], label="measured")
         power = POWERS[name]

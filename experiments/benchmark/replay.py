@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common.peers import cpprb_draw, cpprb_priorities, peers
-from experiments.common.timing import Candidates, Row, measure, rows
+from experiments.benchmark.peers import cpprb_draw, cpprb_priorities, peers
+from experiments.benchmark.settings import Settings
+from experiments.benchmark.timing import Candidates, Row, measure, ratio_rows
 from r2d2_burnin.data import Episode
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.objectives import Regression
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.replay.references import ReferenceSample
+from r2d2_burnin.replay.sum_tree import SumTree
 from r2d2_burnin.settings import ReplaySettings
 
 BATCH, BURN_IN, TRAINED, FEATURES, UNITS = 64, 40, 80, 144, 512
@@ -22,7 +24,7 @@ FRAGMENTS = 1800
 """Fragments in replay: more than the processor's caches hold, so that everybody reads from memory."""
 
 
-def drawing(repetitions: int) -> list[Row]:
+def drawing(settings: Settings) -> list[Row]:
     """64 fragments of 120 steps of 144 numbers, with states of 512 units."""
     generator = np.random.default_rng(0)
     replay = filled_replay()
@@ -50,22 +52,22 @@ def drawing(repetitions: int) -> list[Row]:
             batch=BATCH,
         ),
     }
-    found = measure(candidates, repetitions, calls=20)
+    seconds = measure(candidates, settings.repetitions, calls=20)
     goals = {"memcpy of the same bytes": 0.7, "cpprb": 2.0}
-    return rows("replay, draw 64 fragments of 120 x 144 with states", found, "µs", goals)
+    return ratio_rows("replay, draw 64 fragments of 120 x 144 with states", seconds, "µs", goals)
 
 
-def priorities(repetitions: int) -> list[Row]:
+def priorities(settings: Settings) -> list[Row]:
     """64 fragments drawn by priority, and their priorities changed, among a million."""
     count = 1_000_000
     candidates: Candidates = {"sum tree": _our_round(count)}
     candidates |= peers("cpprb", {"cpprb": cpprb_priorities}, count=count, batch=BATCH)
     candidates["the same among 10,000"] = _our_round(10_000)
-    found = measure(candidates, repetitions, calls=100)
-    return rows("priorities, draw and change 64 of 1,000,000", found, "µs", {"cpprb": 0.5})
+    seconds = measure(candidates, settings.repetitions, calls=100)
+    return ratio_rows("priorities, draw and change 64 of 1,000,000", seconds, "µs", {"cpprb": 0.5})
 
 
-def memory(repetitions: int) -> list[Row]:
+def memory(settings: Settings) -> list[Row]:
     """Bytes of a full replay, beside those of its distinct steps and stored states; nothing is timed."""
     replay = filled_replay()
     a_step = 4 * FEATURES + 3 * 4  # observation, action, reward, target
@@ -109,8 +111,6 @@ def filled_replay() -> Replay:
 
 
 def _our_round(count: int) -> Callable[[], None]:
-    from r2d2_burnin.replay.sum_tree import SumTree
-
     generator = np.random.default_rng(0)
     tree = SumTree()
     tree.append(generator.random(count))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -10,25 +11,31 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.common.timing import Row
+from experiments.benchmark.settings import Settings
+from experiments.benchmark.timing import Row
+
+PYTHON = [sys.executable, "-P"]
+"""Python without the working directory in front of the path: it may hold other packages of our names."""
+
+COMPARISON = [*PYTHON, "-m", "experiments.burnin_compare"]
 
 
-def comparison(repetitions: int) -> list[Row]:
+def comparison(settings: Settings) -> list[Row]:
     """The default `burnin_compare`, 25 networks, beside the article's way to train two: whole commands, once each."""
     with tempfile.TemporaryDirectory() as directory:
-        ours = _seconds([sys.executable, "-m", "experiments.burnin_compare", "--out", str(Path(directory) / "out")])
-    theirs = _seconds([sys.executable, "-c", "from experiments.common.benchmark_whole import article; article()"])
+        ours = _seconds([*COMPARISON, "--out", str(Path(directory) / "out")])
+    theirs = _seconds([*PYTHON, "-c", "from experiments.benchmark.whole import article; article()"])
     work = "default comparison, 25 networks, start to report"
     return [Row(work, "burnin_compare", ours, "s", "the article's way, 2 networks", theirs, theirs / ours, 1.0)]
 
 
-def start_up(repetitions: int) -> list[Row]:
+def start_up(settings: Settings) -> list[Row]:
     """Seconds until `--help` has answered, and until the first progress bar of the default comparison."""
-    command = [sys.executable, "-m", "experiments.burnin_compare"]
-    helped = float(np.median([_seconds([*command, "--help"]) for _ in range(min(repetitions, 5))]))
+    helped = float(np.median([_seconds([*COMPARISON, "--help"]) for _ in range(min(settings.repetitions, 5))]))
     with tempfile.TemporaryDirectory() as directory:
         began = time.perf_counter()
-        process = subprocess.Popen([*command, "--out", str(Path(directory) / "out")], stderr=subprocess.PIPE)
+        command = [*COMPARISON, "--out", str(Path(directory) / "out")]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, env=_environment())
         assert process.stderr is not None
         seen = b""
         while b"| 0/" not in seen:
@@ -62,7 +69,12 @@ def article() -> None:
         model.fit(bits, targets, batch_size=32, epochs=100, validation_split=0.1, verbose=2)
 
 
+def _environment() -> dict[str, str]:
+    """Environment variables with which other processes find what this one finds."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
 def _seconds(command: list[str]) -> float:
     began = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment())
     return time.perf_counter() - began

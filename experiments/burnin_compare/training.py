@@ -1,0 +1,72 @@
+"""One run of a comparison, in a worker process."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from experiments.burnin_compare.settings import RunSpecification
+from experiments.common.jobs import Report, Worker
+from experiments.common.results import DamagedFile, fingerprint, from_json, read_sealed, to_json, write_sealed
+from r2d2_burnin.environments.guard import EnvironmentFault
+from r2d2_burnin.initialization import parse
+from r2d2_burnin.runtime.tensorflow import use_one_thread
+from r2d2_burnin.training import checkpoint
+from r2d2_burnin.training.trainer import Trainer
+
+
+@dataclasses.dataclass(frozen=True)
+class ConstantReturns:
+    """Returns of the best constant action in the last evaluation's episodes."""
+
+    returns: list[float]
+
+
+def train(run: RunSpecification, report: Report, worker: Worker) -> None:
+    """Train a network, and write its `TrainingResult` to `run.path`, its parameters beside it."""
+    settings, strategy, seed, path = run.training, run.strategy, run.seed, run.path
+    neutral = dataclasses.replace(settings, environment=dataclasses.replace(settings.environment, env_timeout=1.0))
+    checkpoints = checkpoint.Checkpoints(
+        path.parent.parent / "checkpoints" / path.stem,
+        every=run.checkpoint_every,
+        identity={"settings": fingerprint(neutral), "strategy": strategy, "seed": seed},
+        warn=lambda message: print(f"{strategy} seed {seed}: {message}", file=sys.stderr),
+    )
+    use_one_thread()
+    trainer = worker.shared(Trainer, settings)
+    result = trainer.run(
+        parse(strategy),
+        seed,
+        report,
+        checkpoints=checkpoints,
+        on_measurements=lambda new: report.measured([(m.update, m.name, m.value) for m in new]),
+    )
+    checkpoint.save(path.with_suffix(".npz"), trainer.network)
+    if not trainer.objective.reads_targets:
+        returns = constant_returns(
+            lambda: trainer.constant_returns(seed), path.parent / f"constant-returns-{seed}.json"
+        )
+        if returns:
+            result = dataclasses.replace(result, baselines={**result.baselines, "best constant action": returns})
+    write_sealed(path, to_json(result))
+    checkpoints.remove()
+
+
+def constant_returns(measure: Callable[[], list[float]], path: Path) -> list[float]:
+    """What the best constant action earns, the same for all strategies of a seed: measured once, then kept at `path`.
+
+    Nothing where the environment fails, which costs the run nothing.
+    """
+    with contextlib.suppress(DamagedFile):
+        if (content := read_sealed(path)) is not None:
+            return from_json(ConstantReturns, content).returns
+    try:
+        returns = measure()
+    except EnvironmentFault as error:
+        print(f"constant actions were not evaluated: {error}", file=sys.stderr)
+        return []
+    write_sealed(path, to_json(ConstantReturns(returns)))
+    return returns

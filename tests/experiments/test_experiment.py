@@ -1,0 +1,157 @@
+"""The skeleton that all experiments share, with an experiment of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from experiments.common.experiment import (
+    Experiment,
+    ImportedFunction,
+    Report,
+    Section,
+    Table,
+    run_experiment,
+)
+from experiments.common.jobs import Job
+from experiments.common.jobs import Report as JobReport
+from experiments.common.results import to_json, write_sealed
+from experiments.common.settings import RunSettings
+
+HERE = "tests.experiments.test_experiment"
+COMMANDS = ("burnin_compare", "counting", "burnin_advisor", "staleness", "atlas")
+
+
+@dataclasses.dataclass(frozen=True)
+class Square:
+    """The result of a run."""
+
+    number: int
+    square: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Number:
+    """What a worker needs to know of a run."""
+
+    number: int
+    path: Path
+    fails: bool
+
+
+def work(run: Number, report: JobReport) -> None:
+    if run.fails:
+        raise ValueError("expected trouble")
+    report(1, "squared")
+    write_sealed(run.path, to_json(Square(run.number, run.number**2.0)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    runs: RunSettings
+    failing: tuple[int, ...] = ()
+    most: float = 100.0
+
+
+def describe(settings: Settings) -> Experiment[Square, list[Square]]:
+    out = settings.runs.out
+    assert out is not None
+    paths = [out / "runs" / f"{seed}.json" for seed in range(settings.runs.seeds)]
+
+    def collect(contents: Mapping[Path, Square]) -> list[Square]:
+        return [contents[path] for path in paths if path in contents]
+
+    return Experiment(
+        name="squares",
+        directory=out,
+        config={"settings": {"most": settings.most}},
+        runs=settings.runs,
+        jobs=[Job(f"number {i}", 1, Number(i, path, i in settings.failing), path) for i, path in enumerate(paths)],
+        work=ImportedFunction(f"{HERE}:work"),
+        record=Square,
+        collect=collect,
+        summary=lambda results, errors: {"squares": [result.square for result in results], "errors": list(errors)},
+        report=ImportedFunction(f"{HERE}:page"),
+        header=("number", "square"),
+        rows=lambda results: [(result.number, result.square) for result in results],
+        accepts=lambda results: all(result.square < settings.most for result in results),
+    )
+
+
+def page(results: list[Square], out: Path) -> Report:
+    table = Table(["number", "square"], [[str(result.number), f"{result.square:g}"] for result in results])
+    sections = [Section("Squares", ["Numbers & their squares."], table=table, note="Of whole numbers.")]
+    return Report("Squares of numbers", sections, conclusions=["They grow."], alarms=["LOUD"])
+
+
+def run(settings: Settings) -> int:
+    def read(arguments: Sequence[str]) -> Settings:
+        return settings
+
+    return run_experiment(read, ImportedFunction(f"{HERE}:describe"), [])
+
+
+def test_an_experiment_from_settings_to_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings(RunSettings(seeds=3, workers=1, out=tmp_path), failing=(1,))
+    assert run(settings) == 1
+    printed = capsys.readouterr().out
+    assert "number 1 failed: ValueError: expected trouble" in printed
+    assert printed.index("Squares") < printed.index("They grow.") < printed.index(f"report: {tmp_path / 'report.html'}")
+    assert (tmp_path / "metrics.csv").read_text().split() == ["number,square", "0,0.0", "2,4.0"]
+    content = json.loads((tmp_path / "summary.json").read_text())
+    assert content == {"squares": [0.0, 4.0], "errors": ["number 1 failed: ValueError: expected trouble"]}
+    assert json.loads((tmp_path / "runs" / "1.failed.json").read_text())["error"] == "ValueError: expected trouble"
+    text = (tmp_path / "report.html").read_text()
+    parts = ["LOUD", "number 1 failed", "Squares", "Numbers &amp; their squares.", "<td>", "Of whole numbers.", "most"]
+    places = [text.index(part) for part in parts]
+    assert places[0] < places[1] < places[3] < places[4] < places[5] < places[6]
+
+    # The run that failed is done again, a damaged one and one of another version too, the others are left alone.
+    again = dataclasses.replace(settings, failing=())
+    before = (tmp_path / "runs" / "0.json").stat().st_mtime_ns
+    write_sealed(tmp_path / "runs" / "2.json", {"number": 2, "square": [4.0]})
+    assert run(again) == 0
+    captured = capsys.readouterr()
+    assert "no Square of this version" in captured.err
+    assert (tmp_path / "runs" / "2.damaged").exists()
+    assert not (tmp_path / "runs" / "1.failed.json").exists()
+    assert (tmp_path / "runs" / "0.json").stat().st_mtime_ns == before
+    assert (tmp_path / "metrics.csv").read_text().split()[1:] == ["0,0.0", "1,1.0", "2,4.0"]
+
+    with pytest.raises(SystemExit) as ended:
+        run(dataclasses.replace(again, most=3.0))
+    assert ended.value.code == 2
+    assert "most is 100.0 there and 3.0 here" in capsys.readouterr().err
+    rejected = dataclasses.replace(again, most=3.0, runs=RunSettings(seeds=3, workers=1, out=tmp_path, fresh=True))
+    assert run(rejected) == 1  # results that are not accepted
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_answer_without_what_is_heavy(command: str) -> None:
+    """Neither TensorFlow nor Matplotlib nor SciPy is imported by what reads a command line."""
+    program = f"""
+import sys
+import experiments.{command}
+assert not {{"tensorflow", "matplotlib", "scipy", "keras"}} & set(sys.modules), set(sys.modules)
+assert experiments.{command}.main
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_describing_a_comparison_imports_nothing_heavy(tmp_path: Path) -> None:
+    """Workers begin at once: what they import, the command's own process does not wait for."""
+    program = f"""
+import sys
+from experiments.burnin_compare import read_settings
+from experiments.burnin_compare.experiment import describe
+experiment = describe(read_settings(["--out", {str(tmp_path)!r}]))
+assert len(experiment.jobs) == 25
+assert not {{"tensorflow", "matplotlib"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])

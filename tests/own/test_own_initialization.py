@@ -1,0 +1,59 @@
+"""A new initialization is one class: this file defines one, and a comparison uses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from r2d2_burnin.initialization import Initialization, parse
+from r2d2_burnin.initialization.start_state import first_state
+from r2d2_burnin.runtime.tensorflow import tf
+from tests.common.tiny import compare
+from tests.r2d2_burnin.common import act_episodes, make_network, make_replay
+
+HALVED = f"{__name__}:Halved"
+
+
+class Halved(Initialization):
+    """Half of the state that the actor had there."""
+
+    stores_states = True
+
+    def fragment_state(self, stored: Any, learned: Any) -> Any:
+        return tf.nest.map_structure(lambda leaf: 0.5 * leaf, stored)
+
+
+def test_fragments_start_from_it() -> None:
+    network = make_network("lstm", 1)
+    replay = make_replay(f"{HALVED}+2")
+    replay.add(*act_episodes(network, 2, length=12))
+    batch = replay.batch(replay.all_rows())
+    assert not batch.from_initial_state.all()
+    state = first_state(network, batch, parse(f"{HALVED}+2"))
+    expected = [
+        np.where(batch.from_initial_state[:, None], 0.0, 0.5 * leaf) for leaf in tf.nest.flatten(batch.start_state)
+    ]
+    for leaf, by_hand in zip(tf.nest.flatten(state), expected, strict=True):
+        np.testing.assert_array_equal(leaf, by_hand)
+
+
+@pytest.mark.usefixtures("jobs_in_process")
+def test_a_comparison_uses_it(tmp_path: Path) -> None:
+    summary = compare(tmp_path, "--strategies", "zero", "stored", HALVED, f"{HALVED}+2", "--env-kwargs", "length=12")
+    strategies = summary["strategies"]
+    assert strategies[f"{HALVED}+2"]["burn_in"] == 2
+    assert strategies[HALVED]["start"] == HALVED
+    assert strategies[HALVED]["floor"] is None  # nothing is known of what it sees
+    assert strategies["zero"]["floor"] > 0
+    assert strategies[HALVED]["staleness"]["mean"] == strategies["stored"]["staleness"]["mean"]
+    errors = [strategies[name]["eval_error"]["mean"] for name in ("zero", "stored", HALVED)]
+    assert len(set(errors)) == 3
+
+
+@pytest.mark.parametrize("name", [f"{__name__}:Missing", "no_such_module:Halved", f"{__name__}:HALVED", f"{HALVED}+x"])
+def test_what_is_no_initialization_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="strategies: "):
+        parse(name)
