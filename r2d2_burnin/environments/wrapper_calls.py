@@ -31,13 +31,14 @@ class WrapperCall:
             ValueError: naming the setting, for anything else.
         """
         name, bracket, rest = text.strip().partition("(")
-        expected = (
-            "expected module:Wrapper or module:Wrapper(arguments), each wrapper in quotes of its own, for example"
-            " 'gymnasium.wrappers:FrameStackObservation(stack_size=4)'"
-        )
+        example = "for example 'gymnasium.wrappers:FrameStackObservation(stack_size=4)'"
+        expected = f"expected module:Wrapper(arguments), {example}"
         module, _, attribute = name.strip().partition(":")
         if not all(part.isidentifier() for part in (*module.split("."), attribute)):
-            raise ValueError(f"wrappers: got {text!r}, {expected}")
+            raise ValueError(
+                f"wrappers: got {text!r}, expected module:name or module:name(arguments), each in quotes of its own,"
+                f" {example}"
+            )
         if not bracket:
             return cls(text, name)
         try:

@@ -419,12 +419,12 @@ WRAPPER = f"{MODULE}:Scale"
         (f"{WRAPPER}(1e999)", "got '1e309', expected a finite number"),
         (f"{WRAPPER}(**{{'factor': 2}})", r"got \*\*\{'factor': 2\}, expected name=value for each"),
         (f"{WRAPPER}(*[2])", r"got \*\[2\], expected each argument by itself"),
-        ("(x=2)", r"got '\(x=2\)', expected module:Wrapper"),
-        ("", "got '', expected module:Wrapper"),
-        ("b=2)", r"got 'b=2\)', expected module:Wrapper"),
+        ("(x=2)", r"got '\(x=2\)', expected module:name or module"),
+        ("", "got '', expected module:name or module"),
+        ("b=2)", r"got 'b=2\)', expected module:name or module"),
         (f"{WRAPPER}(factor=", "got '.*', expected module:Wrapper"),
-        (f"{WRAPPER} Other", "got '.* Other', expected module:Wrapper"),
-        ("a b:Scale(2)", r"got 'a b:Scale\(2\)', expected module:Wrapper"),
+        (f"{WRAPPER} Other", "got '.* Other', expected module:name or module"),
+        ("a b:Scale(2)", r"got 'a b:Scale\(2\)', expected module:name or module"),
     ],
 )
 def test_wrapper_arguments_that_are_no_literals(text: str, message: str) -> None:
