@@ -114,7 +114,7 @@ def missing_targets(env: gym.Env[Any, Any], most: int) -> str | None:
         )
     if "target" in info and declared is not None:
         space = shown_space(declared) if isinstance(declared, spaces.Space) else shown(declared)
-        fault = f"its target_space is {space}, expected Discrete of gymnasium.spaces, or a Box of one number"
+        fault = f"its target_space is {space}, expected Discrete, or a Box of one number, of gymnasium.spaces"
     else:
         fault = f"at {place} {info[FAULT]}"
     return f"of {name} {fault}; choose q-learning, or a wrapper with targets"

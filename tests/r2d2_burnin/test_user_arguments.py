@@ -253,7 +253,7 @@ def test_classes_far_from_zero_stay_apart() -> None:
         (lambda t: {}, spaces.Discrete(2), 'gives no info["target"] in reset'),
         (lambda t: {}, spaces.Box(0, 1, ()), 'gives no info["target"] in reset'),
         (lambda t: {"target": 1.0}, spaces.MultiDiscrete([2, 2]), "its target_space is MultiDiscrete([2 2]), expected"),
-        (lambda t: {"target": 1.0}, 5, "its target_space is 5, expected Discrete of gymnasium.spaces, or a Box"),
+        (lambda t: {"target": 1.0}, 5, "its target_space is 5, expected Discrete, or a Box of one number, of gymn"),
         (lambda t: {}, None, None),
         (lambda t: {"target": 1.0}, spaces.Box(0, 1, ()), None),
     ],
@@ -271,7 +271,7 @@ def test_targets_that_are_declared_and_never_given(
     else:
         assert chosen == "q-learning"
         assert len(lines) == 1
-        assert lines[0].startswith("warning: objective: auto takes q-learning: target_space is declared, but ")
+        assert lines[0].startswith("warning: objective: auto takes q-learning, although a target_space is declared: ")
         assert reason in lines[0]
 
 

@@ -48,8 +48,10 @@ def choose_objective(name: str, env: gym.Env[Any, Any]) -> str:
         problem = spaces.missing_targets(env, STEPS_LOOKED_AT)
         name = next(name for name in OBJECTIVES if objective_class(name).suits(env, has_targets=problem is None))
         if problem is not None and spaces.target_space(env) is not None:
-            reason = f"target_space is declared, but {problem}"
-            print(f"warning: objective: auto takes {name}: {reason}", file=sys.stderr)
+            print(
+                f"warning: objective: auto takes {name}, although a target_space is declared: {problem}",
+                file=sys.stderr,
+            )
     elif objective_class(name).reads_targets and (problem := spaces.missing_targets(env, 100 * STEPS_LOOKED_AT)):
         raise ValueError(f"objective: got {name!r}, but {problem}")
     objective_class(name).check_spaces(env)
