@@ -48,6 +48,7 @@ def make(settings: EnvironmentSettings) -> gym.Env[np.ndarray, np.integer[Any]]:
     arguments = copy_of_kwargs(settings.env_kwargs)
     if settings.max_episode_steps is not None:
         arguments["max_episode_steps"] = settings.max_episode_steps
+    calls = [WrapperCall.parse(text) for text in settings.wrappers]
     register_namespace(settings.env)
     try:
         # The guard below checks what Gymnasium's own checker would warn about, into the progress bars.
@@ -58,8 +59,7 @@ def make(settings: EnvironmentSettings) -> gym.Env[np.ndarray, np.integer[Any]]:
         raise ValueError(f"env: {settings.env!r} could not be made: {error}") from error
     except Exception as error:  # whatever a user's environment raises for its settings
         raise ValueError(f"env: {settings.env!r} could not be made: {type(error).__name__}: {error}") from error
-    for text in settings.wrappers:
-        call = WrapperCall.parse(text)
+    for call in calls:
         env = call.apply(import_object("wrappers", call.name), env)
     check_spaces(_space(env, "observation_space", settings.env), _space(env, "action_space", settings.env))
     env = EnvironmentGuard(env, settings.env)

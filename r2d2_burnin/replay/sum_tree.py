@@ -89,7 +89,9 @@ class SumTree:
         for below, above in itertools.pairwise(self._levels):
             nodes = nodes // BRANCHES
             if len(nodes) > BRANCHES:
-                nodes = np.unique(nodes)
+                nodes = np.sort(nodes)
+                # What np.unique returns, in half its time for as few as a batch.
+                nodes = nodes[np.concatenate(([True], nodes[1:] != nodes[:-1]))]
             above[nodes] = below.reshape(-1, BRANCHES)[nodes].sum(1)
 
     def sample(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
