@@ -7,6 +7,7 @@ trainer has looked at the environment where the objective is `auto`.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -85,10 +86,41 @@ class EnvironmentSettings:
     """Seconds that a call of the environment may take before the run is given up."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.env, str):
+            raise ValueError(f"env: got {self.env!r}, expected an environment id, for example 'CartPole-v1'")
+        if isinstance(self.wrappers, str):
+            raise ValueError(f"wrappers: got {self.wrappers!r}, expected a tuple of texts: ({self.wrappers!r},)")
+        object.__setattr__(self, "env_kwargs", copy_of_kwargs(self.env_kwargs))
         _check_above_zero(self, "env_timeout")
         _check_choice("vectorization", self.vectorization, VECTORIZATION_NAMES)
         if self.max_episode_steps is not None:
             _check_least(self, "max_episode_steps", 1)
+            among_kwargs = self.env_kwargs.get("max_episode_steps")
+            if among_kwargs not in (None, self.max_episode_steps):
+                raise ValueError(
+                    f"max_episode_steps: got {self.max_episode_steps} and in env_kwargs {among_kwargs!r}, expected one"
+                    " of them, or the same number twice"
+                )
+
+
+def copy_of_kwargs(env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """A deep copy: an environment may change or keep what it is given, and none may share it with another.
+
+    Raises:
+        ValueError: for what is no mapping, and for a value that cannot be copied.
+    """
+    if not isinstance(env_kwargs, Mapping):
+        raise ValueError(f"env_kwargs: got {env_kwargs!r}, expected a dictionary, for example {{'length': 80}}")
+    copied = {}
+    for name, value in env_kwargs.items():
+        try:
+            copied[name] = copy.deepcopy(value)
+        except Exception as error:  # whatever a value's class raises
+            raise ValueError(
+                f"env_kwargs: {name}: got {value!r}, which cannot be copied ({type(error).__name__}: {error}), expected"
+                " a value that every environment can have a copy of, such as a list instead of a generator"
+            ) from None
+    return copied
 
 
 @dataclasses.dataclass(frozen=True)

@@ -100,6 +100,9 @@ class Settings:
         for flag in self.flags:
             if "=" not in flag:
                 raise ValueError(f"flags: got {flag!r}, expected NAME=VALUE, for example updates=1000")
+        names = [flag.partition("=")[0].replace("_", "-") for flag in self.flags]
+        if len(set(names)) < len(names):
+            raise ValueError(f"flags: got {' '.join(self.flags)}, expected each NAME once")
 
     @property
     def directory(self) -> Path:

@@ -119,7 +119,7 @@ def read_with_preset(settings: type[Settings], module: str, description: str, ar
     objective = _objective(first.training)
     known = {field.name for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
     flags = preset_flags(first.preset, objective, quick=getattr(first, "quick", False), known=known)
-    read = from_command_line(settings, module, description, [*flags, *without_help])  # the last one wins
+    read = from_command_line(settings, module, description, without_help, preset=flags)
     if len(without_help) < len(arguments):  # help shows the defaults that hold with the other flags
         from_command_line(settings, module, description, ["--help"], default=read)
     training = dataclasses.replace(read.training, objective=objective)

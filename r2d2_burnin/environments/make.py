@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import math
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,14 +17,14 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.envs import registration
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
 from r2d2_burnin.environments.guard import EnvironmentGuard
 from r2d2_burnin.environments.namespaces import register_namespace
-from r2d2_burnin.environments.returned_values import shown_space
+from r2d2_burnin.environments.native import NoNativeVersion, make_native, spec_of
+from r2d2_burnin.environments.returned_values import shown, shown_space
 from r2d2_burnin.environments.wrapper_calls import WrapperCall
-from r2d2_burnin.settings import EnvironmentSettings
+from r2d2_burnin.settings import EnvironmentSettings, copy_of_kwargs
 
 SLOW_STEP = 2e-3
 """Seconds of a step from which on `auto` steps environments in worker processes: an exchange costs less than that."""
@@ -44,9 +45,10 @@ def make(settings: EnvironmentSettings) -> gym.Env[np.ndarray, np.integer[Any]]:
     Raises:
         ValueError: for an unknown id or wrapper, settings that the environment refuses, or spaces that cannot be used.
     """
-    arguments = dict(settings.env_kwargs)
+    arguments = copy_of_kwargs(settings.env_kwargs)
     if settings.max_episode_steps is not None:
         arguments["max_episode_steps"] = settings.max_episode_steps
+    calls = [WrapperCall.parse(text) for text in settings.wrappers]
     register_namespace(settings.env)
     try:
         # The guard below checks what Gymnasium's own checker would warn about, into the progress bars.
@@ -57,10 +59,9 @@ def make(settings: EnvironmentSettings) -> gym.Env[np.ndarray, np.integer[Any]]:
         raise ValueError(f"env: {settings.env!r} could not be made: {error}") from error
     except Exception as error:  # whatever a user's environment raises for its settings
         raise ValueError(f"env: {settings.env!r} could not be made: {type(error).__name__}: {error}") from error
-    for text in settings.wrappers:
-        call = WrapperCall.parse(text)
+    for call in calls:
         env = call.apply(import_object("wrappers", call.name), env)
-    check_spaces(env.observation_space, env.action_space)
+    check_spaces(_space(env, "observation_space", settings.env), _space(env, "action_space", settings.env))
     env = EnvironmentGuard(env, settings.env)
     if not isinstance(env.observation_space, spaces.Box):
         env = gym.wrappers.FlattenObservation(env)
@@ -73,25 +74,40 @@ def make_vector(settings: EnvironmentSettings, num_envs: int) -> VectorEnv[Any, 
     """`num_envs` of them at once, in the way that `settings.vectorization` names.
 
     Raises:
-        ValueError: as `make` does, and for `native` where the environment has no such version.
+        ValueError: as `make` does, for `native` where the environment has no such version, and where environments of
+            the same settings have different spaces.
     """
     way = settings.vectorization
-    native = _has_native_version(settings)
-    if way == "native" and not native:
-        raise ValueError(
-            f"vectorization: got 'native', but {settings.env} has no vectorised version that takes these wrappers and"
-            " settings, expected sync, async or auto"
-        )
-    if native and way in ("auto", "native"):
-        return gym.make_vec(settings.env, num_envs=num_envs, **settings.env_kwargs)
     make_single = functools.partial(make, settings)
     vector: VectorEnv[Any, Any, Any]
-    if way == "async" or (way == "auto" and _seconds_of_a_step(make_single) > SLOW_STEP):
-        vector = _QuietAsyncVectorEnv([make_single] * num_envs, context="spawn")
-    else:
-        vector = SyncVectorEnv([make_single] * num_envs)
-    vector.spec = _spec_of(settings.env)  # errors name the environment by it
+    if way in ("auto", "native"):
+        try:
+            vector = make_native(settings, make_single, num_envs)
+            return vector
+        except NoNativeVersion as error:
+            if way == "native":
+                raise ValueError(f"vectorization: got 'native', but {error}, expected sync, async or auto") from None
+            if error.raised:
+                _warn(f"vectorization: {error}; auto takes single environments")
+    in_processes = way == "async" or (way == "auto" and _seconds_of_a_step(make_single) > SLOW_STEP)
+    try:
+        if in_processes:
+            vector = _QuietAsyncVectorEnv([make_single] * num_envs, context="spawn")
+        else:
+            vector = SyncVectorEnv([make_single] * num_envs)
+    except RuntimeError as error:  # Gymnasium's, where spaces differ
+        raise ValueError(
+            f"env: {settings.env!r} could not be made {num_envs} times, expected environments of the same settings to"
+            f" have the same spaces ({error})"
+        ) from error
+    vector.spec = spec_of(settings.env)  # errors name the environment by it
     return vector
+
+
+@functools.cache
+def _warn(message: str) -> None:
+    """Print a warning, once in a process: vector environments are made for every run."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 class _QuietAsyncVectorEnv(AsyncVectorEnv):
@@ -103,17 +119,6 @@ class _QuietAsyncVectorEnv(AsyncVectorEnv):
             super()._raise_if_errors(successes)
         finally:
             gym.logger.min_level = level
-
-
-def _spec_of(env_id: str) -> registration.EnvSpec:
-    """What `gymnasium.make` finds for an id, which may name a module, and leave the version out."""
-    module, _, name = env_id.rpartition(":")
-    if module:
-        importlib.import_module(module)
-    namespace, plain, version = registration.parse_env_id(name)
-    if version is None and name not in registration.registry:
-        version = registration.find_highest_version(namespace, plain)
-    return gym.spec(registration.get_env_id(namespace, plain, version))
 
 
 def close(env: VectorEnv[Any, Any, Any], *, at_once: bool = False) -> None:
@@ -143,6 +148,28 @@ def import_object(setting: str, name: str) -> Callable[..., Any]:
     if not callable(imported):
         raise ValueError(f"{setting}: got {name!r}, a {type(imported).__name__}, expected something to call")
     return imported  # type: ignore[no-any-return]
+
+
+def _space(env: gym.Env[Any, Any], name: str, env_id: str) -> spaces.Space[Any]:
+    """The space that an environment has as attribute `name`.
+
+    Raises:
+        ValueError: where it has none, or what is no space.
+    """
+    expected = "expected a space of gymnasium.spaces, set in __init__ or in the class"
+    try:
+        space = getattr(env, name)
+    except AttributeError as error:
+        if name not in str(error):  # of something else, inside a property
+            raise ValueError(f"env: {env_id!r}: {name} raised AttributeError: {error}, {expected}") from error
+        raise ValueError(f"env: {env_id!r} has no attribute {name}, {expected}") from None
+    except Exception as error:  # whatever a property raises
+        raise ValueError(f"env: {env_id!r}: {name} raised {type(error).__name__}: {error}, {expected}") from error
+    if not isinstance(space, spaces.Space):
+        kind = type(space)
+        old = " (gymnasium.spaces takes the place of gym.spaces)" if kind.__module__.split(".")[0] == "gym" else ""
+        raise ValueError(f"env: {env_id!r} has as {name} {shown(space)}, a {kind.__name__}, {expected}{old}")
+    return space
 
 
 def check_spaces(observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
@@ -232,18 +259,6 @@ class FlattenAction(gym.ActionWrapper[Any, Any, Any]):
 
 def _is_plain(space: spaces.Space[Any]) -> bool:
     return isinstance(space, spaces.Discrete) and int(space.start) == 0
-
-
-def _has_native_version(settings: EnvironmentSettings) -> bool:
-    limited = settings.max_episode_steps is not None or "max_episode_steps" in settings.env_kwargs
-    if settings.wrappers or limited:
-        return False
-    env = make(settings)
-    raw = env.unwrapped
-    usable = isinstance(raw.observation_space, spaces.Box) and _is_plain(raw.action_space)
-    has_vector_version = env.spec is not None and env.spec.vector_entry_point is not None
-    env.close()
-    return usable and has_vector_version
 
 
 def _seconds_of_a_step(make_single: Callable[[], gym.Env[Any, Any]], steps: int = 20) -> float:

@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from r2d2_burnin.environments.guard import EnvironmentGuard
 from r2d2_burnin.environments.inputs import InputSpace, image_layout
-from r2d2_burnin.environments.returned_values import FLOAT32_MAX, ROUNDING, shown_space
+from r2d2_burnin.environments.returned_values import ROUNDING, shown, shown_space
 from r2d2_burnin.environments.targets import FAULT, TargetRange, reduced_info
 
 
@@ -71,10 +71,12 @@ def describe_inputs(env: gym.Env[Any, Any]) -> dict[str, str | None]:
     return {"observation": shown_space(space), "image": None if layout is None else str(layout)}
 
 
-def target_space(env: gym.Env[Any, Any]) -> spaces.Space[Any] | None:
-    """The space of `info["target"]`, where the environment or a wrapper has it as attribute `target_space`."""
-    declared = env.get_wrapper_attr("target_space") if env.has_wrapper_attr("target_space") else None
-    return declared if isinstance(declared, spaces.Space) else None
+def target_space(env: gym.Env[Any, Any]) -> Any:
+    """The space of `info["target"]`, where the environment or a wrapper has it as attribute `target_space`.
+
+    None where nothing is declared; a user's environment may have there what is no space.
+    """
+    return env.get_wrapper_attr("target_space") if env.has_wrapper_attr("target_space") else None
 
 
 def target_classes(env: gym.Env[Any, Any]) -> spaces.Discrete | None:
@@ -90,10 +92,7 @@ def declared_range(env: gym.Env[Any, Any]) -> TargetRange | None:
         first, count = int(declared.start), int(declared.n)
         return TargetRange(first, first + count - 1, whole=True)
     if isinstance(declared, spaces.Box):
-        low, high = float(declared.low.item()), float(declared.high.item())
-        return TargetRange(
-            max(low - ROUNDING * max(1, abs(low)), -FLOAT32_MAX), min(high + ROUNDING * max(1, abs(high)), FLOAT32_MAX)
-        )
+        return TargetRange(float(declared.low.item()), float(declared.high.item()), rounding=ROUNDING)
     return None
 
 
@@ -114,7 +113,8 @@ def missing_targets(env: gym.Env[Any, Any], most: int) -> str | None:
             " example in a wrapper, or choose q-learning"
         )
     if "target" in info and declared is not None:
-        fault = f"its target_space is {shown_space(declared)}, expected Discrete, or a Box of one number"
+        space = shown_space(declared) if isinstance(declared, spaces.Space) else shown(declared)
+        fault = f"its target_space is {space}, expected Discrete, or a Box of one number, of gymnasium.spaces"
     else:
         fault = f"at {place} {info[FAULT]}"
     return f"of {name} {fault}; choose q-learning, or a wrapper with targets"
@@ -137,5 +137,5 @@ def _first_target(env: gym.Env[Any, Any], most: int) -> tuple[str, dict[str, Any
     return f"in the {step} steps after it", {}
 
 
-def _is_one_number(space: spaces.Space[Any]) -> bool:
+def _is_one_number(space: Any) -> bool:
     return isinstance(space, spaces.Box) and space.dtype.kind in "fiub" and math.prod(space.shape) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,12 +44,19 @@ def reduced_info(info: Mapping[Any, Any]) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True)
 class TargetRange:
-    """Which numbers targets may be."""
+    """Which numbers targets may be; always finite in float32."""
 
     low: float = -FLOAT32_MAX
     high: float = FLOAT32_MAX
     whole: bool = False  # classes
     required: bool = True  # False: what is no number in the range counts as missing
+    rounding: float = 0.0  # part of a bound, at least of 1, by which a target may lie outside
+
+    @functools.cached_property
+    def _limits(self) -> tuple[float, float]:
+        """The smallest and the largest number that is accepted."""
+        low, high = (self.rounding * max(1.0, abs(bound)) for bound in (self.low, self.high))
+        return max(self.low - low, -FLOAT32_MAX), min(self.high + high, FLOAT32_MAX)
 
     def of_infos(self, info: Mapping[str, Any], active: np.ndarray) -> np.ndarray:
         """Targets `[N]`, float64, of a vector environment's info; NaN where there is none.
@@ -94,12 +102,14 @@ class TargetRange:
 
     def _fit(self, values: np.ndarray) -> bool:
         """Whether all values are in the range; False where one is NaN."""
-        within = bool(self.low <= values.min() and values.max() <= self.high)
+        low, high = self._limits
+        within = bool(low <= values.min() and values.max() <= high)
         return within and (not self.whole or values.dtype.kind in "iub" or bool((values == np.rint(values)).all()))
 
     def _refuse(self, values: np.ndarray, present: np.ndarray) -> np.ndarray:
         """The values `[S, N]`; raises for the first present one that is outside the range, or makes it NaN."""
-        fit = (values >= self.low) & (values <= self.high)
+        low, high = self._limits
+        fit = (values >= low) & (values <= high)
         if self.whole:
             fit &= values == np.rint(values)
         if not self.required:
@@ -107,13 +117,26 @@ class TargetRange:
         bad = np.argwhere(present & ~fit)
         if len(bad):
             step, environment = bad[0].tolist()
-            raise UnfitTarget(f"{NAME} is {values[step, environment]:.7g}, {self._expected}", environment, step)
+            raise UnfitTarget(f"{NAME} is {_shown(values[step, environment])}, {self._expected}", environment, step)
         return values
 
     @property
     def _expected(self) -> str:
-        if self.whole:
-            return f"expected a class, a whole number from {self.low:g} to {self.high:g}"
-        if (self.low, self.high) == (-FLOAT32_MAX, FLOAT32_MAX):
-            return "expected a number that is finite in float32"
-        return f"expected a number from {self.low:.6g} to {self.high:.6g}"
+        what = "a class, a whole number" if self.whole else "a number"
+        bounds = [
+            f"{word} {_shown(bound)}"
+            for word, bound in (("from", self.low), ("to", self.high))
+            if abs(bound) < FLOAT32_MAX
+        ]
+        finite = [] if len(bounds) == 2 else ["that is finite in float32"]
+        return " ".join(["expected", what, *bounds, *finite])
+
+
+def _shown(number: float) -> str:
+    """A number in as few digits as tell it from others: of float32, where it is one."""
+    with np.errstate(over="ignore"):
+        single = np.float32(number)
+    shortest = single if float(single) == number else np.float64(number)
+    if number == 0 or 1e-4 <= abs(number) < 1e16:
+        return np.format_float_positional(shortest, trim="-")
+    return str(shortest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import dataclasses
 import inspect
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from r2d2_burnin.runtime.literals import read_value
+from r2d2_burnin.runtime.literals import read_literal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,27 +25,32 @@ class WrapperCall:
 
     @classmethod
     def parse(cls, text: str) -> WrapperCall:
-        """Read `module:Wrapper` or `module:Wrapper(arguments)`; arguments are values as `literals.read_value` has them.
+        """Read `module:Wrapper` or `module:Wrapper(arguments)`; arguments are literals, as `read_literal` has them.
 
         Raises:
             ValueError: naming the setting, for anything else.
         """
         name, bracket, rest = text.strip().partition("(")
+        example = "for example 'gymnasium.wrappers:FrameStackObservation(stack_size=4)'"
+        expected = f"expected module:Wrapper(arguments), {example}"
+        module, _, attribute = name.strip().partition(":")
+        if not all(part.isidentifier() for part in (*module.split("."), attribute)):
+            raise ValueError(
+                f"wrappers: got {text!r}, expected module:name or module:name(arguments), each in quotes of its own,"
+                f" {example}"
+            )
         if not bracket:
             return cls(text, name)
-        example = "for example 'gymnasium.wrappers:FrameStackObservation(stack_size=4)'"
         try:
             call = ast.parse(f"wrapper({rest}", mode="eval").body
-        except (SyntaxError, ValueError):
-            raise ValueError(f"wrappers: got {text!r}, expected module:Wrapper(arguments), {example}") from None
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            raise ValueError(f"wrappers: got {text!r}, {expected}") from None
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-            raise ValueError(f"wrappers: got {text!r}, expected module:Wrapper(arguments), {example}")
+            raise ValueError(f"wrappers: got {text!r}, {expected}")
         try:
-            arguments = tuple(read_value(ast.unparse(node)) for node in call.args)
-            keywords = {str(keyword.arg): read_value(ast.unparse(keyword.value)) for keyword in call.keywords}
+            return cls(text, name.strip(), *_read_arguments(call))
         except ValueError as error:
             raise ValueError(f"wrappers: an argument of {text!r}: {error}") from None
-        return cls(text, name.strip(), arguments, keywords)
 
     def apply(self, wrapper: Callable[..., Any], env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
         """The environment in the wrapper.
@@ -55,7 +61,8 @@ class WrapperCall:
         """
         self._check_arguments(wrapper, env)
         try:
-            wrapped = wrapper(env, *self.arguments, **self.keywords)
+            arguments, keywords = copy.deepcopy((self.arguments, self.keywords))  # a wrapper may change them
+            wrapped = wrapper(env, *arguments, **keywords)
         except Exception as error:  # whatever a wrapper raises for the environment or its arguments
             raise ValueError(f"wrappers: {self.text} raised {type(error).__name__}: {error}") from error
         if not isinstance(wrapped, gym.Env):
@@ -90,3 +97,22 @@ class WrapperCall:
                 f"wrappers: {self.text} lacks the argument {', '.join(missing)}, expected it in brackets:"
                 f" --wrappers '{self.name}({', '.join(call_arguments)})'"
             )
+
+
+def _read_arguments(call: ast.Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments of a call.
+
+    Raises:
+        ValueError: for one that is no literal, that comes twice, or that is unpacked from another.
+    """
+    keywords: dict[str, Any] = {}
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            raise ValueError(f"got **{ast.unparse(keyword.value)}, expected name=value for each")
+        if keyword.arg in keywords:
+            raise ValueError(f"got {keyword.arg} twice, expected each argument once")
+        keywords[keyword.arg] = read_literal(keyword.value)
+    for node in call.args:
+        if isinstance(node, ast.Starred):
+            raise ValueError(f"got {ast.unparse(node)}, expected each argument by itself")
+    return tuple(map(read_literal, call.args)), keywords

@@ -52,11 +52,17 @@ class SumTree:
             self._grow(needed)
         rows = np.arange(self.end, self.end + len(priorities))
         self.end += len(priorities)
-        self.set(rows, priorities)
+        self._write(rows, priorities)
 
     def drop(self, count: int) -> None:
-        """Forget the oldest `count` rows."""
-        self.set(np.arange(self.first, self.first + count), np.zeros(count))
+        """Forget the oldest `count` rows.
+
+        Raises:
+            ValueError: for more rows than there are.
+        """
+        if not 0 <= count <= self.end - self.first:
+            raise ValueError(f"count: got {count}, expected 0 to {self.end - self.first}, the rows kept")
+        self._write(np.arange(self.first, self.first + count), np.zeros(count))
         self.first += count
 
     def get(self, rows: np.ndarray) -> np.ndarray:
@@ -67,15 +73,25 @@ class SumTree:
         """Change the priorities `[n]` of the given rows `[n]`; of a row given twice, the last one counts.
 
         Raises:
-            ValueError: for a priority that is NaN, infinite, negative, or above `LARGEST`; nothing is changed then.
+            ValueError: for a priority that is NaN, infinite, negative, or above `LARGEST`, and for a row that is not
+                kept; nothing is changed then.
         """
         check_priorities(priorities)
+        if len(rows) and not (rows.min() >= self.first and rows.max() < self.end):
+            wrong = rows[(rows < self.first) | (rows >= self.end)][0]
+            raise ValueError(f"rows: got {wrong}, expected rows that are kept, {self.first} to {self.end - 1}")
+        self._write(rows, priorities)
+
+    def _write(self, rows: np.ndarray, priorities: np.ndarray) -> None:
+        """Change the priorities `[n]` of rows `[n]`, which may be new ones, and the sums above them."""
         nodes = rows % len(self._levels[0])
         self._levels[0][nodes] = priorities
         for below, above in itertools.pairwise(self._levels):
             nodes = nodes // BRANCHES
             if len(nodes) > BRANCHES:
-                nodes = np.unique(nodes)
+                nodes = np.sort(nodes)
+                # What np.unique returns, in half its time for as few as a batch.
+                nodes = nodes[np.concatenate(([True], nodes[1:] != nodes[:-1]))]
             above[nodes] = below.reshape(-1, BRANCHES)[nodes].sum(1)
 
     def sample(self, generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -104,7 +120,8 @@ class SumTree:
         """Go on from what `get_state` returned."""
         self.first, self.end, leaves = (int(number) for number in state["numbers"])
         self._levels = _empty_levels(leaves)
-        self.set(np.arange(self.first, self.end), state["priorities"])
+        check_priorities(state["priorities"])
+        self._write(np.arange(self.first, self.end), state["priorities"])
 
     def _grow(self, needed: int) -> None:
         rows = np.arange(self.first, self.end)
@@ -113,7 +130,7 @@ class SumTree:
         while leaves < needed:
             leaves *= 2
         self._levels = _empty_levels(leaves)
-        self.set(rows, priorities)
+        self._write(rows, priorities)
 
 
 def check_priorities(priorities: np.ndarray) -> None:

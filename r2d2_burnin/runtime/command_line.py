@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import shlex
 import sys
-from collections.abc import Sequence
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -37,16 +40,27 @@ def from_command_line(
     arguments: Sequence[str],
     *,
     default: Settings | None = None,
+    preset: Sequence[str] = (),
 ) -> Settings:
     """Build a settings dataclass from the command-line flags of a module's command.
 
     A dataclass inside another is a group in `--help`; its flags have no prefix. Settings that refuse their values end
-    the program with their message.
+    the program with their message, and so does a flag of several values that is given twice: one of both would be lost.
+    Of a flag of one value the last one counts, as is usual.
+
+    Args:
+        settings: the dataclass.
+        module: of the command.
+        description: of the command, for `--help`.
+        arguments: the command line.
+        default: settings that hold where no flag is given.
+        preset: flags that give way to those of `arguments`.
     """
     try:
+        _check_given_once(arguments, set(_flags_of_several_values(settings)))
         return tyro.cli(  # type: ignore[return-value]  # never None: there are settings, by default or by flags
             settings,
-            args=arguments,
+            args=[*preset, *arguments],
             default=default,
             prog=program(module),
             description=description,
@@ -55,6 +69,34 @@ def from_command_line(
         )
     except ValueError as error:
         fail(str(error))
+
+
+def _flags_of_several_values(settings: Any) -> Iterator[str]:
+    """Flags of the fields of a dataclass, and of those inside it, that are tuples or dictionaries."""
+    for name, hint in get_type_hints(settings).items():
+        if dataclasses.is_dataclass(hint):
+            yield from _flags_of_several_values(hint)
+        elif {get_origin(part) for part in (hint, *get_args(hint))} & {tuple, dict}:
+            yield f"--{name.replace('_', '-')}"
+
+
+def _check_given_once(arguments: Sequence[str], flags: set[str]) -> None:
+    """Raise a ValueError for one of `flags` that is given twice, with the command line that has all values."""
+    values: dict[str, list[list[str]]] = {}
+    for argument in arguments:
+        if argument.startswith("--"):
+            flag, equals, value = argument.partition("=")
+            flag = flag.replace("_", "-")
+            values.setdefault(flag, []).append([value] if equals else [])
+        elif values:
+            values[flag][-1].append(argument)
+    for flag, given in values.items():
+        if flag in flags and len(given) > 1:
+            together = shlex.join([flag, *itertools.chain(*given)])
+            name = flag.removeprefix("--").replace("-", "_")
+            raise ValueError(
+                f"{name}: got {flag} {len(given)} times, expected it once, with all its values: {together}"
+            )
 
 
 def program(module: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import json
 import math
 import re
@@ -22,6 +23,9 @@ SWITCHES = (
 
 _PLAIN = re.compile(r"[^\s\[\]{}()'\",;]+( [^\s\[\]{}()'\",;]+)*")
 
+_SECOND_SETTING = re.compile(r" .*=|= | --[A-Za-z]")
+"""A space and an equals sign, or a flag: more than one setting in one argument."""
+
 
 def read_value(text: str) -> Any:
     """The value that a text stands for.
@@ -31,12 +35,31 @@ def read_value(text: str) -> Any:
 
     Raises:
         ValueError: for what may be a mistake: a switch in other words (`yes`, `off`, `TRUE`), a number written as no
-            language has it (`007`), brackets or quotes that do not close, nothing at all, and numbers without end.
+            language has it (`007`), brackets or quotes that do not close, nothing at all, numbers without end, and
+            what looks like two settings (`1 b=2`).
     """
     try:
         value = _json_or_python(text)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return _plain_text(text)
+    return _checked(value, text)
+
+
+def read_literal(node: ast.expr) -> Any:
+    """The value of an expression in Python's syntax: a literal, JSON's names among Python's; text has to be quoted.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    try:
+        value = ast.literal_eval(_Constants().visit(copy.deepcopy(node)))
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        value = object()
+    return _checked(value, ast.unparse(node))
+
+
+def _checked(value: Any, text: str) -> Any:
+    """A value that JSON can hold; `text` is where it was read from."""
     try:
         json.dumps(value, allow_nan=False)
     except (ValueError, TypeError, RecursionError):
@@ -82,6 +105,11 @@ def _plain_text(text: str) -> str:
     if _PLAIN.fullmatch(text) is None:
         kinds = "a JSON or Python value, or a plain word"
         raise ValueError(f"got {text!r}, expected {kinds}; other text has to be quoted: {quoted(text)}")
+    if _SECOND_SETTING.search(text):
+        raise ValueError(
+            f"got {text!r}, expected one value; a further setting is an argument of its own, outside these quotes, and"
+            f" text has to be quoted: {quoted(text)}"
+        )
     word = text.lower().lstrip("+-")
     meant = SWITCHES.get(word, f"{float(text):.15g}" if _is_number(text) else None)
     if meant is not None:

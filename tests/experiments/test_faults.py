@@ -35,6 +35,7 @@ COMMON = [
     *("--replay-capacity", "1000"),
 ]
 SHORT = [*COMMON, "--seeds", "1", "--updates", "60", "--measure-every", "30", "--checkpoint-every", "20"]
+WITHOUT_STRATEGIES = SHORT[SHORT.index("--env-kwargs") :]
 LONG = [*COMMON, "--seeds", "2", "--updates", "8000", "--measure-every", "500", "--checkpoint-every", "50"]
 
 
@@ -378,7 +379,8 @@ def test_names_do_not_leave_the_directory(
     monkeypatch.chdir(tmp_path)
     for name in ("../zero", "/zero", "zero/../../x", "stored+1/.."):
         with pytest.raises(SystemExit):
-            burnin_compare.main([*SHORT, "--strategies", name])
+            burnin_compare.main([*WITHOUT_STRATEGIES, "--strategies", name])
+        assert "strategies: got" in " ".join(capsys.readouterr().err.replace("│", " ").split())
     from experiments.common.results import default_directory
 
     for name in ("..", "../..", "/etc", "a/b:c", "x\x00y", "~"):
@@ -438,7 +440,7 @@ def test_a_killed_ray_worker_is_begun_again_from_its_checkpoint(undisturbed: dic
 @pytest.mark.long
 def test_ray_actors_act_with_old_parameters(tmp_path: Path) -> None:
     pytest.importorskip("ray")
-    flags = [*SHORT, "--strategies", "stored", "--actors", "2", "--workers", "1"]
+    flags = [*WITHOUT_STRATEGIES, "--strategies", "stored", "--actors", "2", "--workers", "1"]
     found = subprocess.run(command(tmp_path, *flags), cwd=ROOT, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     measured = figures(tmp_path)["stored_seed0.json"]

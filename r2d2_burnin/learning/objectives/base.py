@@ -85,6 +85,11 @@ class Objective:
         """What the targets of an environment may be; None where none are read."""
         return TargetRange()
 
+    @classmethod
+    def check_spaces(cls, env: gym.Env[Any, Any]) -> None:
+        """Raise a ValueError for an environment whose spaces make a network of this objective too large."""
+        return
+
     @property
     def outputs(self) -> int:
         """Outputs of the network, A."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import gymnasium as gym
@@ -37,14 +38,21 @@ def choose_objective(name: str, env: gym.Env[Any, Any]) -> str:
     An environment says what its targets are by an attribute `target_space`: `Discrete` for classes, `Box` for numbers.
     Without the attribute they are taken for numbers. An environment without targets is one for Q-learning: where
     `reset` gives none, the first steps of an episode of random actions are looked at. What is called a target and is no
-    number, such as a place to go to, is no target.
+    number, such as a place to go to, is no target. Where a `target_space` is declared all the same, a warning says so.
 
     Raises:
-        ValueError: for an objective on `info["target"]` and an environment that gives none, or none that is a number.
+        ValueError: for an objective on `info["target"]` and an environment that gives none, or none that is a number,
+            and for more classes than a network can have outputs.
     """
     if name == "auto":
-        has_targets = spaces.missing_targets(env, STEPS_LOOKED_AT) is None
-        return next(name for name in OBJECTIVES if objective_class(name).suits(env, has_targets=has_targets))
-    if objective_class(name).reads_targets and (problem := spaces.missing_targets(env, 100 * STEPS_LOOKED_AT)):
+        problem = spaces.missing_targets(env, STEPS_LOOKED_AT)
+        name = next(name for name in OBJECTIVES if objective_class(name).suits(env, has_targets=problem is None))
+        if problem is not None and spaces.target_space(env) is not None:
+            print(
+                f"warning: objective: auto takes {name}, although a target_space is declared: {problem}",
+                file=sys.stderr,
+            )
+    elif objective_class(name).reads_targets and (problem := spaces.missing_targets(env, 100 * STEPS_LOOKED_AT)):
         raise ValueError(f"objective: got {name!r}, but {problem}")
+    objective_class(name).check_spaces(env)
     return name

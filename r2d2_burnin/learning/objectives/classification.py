@@ -18,6 +18,9 @@ from r2d2_burnin.learning.objectives.base import Labels, Objective, Outcome, Ste
 from r2d2_burnin.networks.protocol import Tensor
 from r2d2_burnin.settings import TrainingSettings
 
+MOST_CLASSES = 2**16
+"""Outputs of a network, at most. They are recorded at every step, as those for actions are."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Classification(Objective):
@@ -36,10 +39,22 @@ class Classification(Objective):
     @classmethod
     def make(cls, env: gym.Env[Any, Any], settings: TrainingSettings) -> Classification:
         """Classes are those of the environment's `target_space`, or one an action."""
+        cls.check_spaces(env)
         actions, classes = spaces.actions(env.action_space), spaces.target_classes(env)
         if classes is None:
             return cls(actions)
         return cls(actions, classes=int(classes.n), first=int(classes.start))
+
+    @classmethod
+    def check_spaces(cls, env: gym.Env[Any, Any]) -> None:
+        """Raise a ValueError for more than `MOST_CLASSES` classes."""
+        classes = spaces.target_classes(env)
+        if classes is not None and classes.n > MOST_CLASSES:
+            raise ValueError(
+                f"env: got target_space {classes}, which has {classes.n} classes, expected at most {MOST_CLASSES}, as a"
+                " network has one output for each; a wrapper with fewer helps, or a target_space that is a Box, or"
+                " --objective regression"
+            )
 
     @classmethod
     def suits(cls, env: gym.Env[Any, Any], *, has_targets: bool) -> bool:
@@ -60,8 +75,9 @@ class Classification(Objective):
 
     def labels(self, episode: Episode) -> Labels:
         """The number of the target's class, from 0."""
-        labels = super().labels(episode)
-        return {"target": labels["target"] - np.float32(self.first)} if self.first else labels
+        if episode.targets is None or not self.first:
+            return super().labels(episode)
+        return {"target": (episode.targets - self.first).astype(np.float32)}  # before float32 rounds large classes
 
     def losses(self, outputs: Tensor, target_outputs: Tensor, labels: dict[str, Tensor]) -> StepLosses:
         """Cross-entropy `[B, T]`, and the probability of all wrong classes; a step whose target is NaN has none."""
