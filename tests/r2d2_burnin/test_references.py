@@ -198,3 +198,16 @@ def test_means_agree_with_those_of_all_fragments(length: int) -> None:
             standard_error = all_values.std() / np.sqrt(settings.measured_fragments * 0.7)
             assert abs(value - all_values.mean()) < 4 * standard_error
             assert value > 0
+
+
+def test_distinct_fragments_of_the_smallest_measurement_are_counted() -> None:
+    """An episode of 80 steps has 7 fragments; 10 are asked for, so the first measurement repeats some."""
+    settings = dataclasses.replace(
+        settings_for("BitStream/Count-v0", length=80), num_envs=1, initial_steps=80, new_steps=40, measured_fragments=10
+    )
+    held: list[int] = []
+    trainer = Trainer(settings)
+    result = trainer.run(parse("zero"), 0, None, lambda update, replay, learner: held.append(len(replay.all_rows())))
+    assert min(held) < 10 < max(held)
+    assert result.measured_fragments == min(held)
+    assert not any("fragments" in m.metric for m in result.measurements)
