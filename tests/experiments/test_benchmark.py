@@ -27,9 +27,9 @@ def test_a_peer_is_timed_in_its_own_process_and_one_that_fails_is_left_out(capsy
         "dying": PeerProcess(peer_that_dies, code=3),
         "raising": PeerProcess(peer_that_raises),
     }
-    found = measure(candidates, 3, calls=2)
-    assert list(found) == ["ours", "slow"]
-    (row,) = ratio_rows("sleep", found, "ms", {"slow": 1.0})
+    result = measure(candidates, 3, calls=2)
+    assert list(result) == ["ours", "slow"]
+    (row,) = ratio_rows("sleep", result, "ms", {"slow": 1.0})
     assert row.cost >= 10.0
     assert row.other_cost >= 30.0
     printed = capsys.readouterr().out

@@ -205,15 +205,15 @@ def test_stored_states_come_from_the_parameters_of_the_age_that_is_reported() ->
     old, age, staleness = _train(trainer, task, 3, lambda update, words: None)  # type: ignore[arg-type]
     assert age in (10, 20, 30, 40)
     assert abs(age - staleness) <= 5
-    found: dict[int, list[np.ndarray]] = {}
+    result: dict[int, list[np.ndarray]] = {}
 
     def observe(update: int, replay: Any, learner: Any) -> None:
-        found[update] = [variable.numpy() for variable in trainer.network.trainable_variables]
+        result[update] = [variable.numpy() for variable in trainer.network.trainable_variables]
 
     trainer.run(parse("stored"), 3, observer=observe)  # measures every 10 updates
-    for a, b in zip(old, found[50 - age], strict=True):
+    for a, b in zip(old, result[50 - age], strict=True):
         np.testing.assert_array_equal(a, b)
-    assert any((a != b).any() for a, b in zip(old, found[50], strict=True))
+    assert any((a != b).any() for a, b in zip(old, result[50], strict=True))
 
 
 @given(st.integers(2, 100_000), st.integers(1, 500), st.floats(0, 1))

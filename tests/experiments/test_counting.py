@@ -80,28 +80,28 @@ def studies() -> SeedStudies:
 
 
 def test_studies_of_one_seed(studies: SeedStudies) -> None:
-    found = studies
+    result = studies
     assert SMALL.updates_an_epoch == 4  # 7, 7, 7 and 3 sequences
-    assert found.last_step is not None
-    assert found.every_step is not None
-    assert found.carried_state is not None
-    assert len(found.last_step.error_at_length) == 10
+    assert result.last_step is not None
+    assert result.every_step is not None
+    assert result.carried_state is not None
+    assert len(result.last_step.error_at_length) == 10
     # The article's quantity is the error at the last step for the one, and the mean over the steps for the other.
-    assert found.last_step.error_at_length == found.last_step.error_at_last_step
-    at_step = np.array(found.every_step.error_at_last_step)
+    assert result.last_step.error_at_length == result.last_step.error_at_last_step
+    at_step = np.array(result.every_step.error_at_last_step)
     expected = [at_step[:n].mean() for n in range(1, 11)]
-    np.testing.assert_allclose(found.every_step.error_at_length, expected, rtol=1e-12)
+    np.testing.assert_allclose(result.every_step.error_at_length, expected, rtol=1e-12)
     # Learning: the last step alone for the one, all steps for the other.
-    for study in (found.last_step, found.every_step):
+    for study in (result.last_step, result.every_step):
         assert study.curves.train[-1] < 0.5 * study.curves.train[0]
-    carried = found.carried_state
+    carried = result.carried_state
     assert carried.split == [1, 2, 3, 4]
     assert carried.carried_difference < 1e-5
     errors = carried.split_errors()
     assert list(errors) == ["unsplit", "carried", "zero", *(f"stored, {age} updates old" for age in (100, 10, 1))]
     np.testing.assert_allclose(errors["carried"], errors["unsplit"], rtol=1e-4)
     assert errors["stored, 100 updates old"] != errors["carried"]
-    assert from_json(SeedStudies, json.loads(json.dumps(to_json(found)))) == found
+    assert from_json(SeedStudies, json.loads(json.dumps(to_json(result)))) == result
 
 
 def _ignore(done: int, words: str) -> None:
@@ -118,13 +118,13 @@ def test_the_same_seed_gives_the_same_figures(studies: SeedStudies) -> None:
 def test_the_error_at_a_length_is_that_of_separate_sequences_of_this_length() -> None:
     short = StudySettings(length=6, sequences=200, validation=10, batch_size=20, epochs=10)
     trained = Trained(short, seed=1, every_step=True, report=_ignore)
-    found = trained.outcome().error_at_length
-    assert max(found) > 3 * min(found)  # lengths differ by far more than what is allowed below
+    result = trained.outcome().error_at_length
+    assert max(result) > 3 * min(result)  # lengths differ by far more than what is allowed below
     for length in (1, 5, 9):  # each needs a compiled program of its own
         bits, counts = draw_sequences(4000, length, seed=100 + length)
         errors = ((trained.predict(bits) - counts) ** 2).mean(1)  # of each sequence, over its steps
-        standard_error = errors.std() * np.sqrt(1 / 4000 + 1 / 1000)  # `found` is measured on 1000
-        assert abs(errors.mean() - found[length - 1]) < 4.5 * standard_error, length
+        standard_error = errors.std() * np.sqrt(1 / 4000 + 1 / 1000)  # `result` is measured on 1000
+        assert abs(errors.mean() - result[length - 1]) < 4.5 * standard_error, length
 
 
 @settings(deadline=None)

@@ -53,20 +53,20 @@ def begin(out: Path, *flags: str) -> subprocess.Popen[str]:
 
 def figures(out: Path) -> dict[str, Any]:
     """Everything measured in finished runs: without seconds."""
-    found = {path.name: json.loads(path.read_text()) for path in sorted((out / "runs").glob("*_seed?.json"))}
-    return {name: content["measurements"] for name, content in found.items()}
+    result = {path.name: json.loads(path.read_text()) for path in sorted((out / "runs").glob("*_seed?.json"))}
+    return {name: content["measurements"] for name, content in result.items()}
 
 
 def workers_of(parent: int) -> list[int]:
     """Worker processes of a command."""
-    found = []
+    result = []
     for directory in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, IndexError, ValueError):
             text = (directory / "stat").read_text()
             mine = int(text.rpartition(")")[2].split()[1]) == parent
             if mine and b"spawn_main" in (directory / "cmdline").read_bytes():
-                found.append(int(directory.name))
-    return found
+                result.append(int(directory.name))
+    return result
 
 
 def gone(process: int) -> bool:
@@ -265,10 +265,10 @@ def test_a_full_disk(processes: bool, tmp_path: Path, request: pytest.FixtureReq
         request.getfixturevalue("jobs_in_process")
     with small_disk(tmp_path / "disk", "100k") as disk:
         flags = [*SHORT, "--out", str(disk / "out")]
-        found = run_command(burnin_compare.main, flags)
-        assert found.returncode != 0
-        assert "No space left on device" in found.stdout + found.stderr
-        assert "Traceback" not in found.stderr
+        finished = run_command(burnin_compare.main, flags)
+        assert finished.returncode != 0
+        assert "No space left on device" in finished.stdout + finished.stderr
+        assert "Traceback" not in finished.stderr
         for path in (disk / "out" / "runs").glob("*_seed?.json"):
             json.loads(path.read_text())
         assert not list(disk.rglob("*.partial"))
@@ -287,11 +287,11 @@ def test_a_read_only_directory(tmp_path: Path) -> None:
         whole = figures(disk / "out")
         remount(disk, "ro")
         for out in (disk / "out", disk / "new"):
-            found = run_command(burnin_compare.main, [*SHORT, "--out", str(out)])
-            assert found.returncode == 2
-            assert f"out: {out} cannot be written" in found.stderr
-            assert "Read-only file system" in found.stderr
-            assert "Traceback" not in found.stderr
+            finished = run_command(burnin_compare.main, [*SHORT, "--out", str(out)])
+            assert finished.returncode == 2
+            assert f"out: {out} cannot be written" in finished.stderr
+            assert "Read-only file system" in finished.stderr
+            assert "Traceback" not in finished.stderr
         assert figures(disk / "out") == whole
 
 
@@ -406,10 +406,10 @@ def test_a_missing_ray_is_told_by_the_flag_that_asks_for_it(
 def test_a_ray_cluster_gives_the_same_files_and_figures(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     assert burnin_compare.main([*SHORT, "--out", str(tmp_path / "local")]) == 0
-    found = subprocess.run(
+    finished = subprocess.run(
         command(tmp_path / "ray", *SHORT, "--engine", "ray"), cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert found.returncode == 0, found.stderr
+    assert finished.returncode == 0, finished.stderr
     assert figures(tmp_path / "ray") == figures(tmp_path / "local")
     for name in ("metrics.csv", "report.html", "runs/stored_seed0.npz"):
         assert (tmp_path / "ray" / name).stat().st_size > 0
@@ -441,8 +441,8 @@ def test_a_killed_ray_worker_is_begun_again_from_its_checkpoint(undisturbed: dic
 def test_ray_actors_act_with_old_parameters(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     flags = [*WITHOUT_STRATEGIES, "--strategies", "stored", "--actors", "2", "--workers", "1"]
-    found = subprocess.run(command(tmp_path, *flags), cwd=ROOT, capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stderr
+    finished = subprocess.run(command(tmp_path, *flags), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
     measured = figures(tmp_path)["stored_seed0.json"]
     lags = {
         name: [m["value"] for m in measured if m["metric"] == name]

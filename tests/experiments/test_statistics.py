@@ -33,11 +33,11 @@ def test_estimates() -> None:
     assert (one.mean, one.low, one.high) == (2.0, None, None)
     assert one.as_json() == {"mean": 2.0, "ci95": [None, None], "per_seed": [2.0]}
     values = [1.0, 2.0, 4.0]
-    found = estimate(values)
-    assert found is not None
+    result = estimate(values)
+    assert result is not None
     expected = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
-    assert (found.low, found.high) == pytest.approx(expected)
-    assert str(found) == f"2.33 [{expected[0]:.3g}, {expected[1]:.3g}]"
+    assert (result.low, result.high) == pytest.approx(expected)
+    assert str(result) == f"2.33 [{expected[0]:.3g}, {expected[1]:.3g}]"
 
 
 @given(st.lists(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3), min_size=2, max_size=12))
@@ -60,37 +60,37 @@ def by_seed(*values: float) -> dict[int, float]:
 
 def test_errors_are_compared_by_ratios_paired_over_common_seeds() -> None:
     errors = {"full": {0: 1.0, 1: 2.0, 2: 4.0, 9: 100.0}, "zero": {0: 10.0, 1: 24.0, 2: 36.0, 7: 1e-9}}
-    (found,) = compare_all(errors, "full", higher_is_better=False)
+    (result,) = compare_all(errors, "full", higher_is_better=False)
     ratios = np.log([10.0, 12.0, 9.0])
     test = stats.ttest_1samp(ratios, 0)
     interval = test.confidence_interval(0.95)
-    assert (found.strategy, found.reference, found.seeds, found.is_ratio) == ("zero", "full", 3, True)
-    assert found.estimate == pytest.approx(ratios.mean())
-    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
-    assert found.p == pytest.approx(test.pvalue)
-    assert found.direction == "worse"
+    assert (result.strategy, result.reference, result.seeds, result.is_ratio) == ("zero", "full", 3, True)
+    assert result.estimate == pytest.approx(ratios.mean())
+    assert (result.low, result.high) == pytest.approx((interval.low, interval.high))
+    assert result.p == pytest.approx(test.pvalue)
+    assert result.direction == "worse"
     (back,) = compare_all(errors, "zero", higher_is_better=False)
-    assert (back.direction, back.p) == ("better", pytest.approx(found.p))
-    assert back.low == pytest.approx(-found.high)
+    assert (back.direction, back.p) == ("better", pytest.approx(result.p))
+    assert back.low == pytest.approx(-result.high)
 
 
 def test_returns_are_compared_by_differences() -> None:
     returns = {"full": by_seed(5.0, 6.0, 7.0), "zero": by_seed(-1.0, 0.5, 0.0)}
-    (found,) = compare_all(returns, "full", higher_is_better=True)
+    (result,) = compare_all(returns, "full", higher_is_better=True)
     test = stats.ttest_rel([-1.0, 0.5, 0.0], [5.0, 6.0, 7.0])
-    assert not found.is_ratio
-    assert found.estimate == pytest.approx(-6.0 - 1 / 6)
-    assert found.p == pytest.approx(test.pvalue)
-    assert found.direction == "worse"
+    assert not result.is_ratio
+    assert result.estimate == pytest.approx(-6.0 - 1 / 6)
+    assert result.p == pytest.approx(test.pvalue)
+    assert result.direction == "worse"
 
 
 def test_fewer_than_three_common_seeds_give_no_direction() -> None:
     outcomes = {"full": by_seed(1.0, 1.0, 1.0), "two": {1: 1e9, 2: 1.1e9}, "one": {1: 1e9}, "none": {5: 1.0}}
-    for found, seeds in zip(compare_all(outcomes, "full", higher_is_better=False), (2, 1, 0), strict=True):
-        assert (found.seeds, found.direction, found.p) == (seeds, None, 1.0)
-        assert (found.low, found.high) == (-math.inf, math.inf)
-        assert not found.within(10.0)
-        json.dumps(found.as_json(), allow_nan=False)
+    for result, seeds in zip(compare_all(outcomes, "full", higher_is_better=False), (2, 1, 0), strict=True):
+        assert (result.seeds, result.direction, result.p) == (seeds, None, 1.0)
+        assert (result.low, result.high) == (-math.inf, math.inf)
+        assert not result.within(10.0)
+        json.dumps(result.as_json(), allow_nan=False)
 
 
 def test_an_error_of_zero_is_half_of_the_smallest_above_it_in_the_pair() -> None:
@@ -111,9 +111,9 @@ def test_an_error_of_zero_is_half_of_the_smallest_above_it_in_the_pair() -> None
 def test_differences_that_are_all_the_same_are_judged_by_their_signs() -> None:
     for count, direction in ((3, None), (5, None), (6, "worse"), (10, "worse")):
         returns = {"full": by_seed(*[1.0] * count), "zero": by_seed(*[0.5] * count)}
-        (found,) = compare_all(returns, "full", higher_is_better=True)
-        assert found.direction == direction
-        assert found.p == pytest.approx(2 / 2**count)
+        (result,) = compare_all(returns, "full", higher_is_better=True)
+        assert result.direction == direction
+        assert result.p == pytest.approx(2 / 2**count)
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 10])
@@ -132,15 +132,15 @@ def test_what_is_exactly_equal_is_equal_as_what_nearly_is(seeds: int) -> None:
 def test_numbers_of_numpy_become_those_of_json() -> None:
     errors = {name: dict(enumerate(np.float32([value, 2.0, 3.0]))) for name, value in (("a", 1.0), ("b", 1.5))}
     for higher in (True, False):
-        (found,) = compare_all(errors, "a", higher_is_better=higher)
-        assert json.loads(json.dumps(found.as_json()))["is_ratio"] is not higher
-        assert {type(value) for value in found.as_json().values()} <= {str, int, float, bool, type(None)}
+        (result,) = compare_all(errors, "a", higher_is_better=higher)
+        assert json.loads(json.dumps(result.as_json()))["is_ratio"] is not higher
+        assert {type(value) for value in result.as_json().values()} <= {str, int, float, bool, type(None)}
 
 
 def test_values_below_zero_have_no_ratio_and_what_is_no_number_is_refused() -> None:
-    (found,) = compare_all({"a": by_seed(1.0, -1.0), "b": by_seed(2.0, 0.5)}, "a", higher_is_better=False)
-    assert not found.is_ratio
-    assert found.estimate == pytest.approx(1.25)  # two seeds: an estimate, no test
+    (result,) = compare_all({"a": by_seed(1.0, -1.0), "b": by_seed(2.0, 0.5)}, "a", higher_is_better=False)
+    assert not result.is_ratio
+    assert result.estimate == pytest.approx(1.25)  # two seeds: an estimate, no test
     with pytest.raises(ValueError, match="reference: got 'c', expected one of a"):
         compare_all({"a": by_seed(1.0)}, "c", higher_is_better=False)
     with pytest.raises(ValueError, match="outcomes: got nan of b, seed 1, expected a finite number"):
@@ -184,12 +184,12 @@ def test_intervals_and_directions_agree(seed: int, strategies: int, higher: bool
         str(i): by_seed(*np.exp(generator.normal(generator.choice([0, 1, 3]), 0.3, 5)).tolist())
         for i in range(strategies)
     }
-    for found in compare_all(outcomes, "0", higher_is_better=higher):
-        excludes = found.low > 0 or found.high < 0
-        assert excludes == (found.direction is not None)
-        if found.direction is not None:
-            assert (found.direction == "better") == ((found.low > 0) == higher)
-        assert found.within(1e9)
+    for result in compare_all(outcomes, "0", higher_is_better=higher):
+        excludes = result.low > 0 or result.high < 0
+        assert excludes == (result.direction is not None)
+        if result.direction is not None:
+            assert (result.direction == "better") == ((result.low > 0) == higher)
+        assert result.within(1e9)
 
 
 def test_being_better_than_a_baseline_in_the_same_episodes() -> None:

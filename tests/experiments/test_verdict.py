@@ -77,9 +77,9 @@ def in_control(returns: dict[str, list[float]], *, random: float = 0.0, constant
 
 def test_a_loss_below_its_floor_is_called_a_leak() -> None:
     errors = {"zero": [104.0] * 3, "zero+20": [39.0] * 3, "stored": [0.0] * 3}
-    found = leaks(made_up(errors, fresh={"zero": 104.0, "zero+20": 39.0, "stored": 0.0}))
-    assert list(found) == ["zero"]
-    assert "LEAK: zero reached a loss of 104" in found["zero"]
+    result = leaks(made_up(errors, fresh={"zero": 104.0, "zero+20": 39.0, "stored": 0.0}))
+    assert list(result) == ["zero"]
+    assert "LEAK: zero reached a loss of 104" in result["zero"]
     at_floor = {"learned": 70.0, "learned+20": 21.4, "refreshed": 0.1}
     assert leaks(made_up({name: [1.0] * 3 for name in at_floor}, fresh=at_floor)) == {}
     below = made_up({"zero": [1.0] * 3, "full": [1.0] * 3}, fresh={"zero": 90.0, "full": 1.0})
@@ -475,9 +475,9 @@ def test_each_initialization_is_judged_at_its_own_best_rate() -> None:
 
 def test_aggregates_over_tasks() -> None:
     mine = {"a": np.array([0.1, 0.9]), "b": np.array([0.5, 0.6])}
-    found = interquartile_mean(mine)
-    assert found.value == pytest.approx(0.55)  # the middle two of 0.1, 0.5, 0.6, 0.9
-    assert found.low <= found.value <= found.high
+    result = interquartile_mean(mine)
+    assert result.value == pytest.approx(0.55)  # the middle two of 0.1, 0.5, 0.6, 0.9
+    assert result.low <= result.value <= result.high
     better = {"a": np.array([1.0, 1.0]), "b": np.array([0.5, 0.5])}
     assert probability_of_improvement(better, mine).value == pytest.approx((1.0 + 0.25) / 2)
     assert probability_of_improvement(mine, mine).value == pytest.approx(0.5)

@@ -98,19 +98,19 @@ def test_an_environment_without_autoreset_and_unfit_spaces_are_refused() -> None
 def test_evaluation_counts_the_first_episode_of_every_environment() -> None:
     env = SyncVectorEnv([Ladder] * 3)
     network = make_network("gru", 1, features=2)
-    found = evaluate(Actor(env, actor_step(network), Regression(2).act, seed=0), Regression(2).error)
-    assert [len(episode) for episode in found.episodes] == [1, 1, 1]
-    assert found.reward_by_position.tolist() == [1.0]
+    result = evaluate(Actor(env, actor_step(network), Regression(2).act, seed=0), Regression(2).error)
+    assert [len(episode) for episode in result.episodes] == [1, 1, 1]
+    assert result.reward_by_position.tolist() == [1.0]
     assert evaluate(Actor(env, actor_step(network), Regression(2).act, seed=0), None).error is None
     longer = SyncVectorEnv([lambda: gym.make("BitStream/Count-v0", length=6)] * 4)
     step = actor_step(make_network("lstm", 1))
-    found = evaluate(Actor(longer, step, Regression(7).act, seed=3), Regression(7).error)
-    errors = np.array([(e.outputs[:, 0] - e.targets) ** 2 for e in found.episodes])
-    np.testing.assert_allclose(found.error_by_position, errors.mean(0), rtol=1e-6)
-    assert found.error == pytest.approx(errors.mean(), rel=1e-6)
-    guesses = np.array([np.clip(np.rint(e.outputs[:, 0]), 0, 6) for e in found.episodes])
-    right = guesses == np.array([e.targets for e in found.episodes])
-    assert found.episode_return == pytest.approx(right.sum(1).mean())
+    result = evaluate(Actor(longer, step, Regression(7).act, seed=3), Regression(7).error)
+    errors = np.array([(e.outputs[:, 0] - e.targets) ** 2 for e in result.episodes])
+    np.testing.assert_allclose(result.error_by_position, errors.mean(0), rtol=1e-6)
+    assert result.error == pytest.approx(errors.mean(), rel=1e-6)
+    guesses = np.array([np.clip(np.rint(e.outputs[:, 0]), 0, 6) for e in result.episodes])
+    right = guesses == np.array([e.targets for e in result.episodes])
+    assert result.episode_return == pytest.approx(right.sum(1).mean())
 
 
 def test_an_episode_that_has_ended_earns_nothing_more() -> None:
@@ -118,27 +118,27 @@ def test_an_episode_that_has_ended_earns_nothing_more() -> None:
     env.reset(seed=0)
     env.envs[0]._episode = 2  # its next episode has 4 steps, the other's 1
     actor = Actor(env, actor_step(make_network("gru", 1, features=2)), Regression(2).act, seed=0)
-    found = evaluate(actor, Regression(2).error)
-    lengths = [len(episode) for episode in found.episodes]
+    result = evaluate(actor, Regression(2).error)
+    lengths = [len(episode) for episode in result.episodes]
     assert lengths == [4, 2]
-    assert found.reward_by_position.tolist() == [1.0, 2.0, 1.5, 2.0]  # rewards 1, 2, 3, 4 and 1, 2
-    assert found.error_by_position is not None
-    assert len(found.error_by_position) == 4
+    assert result.reward_by_position.tolist() == [1.0, 2.0, 1.5, 2.0]  # rewards 1, 2, 3, 4 and 1, 2
+    assert result.error_by_position is not None
+    assert len(result.error_by_position) == 4
 
 
 def test_objectives() -> None:
     outputs = np.array([[0.4], [7.2], [-3.0]], np.float32)
     assert Regression(6).act(outputs).tolist() == [0, 5, 0]
     assert Regression(6).error(outputs, np.array([1, 7, -3])).tolist() == pytest.approx([0.36, 0.04, 0.0], abs=1e-5)
-    found = Regression(6).losses(outputs[None], outputs[None], {"target": np.array([[1.0, 7.0, -3.0]], np.float32)})
-    assert np.allclose(found.loss, [[0.36, 0.04, 0]], atol=1e-5)
-    assert np.allclose(found.error, [[0.6, 0.2, 0]], atol=1e-5)
+    result = Regression(6).losses(outputs[None], outputs[None], {"target": np.array([[1.0, 7.0, -3.0]], np.float32)})
+    assert np.allclose(result.loss, [[0.36, 0.04, 0]], atol=1e-5)
+    assert np.allclose(result.error, [[0.6, 0.2, 0]], atol=1e-5)
     logits = np.log(np.array([[0.2, 0.8], [0.5, 0.25]], np.float32))
     assert Classification(2).act(logits).tolist() == [1, 0]
     assert Classification(2).error(logits, np.array([0, 0])).tolist() == [1.0, 0.0]
-    found = Classification(2).losses(logits[None], logits[None], {"target": np.array([[1.0, 1.0]], np.float32)})
-    assert np.allclose(found.loss, [[-np.log(0.8), -np.log(0.25 / 0.75)]], atol=1e-5)
-    assert np.allclose(found.error, [[0.2, 2 / 3]], atol=1e-5)
+    result = Classification(2).losses(logits[None], logits[None], {"target": np.array([[1.0, 1.0]], np.float32)})
+    assert np.allclose(result.loss, [[-np.log(0.8), -np.log(0.25 / 0.75)]], atol=1e-5)
+    assert np.allclose(result.error, [[0.2, 2 / 3]], atol=1e-5)
 
 
 def test_the_objective_that_targets_ask_for() -> None:
@@ -163,7 +163,7 @@ class StepByStep(BitStreamVectorEnv):
 @pytest.mark.parametrize("explores", [False, True])
 def test_blocks_of_steps_are_the_same_as_single_steps(mode: AutoresetMode, length: int, explores: bool) -> None:
     network = make_network("lstm", 2)
-    found = []
+    result = []
     step = actor_step(network)
     for kind in (BitStreamVectorEnv, StepByStep):
         act: Any = Regression(length + 1).act
@@ -174,8 +174,8 @@ def test_blocks_of_steps_are_the_same_as_single_steps(mode: AutoresetMode, lengt
         for update, steps in enumerate((50, 1, 7, 240, 333)):
             actor.update = update
             episodes += itertools.chain.from_iterable(actor.collect(steps))
-        found.append(episodes)
-    in_blocks, step_by_step = found
+        result.append(episodes)
+    in_blocks, step_by_step = result
     assert len(in_blocks) == len(step_by_step) > 5
     for one, other in zip(in_blocks, step_by_step, strict=True):
         for name in ("observations", "actions", "rewards", "targets", "updates", "final_observation"):

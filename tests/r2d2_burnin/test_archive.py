@@ -50,8 +50,8 @@ def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> Non
 )
 def test_what_is_written_is_read(arrays: dict[str, np.ndarray], header: dict[str, Any], tmp_path: Path) -> None:
     archive.write(tmp_path / "a.npz", arrays, header)
-    found, about = archive.read(tmp_path / "a.npz")
-    assert_same(found, arrays)
+    result, about = archive.read(tmp_path / "a.npz")
+    assert_same(result, arrays)
     assert about | header == about
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
 
@@ -75,11 +75,11 @@ def test_a_flipped_bit_is_noticed_or_without_effect(tmp_path: Path) -> None:
         flipped[place // 8] ^= 1 << (place % 8)
         (tmp_path / "flipped.npz").write_bytes(flipped)
         try:
-            found, _ = archive.read(tmp_path / "flipped.npz")
+            result, _ = archive.read(tmp_path / "flipped.npz")
         except DamagedArchive:
             noticed += 1
         else:  # in what a ZIP file notes beside its content, a date for instance
-            assert_same(found, ARRAYS)
+            assert_same(result, ARRAYS)
     assert noticed > 1200
 
 
@@ -131,9 +131,9 @@ def test_the_last_two_are_kept_and_the_newest_whole_one_is_read(tmp_path: Path) 
         archive.write_numbered(tmp_path, number, {"a": np.array(number)}, {"number": number})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000000000040.npz", "000000000200.npz"]
     (tmp_path / "000000000200.npz").write_bytes(b"PK")
-    found, problems = archive.read_newest(tmp_path)
-    assert found is not None
-    assert found[1]["number"] == 40
+    result, problems = archive.read_newest(tmp_path)
+    assert result is not None
+    assert result[1]["number"] == 40
     assert len(problems) == 1
 
 
@@ -160,10 +160,10 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_archive(tmp_path: Path) ->
         process.send_signal(signal.SIGKILL)
         confirmed = [1, *map(int, process.communicate()[0].split())]
         in_the_middle += bool(list(directory.glob("*.partial")))
-        found, problems = archive.read_newest(directory)
-        assert found is not None
-        assert found[1]["number"] >= confirmed[-1]
-        assert (found[0]["a"] == found[1]["number"]).all()
+        result, problems = archive.read_newest(directory)
+        assert result is not None
+        assert result[1]["number"] >= confirmed[-1]
+        assert (result[0]["a"] == result[1]["number"]).all()
         assert problems == []
     assert in_the_middle > 5  # it did happen inside a write
 

@@ -101,11 +101,11 @@ def test_without_memory_the_zero_state_is_enough() -> None:
 def test_a_leaky_integrator_is_judged_beyond_half_of_its_past_and_no_further_than_was_tried() -> None:
     network = Known("leaky")
     whole, part = advise_on(network), advise_on(network, longest=8)
-    found = whole.burn_in
-    assert found is not None
-    assert 25 < found <= whole.longest
+    result = whole.burn_in
+    assert result is not None
+    assert 25 < result <= whole.longest
     errors = {k: m.worst for k, m in from_zero(whole).items()}
-    assert errors[found] <= 0.05 < errors[found - 1]
+    assert errors[result] <= 0.05 < errors[result - 1]
     assert (part.verdict, part.burn_in, part.longest) == ("none up to 8 steps", None, 8)
     assert part.possible == whole.longest
     assert f"up to {whole.longest} steps, were not tried" in part.sentence

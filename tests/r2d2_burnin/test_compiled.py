@@ -24,9 +24,9 @@ def test_dtypes_of_one_shape_have_programs_of_their_own() -> None:
         for dtype in DTYPES:
             x = np.array([1, 0, 1]).astype(dtype)
             for given in (x, tf.constant(x)):
-                found = compiled({"x": given, "flag": flag})["twice"]
-                assert found.dtype == tf.as_dtype(dtype)
-                np.testing.assert_array_equal(found.numpy(), np.where(flag, x, np.zeros_like(x)))
+                result = compiled({"x": given, "flag": flag})["twice"]
+                assert result.dtype == tf.as_dtype(dtype)
+                np.testing.assert_array_equal(result.numpy(), np.where(flag, x, np.zeros_like(x)))
     assert len(traces) == len(DTYPES)
 
 

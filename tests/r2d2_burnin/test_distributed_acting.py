@@ -15,14 +15,14 @@ from tests.r2d2_burnin.test_resume import SMALL
 
 
 def test_seeds_are_those_of_spawned_sequences_and_all_different() -> None:
-    found: list[int] = []
+    result: list[int] = []
     for seed, actor, incarnation in itertools.product((0, 1, 5), range(20), range(20)):
-        found += actor_seeds(seed, actor, incarnation)
+        result += actor_seeds(seed, actor, incarnation)
         child = np.random.SeedSequence(seed).spawn(actor + 1)[actor].spawn(incarnation + 1)[incarnation]
         assert list(actor_seeds(seed, actor, incarnation)) == [int(w) >> 1 for w in child.generate_state(2)]
-    assert len(set(found)) == len(found) == 2400
-    assert 0 <= min(found) <= max(found) < 2**31
-    apart = np.diff(np.sort(found))
+    assert len(set(result)) == len(result) == 2400
+    assert 0 <= min(result) <= max(result) < 2**31
+    apart = np.diff(np.sort(result))
     assert np.median(apart) > 10_000  # none is another plus a small number
 
 

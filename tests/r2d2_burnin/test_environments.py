@@ -68,15 +68,15 @@ def test_a_multi_discrete_action_is_its_index() -> None:
 
 
 def test_ways_of_vectorisation_give_the_same_episodes() -> None:
-    found = {}
+    result = {}
     for way, kind in (("native", BitStreamVectorEnv), ("sync", SyncVectorEnv), ("async", AsyncVectorEnv)):
         settings = EnvironmentSettings("BitStream/Recall-v0", {"length": 6, "delay": 2}, vectorization=way)
         env = environments.make_vector(settings, 2)
         assert isinstance(env, kind)
         env.close()
-        found[way] = act(settings, 4)
+        result[way] = act(settings, 4)
     for way in ("sync", "async"):
-        for a, b in zip(found["native"], found[way], strict=True):
+        for a, b in zip(result["native"], result[way], strict=True):
             np.testing.assert_array_equal(a.observations, b.observations)
             np.testing.assert_array_equal(a.rewards, b.rewards)
             np.testing.assert_array_equal(a.targets, b.targets)

@@ -23,13 +23,13 @@ def fit(curve: np.ndarray) -> Forgetting:
 
 @given(time=st.floats(0.5, 44.0), scale=st.floats(1e-3, 1e3))
 def test_an_exponential_decay_has_its_time(time: float, scale: float) -> None:
-    found = fit(scale * np.exp(-STEPS / time))
-    assert found.reason is None
-    assert found.steps == pytest.approx(time, rel=1e-6)
-    assert found.low == pytest.approx(time, rel=1e-6)
-    assert found.high == pytest.approx(time, rel=1e-6)
-    assert found.r_squared == pytest.approx(1)
-    assert not found.kept
+    result = fit(scale * np.exp(-STEPS / time))
+    assert result.reason is None
+    assert result.steps == pytest.approx(time, rel=1e-6)
+    assert result.low == pytest.approx(time, rel=1e-6)
+    assert result.high == pytest.approx(time, rel=1e-6)
+    assert result.r_squared == pytest.approx(1)
+    assert not result.kept
 
 
 def test_the_interval_covers_the_time_of_noisy_decays() -> None:
@@ -41,10 +41,10 @@ def test_the_interval_covers_the_time_of_noisy_decays() -> None:
     assert true is not None
     covered = 0
     for _ in range(100):
-        found = fit_forgetting(population[generator.integers(4000, size=64)], np.arange(64))
-        assert found.low is not None
-        assert found.high is not None
-        covered += found.low <= true <= found.high
+        result = fit_forgetting(population[generator.integers(4000, size=64)], np.arange(64))
+        assert result.low is not None
+        assert result.high is not None
+        covered += result.low <= true <= result.high
     assert 86 <= covered < 100
 
 
@@ -65,11 +65,11 @@ def test_the_interval_covers_the_time_of_noisy_decays() -> None:
     ],
 )
 def test_other_curves_have_none(name: str, curve: np.ndarray, reason: str, kept: bool | None) -> None:
-    found = fit(curve)
-    assert (found.steps, found.low, found.high) == (None, None, None)
-    assert found.reason is not None
-    assert re.search(reason, found.reason), f"{name}: {found.reason}"
-    assert kept is None or found.kept is kept
+    result = fit(curve)
+    assert (result.steps, result.low, result.high) == (None, None, None)
+    assert result.reason is not None
+    assert re.search(reason, result.reason), f"{name}: {result.reason}"
+    assert kept is None or result.kept is kept
 
 
 @given(amplitude=st.floats(0.05, 0.9), period=st.floats(20, 400), phase=st.floats(0, 2 * np.pi))
@@ -79,9 +79,9 @@ def test_no_oscillation_has_one(amplitude: float, period: float, phase: float) -
 
 @given(first=st.floats(1, 6), left=st.floats(0.05, 0.9))
 def test_no_decay_that_ends_has_one(first: float, left: float) -> None:
-    found = fit((1 - left) * np.exp(-STEPS / first) + left)
-    assert found.steps is None
-    assert found.left == pytest.approx(left, rel=1e-2)
+    result = fit((1 - left) * np.exp(-STEPS / first) + left)
+    assert result.steps is None
+    assert result.left == pytest.approx(left, rel=1e-2)
 
 
 def test_episodes_are_the_units() -> None:

@@ -207,7 +207,7 @@ def test_variables_assigned_before_the_gradient_is_asked_for_change_nothing(kind
     theirs, ours = both(kind, 4, 3, batch=2, stateful=what == "stateful", return_sequences=True)
     generator = np.random.default_rng(1)
     sequences = generator.normal(size=(2, 5, 3)).astype(np.float32)
-    found = []
+    result = []
     for layer in (theirs, ours):
         layer(sequences)  # a stateful layer's state is no longer zero
         state = [tf.Variable(tf.fill([2, 4], 0.3)) for _ in range(2 if kind == "lstm" else 1)]
@@ -221,8 +221,8 @@ def test_variables_assigned_before_the_gradient_is_asked_for_change_nothing(kind
             variable.assign(variable + 1.0)
         if what == "variables":
             mask.assign(~mask)
-        found.append([one for one in tape.gradient(loss, sources) if one is not None])
-    for expected, got in zip(*found, strict=True):
+        result.append([one for one in tape.gradient(loss, sources) if one is not None])
+    for expected, got in zip(*result, strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
 
 

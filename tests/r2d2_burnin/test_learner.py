@@ -85,8 +85,8 @@ def test_the_loss_is_the_mean_over_trained_steps() -> None:
 
 def test_delta_q_by_hand() -> None:
     outputs = tf.constant([[3.0, 4.0], [1.0, 1.0], [0.0, 0.0]])
-    found = delta_q(outputs, tf.constant([[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]]), tf.constant([10.0, 2.0, 0.0]))
-    assert found.numpy().tolist() == [0.5, 0.0, 0.0]
+    result = delta_q(outputs, tf.constant([[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]]), tf.constant([10.0, 2.0, 0.0]))
+    assert result.numpy().tolist() == [0.5, 0.0, 0.0]
 
 
 def test_the_scale_of_delta_q_by_hand() -> None:
@@ -101,8 +101,8 @@ def test_the_scale_of_delta_q_by_hand() -> None:
     outputs, reference_outputs = values[:, 0], values[:, 1]
     shifted = q_learning.scale(values - 10.0, mask)
     assert shifted.numpy().tolist() == [11.0, 6.0]
-    found = delta_q(outputs - 10.0, reference_outputs - 10.0, shifted)
-    np.testing.assert_allclose(found, [np.sqrt(5.0) / 11.0, np.sqrt(53.0) / 6.0], rtol=1e-6)
+    result = delta_q(outputs - 10.0, reference_outputs - 10.0, shifted)
+    np.testing.assert_allclose(result, [np.sqrt(5.0) / 11.0, np.sqrt(53.0) / 6.0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("shift", [0.0, -2.0, 3.0])
@@ -112,7 +112,7 @@ def test_discrepancies_of_q_values_are_relative_to_the_largest(shift: float) -> 
     replay = filled_replay("zero", network, length=12)
     rows = replay.all_rows()
     measure = DiscrepancyMeasure(network, lambda outputs: outputs + shift, objective.scale)
-    found, outputs = measure(replay.batch(rows), replay.references(rows))
+    result, outputs = measure(replay.batch(rows), replay.references(rows))
     mask = replay.batch(rows).mask
     row = 0
     for episode in act_episodes(network, 6, length=12):
@@ -120,7 +120,7 @@ def test_discrepancies_of_q_values_are_relative_to_the_largest(shift: float) -> 
         for start in (0, 3, 6, 9):
             values = outputs[row][mask[row]] + shift
             delta = np.linalg.norm(values[-1] - (exact[start + len(values) - 1] + shift)) / abs(values.max())
-            assert found.delta_q_last_exact[row] == pytest.approx(delta, rel=1e-3, abs=1e-5)
+            assert result.delta_q_last_exact[row] == pytest.approx(delta, rel=1e-3, abs=1e-5)
             row += 1
 
 
@@ -128,7 +128,7 @@ def test_discrepancies_equal_the_formula_on_the_reference_network() -> None:
     network = make_network("lstm", 1)
     replay = filled_replay("zero", network, length=12)
     rows = replay.all_rows()
-    found, _ = DiscrepancyMeasure(network)(replay.batch(rows), replay.references(rows))
+    result, _ = DiscrepancyMeasure(network)(replay.batch(rows), replay.references(rows))
     row = 0
     for episode in act_episodes(network, 6, length=12):
         exact, states = reference.unroll(network, episode.observations)
@@ -138,12 +138,12 @@ def test_discrepancies_equal_the_formula_on_the_reference_network() -> None:
             last, scale = len(steps) - 1, np.abs(tried).max()
             first_delta = np.linalg.norm(tried[0] - exact[start]) / scale
             last_delta = np.linalg.norm(tried[last] - exact[start + last]) / scale
-            assert found.delta_q_first_exact[row] == pytest.approx(first_delta, rel=1e-3, abs=1e-5)
-            assert found.delta_q_last_exact[row] == pytest.approx(last_delta, rel=1e-3, abs=1e-5)
+            assert result.delta_q_first_exact[row] == pytest.approx(first_delta, rel=1e-3, abs=1e-5)
+            assert result.delta_q_last_exact[row] == pytest.approx(last_delta, rel=1e-3, abs=1e-5)
             # The parameters have not changed, so the actor's states are the exact ones.
-            assert found.delta_q_first[row] == pytest.approx(first_delta, rel=1e-3, abs=1e-5)
-            assert found.delta_q_last[row] == pytest.approx(last_delta, rel=1e-3, abs=1e-5)
+            assert result.delta_q_first[row] == pytest.approx(first_delta, rel=1e-3, abs=1e-5)
+            assert result.delta_q_last[row] == pytest.approx(last_delta, rel=1e-3, abs=1e-5)
             distance = np.sqrt(sum((part**2).sum() for part in states[start][0]))
-            assert found.state_error[row] == pytest.approx(distance, rel=1e-3, abs=1e-5)
+            assert result.state_error[row] == pytest.approx(distance, rel=1e-3, abs=1e-5)
             row += 1
     assert row == len(rows)

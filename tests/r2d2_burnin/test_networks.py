@@ -147,7 +147,7 @@ def test_variables_assigned_before_the_gradient_is_asked_for_change_nothing(kind
     generator = np.random.default_rng(0)
     observations = tf.Variable(generator.normal(size=(3, 6, 2)).astype(np.float32))
     flags = generator.random((3, 6)) < 0.7
-    found = []
+    result = []
     for assigns in (False, True):
         network.initialize(1)
         mask = tf.Variable(flags) if masked else None
@@ -162,13 +162,13 @@ def test_variables_assigned_before_the_gradient_is_asked_for_change_nothing(kind
                 variable.assign(2 * variable + 1)
             if mask is not None:
                 mask.assign(~mask)
-        found.append(tape.gradient(loss, sources))
+        result.append(tape.gradient(loss, sources))
         if assigns:
             observations.assign(kept)
-    for expected, got in zip(*found, strict=True):
+    for expected, got in zip(*result, strict=True):
         np.testing.assert_array_equal(got, expected)
     if not masked:
-        for expected, got in zip(gradients_step_by_step(network, observations), found[1], strict=False):
+        for expected, got in zip(gradients_step_by_step(network, observations), result[1], strict=False):
             np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
 
 

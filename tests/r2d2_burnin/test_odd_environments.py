@@ -63,8 +63,8 @@ def assert_targets(episodes: list[Episode], missing: str) -> None:
         number = seen[episode.environment] = seen.get(episode.environment, -1) + 1
         length = number % 4 + 3
         expected = [np.nan if is_missing(missing, number, t) else 10.0 * number + t for t in range(length)]
-        found = np.full(length, np.nan) if episode.targets is None else episode.targets
-        np.testing.assert_array_equal(found, expected)
+        result = np.full(length, np.nan) if episode.targets is None else episode.targets
+        np.testing.assert_array_equal(result, expected)
         assert (episode.targets is None) == bool(np.isnan(expected).all())
 
 
@@ -156,10 +156,10 @@ def test_steps_without_a_target_enter_no_loss_gradient_or_priority(name: str) ->
     assert (known != batch.mask).any()
     plain = batch._replace(mask=known, labels={"target": np.nan_to_num(batch.labels["target"])})
     learner = Learner(network, objective, LearnerSettings(), updates=2)
-    found, expected = learner.gradients(batch), learner.gradients(plain)
-    np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-6)
-    assert float(found.loss) > 0
-    for a, b in zip(found.gradients, expected.gradients, strict=True):
+    result, expected = learner.gradients(batch), learner.gradients(plain)
+    np.testing.assert_allclose(result.loss, expected.loss, rtol=1e-6)
+    assert float(result.loss) > 0
+    for a, b in zip(result.gradients, expected.gradients, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
     outputs = np.asarray(network.unroll(batch.observations, network.initial_state(len(known)))[0], np.float64)
     if name == "regression":
@@ -189,14 +189,14 @@ def test_evaluations_count_steps_with_a_target() -> None:
     env = SyncVectorEnv([lambda: EnvironmentGuard(Counted("odd"), "Counted")] * 3)
     env.reset(seed=0)
     env.envs[0].unwrapped._episode = 2  # its next episode has 6 steps, the others 4
-    found = evaluate(actor_of(env), Regression(2).error)
-    errors = [(e.outputs[:, 0] - e.targets) ** 2 for e in found.episodes if e.targets is not None]
+    result = evaluate(actor_of(env), Regression(2).error)
+    errors = [(e.outputs[:, 0] - e.targets) ** 2 for e in result.episodes if e.targets is not None]
     assert [len(one) for one in errors] == [6, 4, 4]
-    assert found.error == pytest.approx(np.nanmean(np.concatenate(errors)))
+    assert result.error == pytest.approx(np.nanmean(np.concatenate(errors)))
     padded = np.stack([np.pad(one, (0, 6 - len(one)), constant_values=np.nan) for one in errors])
-    assert found.error_by_position is not None
-    np.testing.assert_allclose(found.error_by_position[::2], np.nanmean(padded[:, ::2], 0), rtol=1e-6)
-    assert np.isnan(found.error_by_position[1::2]).all()
+    assert result.error_by_position is not None
+    np.testing.assert_allclose(result.error_by_position[::2], np.nanmean(padded[:, ::2], 0), rtol=1e-6)
+    assert np.isnan(result.error_by_position[1::2]).all()
     none = evaluate(actor_of(SyncVectorEnv([lambda: EnvironmentGuard(Counted("all"), "")] * 2)), Regression(2).error)
     assert none.error is None
     assert none.error_by_position is None
@@ -345,9 +345,9 @@ def test_infos_that_nothing_reads_end_no_run(way: str) -> None:
     "reward", [[1.0], np.array(1.0), [[1.0]], np.float16(1), True, 1, np.uint8(1), np.ones((1, 1))]
 )
 def test_one_element_is_a_reward(reward: Any) -> None:
-    for _, found, *_ in play(guarded(reward=reward))[1:]:
-        assert type(found) is float
-        assert found == 1.0
+    for _, result, *_ in play(guarded(reward=reward))[1:]:
+        assert type(result) is float
+        assert result == 1.0
 
 
 @pytest.mark.parametrize(
@@ -585,9 +585,9 @@ def test_an_image_is_the_same_in_every_layout(shape: tuple[int, ...]) -> None:
     first = 1 + shape.index(height)
     moved = np.moveaxis(images, (first, first + 1), (1, 2)).reshape(2, -1)
     actions = np.eye(3, dtype=np.float32)[:2]
-    found, _ = one.step(np.concatenate([images.reshape(2, -1), actions], 1), one.initial_state(2))
+    result, _ = one.step(np.concatenate([images.reshape(2, -1), actions], 1), one.initial_state(2))
     expected, _ = other.step(np.concatenate([moved, actions], 1), other.initial_state(2))
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
 
 
 # Ids, wrappers, typed values, the terminal
@@ -676,9 +676,9 @@ def test_wrappers_that_cannot_be_called_are_named(text: str, message: str) -> No
     ],
 )  # fmt: skip
 def test_values_are_read_by_their_type(text: str, value: Any) -> None:
-    found = parse_pairs([f"key={text}"])["key"]
-    assert found == value
-    assert type(found) is type(value)
+    result = parse_pairs([f"key={text}"])["key"]
+    assert result == value
+    assert type(result) is type(value)
 
 
 @pytest.mark.parametrize(

@@ -105,9 +105,9 @@ def test_the_learned_states_gradient_goes_through_burn_in_and_the_parameters_doe
     assert batch.from_initial_state.any()
     assert not batch.from_initial_state.all()
     learner = Learner(network, Regression(2), FROZEN, updates=9, initialization=Learned())
-    found = learner.gradients(batch)
+    result = learner.gradients(batch)
     count = len(network.trainable_variables)
-    of_learned = found.gradients[count:]
+    of_learned = result.gradients[count:]
     for leaf, gradient in enumerate(of_learned):
         for unit in (0, 4):
             losses = []
@@ -121,7 +121,7 @@ def test_the_learned_states_gradient_goes_through_burn_in_and_the_parameters_doe
 
     with tf.GradientTape() as tape:
         loss = loss_from(learner, batch, start_state(network, batch, Learned(), learner.learned_state))
-    for a, b in zip(found.gradients[:count], tape.gradient(loss, network.trainable_variables), strict=True):
+    for a, b in zip(result.gradients[:count], tape.gradient(loss, network.trainable_variables), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
 

@@ -107,8 +107,8 @@ def test_rounding_never_draws_a_row_of_priority_zero() -> None:
 
 def test_importance_weights_by_hand() -> None:
     # N = 4, P = 1/2 and 1/8: 1 / (N P) = 1/2 and 2; to the power 1/2, over the largest: 1/2 and 1.
-    found = importance_weights(np.array([[4.0, 1.0]]), 8.0, 4, 0.5)
-    np.testing.assert_allclose(found, [[0.5, 1.0]], rtol=1e-6)
+    result = importance_weights(np.array([[4.0, 1.0]]), 8.0, 4, 0.5)
+    np.testing.assert_allclose(result, [[0.5, 1.0]], rtol=1e-6)
 
 
 def test_replay_draws_by_priority_to_its_power_and_weighs_it_back() -> None:

@@ -30,9 +30,9 @@ finite = st.floats(-1e4, 1e4, width=32)
 
 def test_value_rescaling_by_hand() -> None:
     # sqrt(3 + 1) - 1 = 1, plus 1e-3 of 3; sqrt(99 + 1) - 1 = 9, plus 1e-3 of 99; odd.
-    found = q_learning.rescale_value(tf.constant([0.0, 3.0, 99.0, -3.0]))
-    np.testing.assert_allclose(found, [0.0, 1.003, 9.099, -1.003], rtol=1e-6)
-    np.testing.assert_allclose(q_learning.restore_value(found), [0.0, 3.0, 99.0, -3.0], rtol=1e-5)
+    result = q_learning.rescale_value(tf.constant([0.0, 3.0, 99.0, -3.0]))
+    np.testing.assert_allclose(result, [0.0, 1.003, 9.099, -1.003], rtol=1e-6)
+    np.testing.assert_allclose(q_learning.restore_value(result), [0.0, 3.0, 99.0, -3.0], rtol=1e-5)
 
 
 def test_rescaling_and_restoring_lose_no_digits_however_small_the_value() -> None:
@@ -76,26 +76,26 @@ def test_restoring_inverts_rescaling(values: list[float]) -> None:
 
 def test_n_step_returns_by_hand() -> None:
     rewards = np.array([1.0, 2.0, 4.0, 8.0])
-    found = n_step_returns(rewards, terminated=True, n=2, discount=0.5)
-    assert found.returns.tolist() == [2.0, 4.0, 8.0, 8.0]  # 1 + 2/2, 2 + 4/2, 4 + 8/2, and 8 alone
-    assert found.discounts.tolist() == [0.25, 0.25, 0.0, 0.0]  # the last two reach the end, after which nothing comes
-    assert found.offsets.tolist() == [2, 2, 2, 1]
-    found = n_step_returns(rewards, terminated=False, n=2, discount=0.5)
-    assert found.returns.tolist() == [2.0, 4.0, 8.0, 8.0]
-    assert found.discounts.tolist() == [0.25, 0.25, 0.25, 0.5]  # a truncated episode goes on unseen
-    found = n_step_returns(np.array([3.0]), terminated=True, n=5, discount=0.9)
-    assert (found.returns.tolist(), found.discounts.tolist(), found.offsets.tolist()) == ([3.0], [0.0], [1])
+    result = n_step_returns(rewards, terminated=True, n=2, discount=0.5)
+    assert result.returns.tolist() == [2.0, 4.0, 8.0, 8.0]  # 1 + 2/2, 2 + 4/2, 4 + 8/2, and 8 alone
+    assert result.discounts.tolist() == [0.25, 0.25, 0.0, 0.0]  # the last two reach the end, after which nothing comes
+    assert result.offsets.tolist() == [2, 2, 2, 1]
+    result = n_step_returns(rewards, terminated=False, n=2, discount=0.5)
+    assert result.returns.tolist() == [2.0, 4.0, 8.0, 8.0]
+    assert result.discounts.tolist() == [0.25, 0.25, 0.25, 0.5]  # a truncated episode goes on unseen
+    result = n_step_returns(np.array([3.0]), terminated=True, n=5, discount=0.9)
+    assert (result.returns.tolist(), result.discounts.tolist(), result.offsets.tolist()) == ([3.0], [0.0], [1])
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=15), st.integers(1, 7), st.floats(0, 1), st.booleans())
 def test_n_step_returns_equal_a_plain_loop(rewards: list[float], n: int, discount: float, terminated: bool) -> None:
-    found = n_step_returns(np.array(rewards), terminated=terminated, n=n, discount=discount)
+    result = n_step_returns(np.array(rewards), terminated=terminated, n=n, discount=discount)
     for t in range(len(rewards)):
         ahead = rewards[t : t + n]
-        assert found.returns[t] == pytest.approx(sum(discount**i * r for i, r in enumerate(ahead)), abs=1e-4)
+        assert result.returns[t] == pytest.approx(sum(discount**i * r for i, r in enumerate(ahead)), abs=1e-4)
         over = terminated and t + len(ahead) == len(rewards)
-        assert found.discounts[t] == pytest.approx(0.0 if over else discount ** len(ahead), abs=1e-6)
-        assert found.offsets[t] == len(ahead)
+        assert result.discounts[t] == pytest.approx(0.0 if over else discount ** len(ahead), abs=1e-6)
+        assert result.offsets[t] == len(ahead)
 
 
 def test_double_q_takes_the_online_networks_choice_at_the_target_networks_value() -> None:
@@ -116,8 +116,8 @@ def test_n_step_targets_by_hand() -> None:
 def test_fragment_priorities_by_hand_and_without_padding() -> None:
     errors = tf.constant([[1.0, -3.0, 2.0], [4.0, 100.0, 100.0]])
     mask = tf.constant([[True, True, True], [True, False, False]])
-    found = q_learning.fragment_priorities(errors, mask, eta=0.9)
-    np.testing.assert_allclose(found, [0.9 * 3 + 0.1 * 2, 4.0], rtol=1e-6)
+    result = q_learning.fragment_priorities(errors, mask, eta=0.9)
+    np.testing.assert_allclose(result, [0.9 * 3 + 0.1 * 2, 4.0], rtol=1e-6)
 
 
 def test_epsilon_ladder_by_hand() -> None:
@@ -126,8 +126,8 @@ def test_epsilon_ladder_by_hand() -> None:
 
 
 def test_dueling_by_hand() -> None:
-    found = dueling_q_values(tf.constant([[2.0]]), tf.constant([[1.0, 2.0, 6.0]]))
-    assert found.numpy().tolist() == [[0.0, 1.0, 5.0]]
+    result = dueling_q_values(tf.constant([[2.0]]), tf.constant([[1.0, 2.0, 6.0]]))
+    assert result.numpy().tolist() == [[0.0, 1.0, 5.0]]
 
 
 def test_epsilon_greedy_explores_as_often_as_it_should() -> None:

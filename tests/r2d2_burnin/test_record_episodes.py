@@ -59,7 +59,7 @@ def test_recordings_of_different_seeds_share_no_stream() -> None:
         return {episode.observations.tobytes() for episode in episodes}  # 80 bits each
 
     of_seeds = [streams(seed) for seed in (0, 1, 2, 3, 1000)]
-    assert all(len(found) == 32 for found in of_seeds)
+    assert all(len(result) == 32 for result in of_seeds)
     for a, b in itertools.combinations(of_seeds, 2):
         assert not a & b
     assert streams(0) == of_seeds[0]

@@ -182,21 +182,21 @@ def test_means_agree_with_those_of_all_fragments(length: int) -> None:
     """ΔQ of a run beside the mean over every fragment of replay: within four standard errors, and never 0."""
     settings = dataclasses.replace(settings_for("BitStream/Count-v0", length=length), measured_fragments=64)
     trainer = Trainer(settings)
-    found: dict[str, list[np.ndarray]] = {}
+    computed: dict[str, list[np.ndarray]] = {}
 
     def observe(update: int, replay: Replay, learner: Any) -> None:
         rows = replay.all_rows()
         rows = np.resize(rows, (-(-len(rows) // 64), 64))
         parts = [trainer.parts.measure(Stored())(replay.batch(chunk), replay.references(chunk))[0] for chunk in rows]
         for metric in ("delta_q_first", "delta_q_last_exact", "state_error"):
-            found.setdefault(metric, []).append(np.concatenate([getattr(part, metric) for part in parts]))
+            computed.setdefault(metric, []).append(np.concatenate([getattr(part, metric) for part in parts]))
 
     result = trainer.run(parse("zero"), 0, None, observe)
     plain = trainer.run(parse("zero"), 0)
     assert result.measured_fragments == plain.measured_fragments
     assert result.measured_fragments is not None
     assert 0 < result.measured_fragments <= 64
-    for metric, by_update in found.items():
+    for metric, by_update in computed.items():
         measured = [m.value for m in result.measurements if m.metric == metric]
         assert measured == [m.value for m in plain.measurements if m.metric == metric]  # whoever looks on
         for value, all_values in zip(measured, by_update, strict=True):

@@ -76,8 +76,8 @@ class ReplayMachine(RuleBasedStateMachine):
     @rule(lengths=st.lists(st.integers(1, 20), max_size=12))
     def add_several(self, lengths: list[int]) -> None:
         numbers = range(self.number, self.number + len(lengths))
-        found = self.replay.add(*map(numbered_episode, numbers, lengths))
-        assert found.tolist() == list(itertools.chain.from_iterable(map(self.naive.add, numbers, lengths)))
+        result = self.replay.add(*map(numbered_episode, numbers, lengths))
+        assert result.tolist() == list(itertools.chain.from_iterable(map(self.naive.add, numbers, lengths)))
         self.number += len(lengths)
 
     @rule(length=st.integers(91, 200))

@@ -149,8 +149,8 @@ def test_checkpoints_of_another_run_are_left_alone(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         trainer.run(parse("stored"), 3, interrupt_at(50), checkpoints=checkpoints(tmp_path))
     other = checkpoints(tmp_path, warnings, identity={"seed": 4})
-    found, expected = trainer.run(parse("stored"), 4, checkpoints=other), trainer.run(parse("stored"), 4)
-    assert found.measurements == expected.measurements
+    result, expected = trainer.run(parse("stored"), 4, checkpoints=other), trainer.run(parse("stored"), 4)
+    assert result.measurements == expected.measurements
     assert "another run" in warnings[0]
 
 

@@ -52,14 +52,14 @@ def act_episode(network: Any, outputs: int = 1, *, block: bool = True, seed: int
         q, before, _ = step.block(observations[:-1, None], state, starts)
         states = tf.nest.map_structure(lambda leaf: leaf.numpy()[:, 0], before)
     else:
-        found = []
+        result = []
         for t in range(LENGTH):
             q, before, state = step(observations[t : t + 1], state, starts)
             starts = np.zeros(1, bool)
-            found.append((q, before))
-        q = np.stack([np.asarray(one) for one, _ in found])
+            result.append((q, before))
+        q = np.stack([np.asarray(one) for one, _ in result])
         states = tf.nest.map_structure(
-            lambda *leaves: np.stack([leaf.numpy()[0] for leaf in leaves]), *[b for _, b in found]
+            lambda *leaves: np.stack([leaf.numpy()[0] for leaf in leaves]), *[b for _, b in result]
         )
     return Episode(
         observations=observations[:-1],
@@ -117,14 +117,14 @@ def test_floats_are_learned_and_other_leaves_stay_initial(dtype: str, name: str)
     replay = replay_of(act_episode(network), name)
     batch = replay.batch(replay.all_rows())
     learner = Learner(network, Regression(1), LearnerSettings(), updates=9, initialization=Learned())
-    found = learner.gradients(batch)
+    result = learner.gradients(batch)
     count = len(network.trainable_variables)
-    assert len(found.gradients) == count + (dtype != "int32")
+    assert len(result.gradients) == count + (dtype != "int32")
 
     # The gradient of every number of the learned state against a difference of losses.
     names = [name for name in learner.get_state() if name.startswith("learned/")]
     wide, slack = (1 / 16, 3e-2) if dtype in ("float16", "bfloat16") else (1e-2, 2e-3)
-    for variable, gradient in zip(names, found.gradients[count:], strict=True):
+    for variable, gradient in zip(names, result.gradients[count:], strict=True):
         for place in np.ndindex(*gradient.shape):
             losses = []
             for change in (-wide, wide):
@@ -156,12 +156,12 @@ def test_distances_are_those_of_the_floats(dtype: str) -> None:
     episode = act_episode(network)
     replay = replay_of(episode, "zero")
     rows = replay.all_rows()
-    found, outputs = DiscrepancyMeasure(network)(replay.batch(rows), replay.references(rows))
+    result, outputs = DiscrepancyMeasure(network)(replay.batch(rows), replay.references(rows))
     assert outputs.dtype == np.float32
     memory = np.abs(episode.states["memory"][: len(rows)].astype(complex))
     expected = np.zeros(len(rows)) if dtype == "int32" else np.sqrt((memory**2).sum(1))
-    np.testing.assert_allclose(found.state_error, expected, rtol=2e-2, atol=1e-6)
-    assert (found.delta_q_first_exact[2:] > 0).all()
+    np.testing.assert_allclose(result.state_error, expected, rtol=2e-2, atol=1e-6)
+    assert (result.delta_q_first_exact[2:] > 0).all()
 
     large = {"a": tf.constant([[300.0, 400.0]], tf.float16), "b": tf.constant([3]), "c": tf.constant([[True]])}
     none = {"a": tf.zeros([1, 2], tf.float16), "b": tf.constant([900]), "c": tf.constant([[False]])}
@@ -212,8 +212,8 @@ def test_the_check_names_faults_of_any_dtype_and_forgives_rounding(dtype: str) -
     assert step is type(network).step
     for change, fault in ((near, False), (far, True), (counted, True)):
         network.unroll = faulty(change)
-        found = list(testing._step_against_unroll(network, SEQUENCES))
-        assert bool(found) is fault
+        result = list(testing._step_against_unroll(network, SEQUENCES))
+        assert bool(result) is fault
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "float8_e5m2"])

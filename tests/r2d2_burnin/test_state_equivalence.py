@@ -214,16 +214,16 @@ def test_7_values_and_gradients_equal_those_of_keras_layers(kind, padding: str, 
     twin = keras_twin(network, features, steps)
 
     with tf.GradientTape() as tape:
-        found, last = network.unroll(observations, network.initial_state(4), mask)
+        result, last = network.unroll(observations, network.initial_state(4), mask)
         # Weights on the last states as well: their gradient has to reach all the way back.
-        value = tf.reduce_sum(found * weights) + sum(tf.reduce_sum(tf.sin(leaf)) for leaf in tf.nest.flatten(last))
+        value = tf.reduce_sum(result * weights) + sum(tf.reduce_sum(tf.sin(leaf)) for leaf in tf.nest.flatten(last))
     ours = tape.gradient(value, network.trainable_variables)
     with tf.GradientTape() as tape:
         expected, *states = twin([observations, mask])
         value = tf.reduce_sum(expected * weights) + sum(tf.reduce_sum(tf.sin(leaf)) for leaf in states)
     theirs = tape.gradient(value, twin.trainable_variables)
 
-    np.testing.assert_allclose(found.numpy()[mask], expected.numpy()[mask], **TOLERANCE)
+    np.testing.assert_allclose(result.numpy()[mask], expected.numpy()[mask], **TOLERANCE)
     assert_states_close(last, states)
     theirs = [part for gradient in theirs for part in (gradient if _is_gru_bias(kind, gradient) else [gradient])]
     for variable, a, b in zip(network.trainable_variables, ours, theirs, strict=True):

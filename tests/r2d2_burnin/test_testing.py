@@ -59,9 +59,9 @@ def test_every_planted_fault_is_named(kind: type, fault: str) -> None:
 
 def test_one_fault_is_not_taken_for_others() -> None:
     for kind in (user_code.IgnoresMask, user_code.UnrollsOtherwise, user_code.BatchInSecondPlace, user_code.NotReset):
-        with pytest.raises(StateEquivalenceError) as found:
+        with pytest.raises(StateEquivalenceError) as result:
             check_state_equivalence(kind(3), SEQUENCES)
-        assert len(str(found.value).splitlines()) == 1
+        assert len(str(result.value).splitlines()) == 1
 
 
 def test_recorded_states_and_outputs_are_compared() -> None:
