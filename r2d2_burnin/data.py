@@ -84,6 +84,7 @@ class TrainingResult:
     processed_steps: int = 0  # steps that the network processed in all updates: burn-in and trained steps
     longest_start: int | None = None  # largest first trained step of a fragment, counted from its episode's first step
     streams: str | None = None  # checksum of all observations that were acted on, in order, and of where episodes end
+    measured_fragments: int | None = None  # distinct ones of the measurement of ΔQ that had the fewest
     outcomes: list[float] = dataclasses.field(default_factory=list)  # error or return of each last evaluation episode
     baselines: dict[str, list[float]] = dataclasses.field(default_factory=dict)  # of what learns nothing, in the same
 
@@ -94,10 +95,9 @@ class TrainingResult:
             metric: its name.
             last: this part of the updates counts, and at least
             fewest: so many measurements, as far as there are as many.
-            until: what comes after this update does not count; by default all does.
+            until: what comes after this update does not count; by default all does. None where that is everything.
         """
-        mine = [m for m in self.measurements if m.metric == metric]
-        mine = [m for m in mine if until is None or m.update <= until] or mine[:1]
+        mine = [m for m in self.measurements if m.metric == metric and (until is None or m.update <= until)]
         if not mine:
             return None
         begin = (1 - last) * mine[-1].update

@@ -19,6 +19,9 @@ CELLS = {
 }
 """Recurrent cells by name."""
 
+MOST_CONSTANT_ACTIONS = 64
+"""Constant actions that are tried as a baseline, at most: each takes an evaluation."""
+
 VECTORIZATION_NAMES = ("auto", "native", "sync", "async")
 
 

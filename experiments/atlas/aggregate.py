@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from experiments.burnin_compare.comparison import Comparison
-from experiments.burnin_compare.verdict import nothing_learned
 
 RESAMPLES = 2000
 
@@ -42,7 +41,7 @@ def scores(comparison: Comparison) -> dict[str, dict[int, float]] | None:
     baselines = {name: comparison.baseline(name) for name in outcomes}
     if not outcomes or any(set(outcomes[name]) - set(baselines[name]) for name in outcomes):
         return None
-    if nothing_learned(comparison):
+    if comparison.nothing_learned:
         return None
     if not comparison.outcome.higher_is_better:
         if any(value <= 0 for by_seed in baselines.values() for value in by_seed.values()):

@@ -9,7 +9,6 @@ import numpy as np
 
 from experiments.atlas.sweep import Sweep
 from experiments.burnin_compare.comparison import Comparison
-from experiments.burnin_compare.verdict import nothing_learned
 from experiments.common import plots
 
 
@@ -67,13 +66,7 @@ def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path)
     for axes in list(grid.flat)[len(sweeps) :]:
         axes.set_visible(False)
     plots.legend_below(figure, grid[0, 0], columns=4 * min(len(sweeps), 3))
-    worse = [
-        f"{task}: {', '.join(names) or 'none'}"
-        for task, sweep in sweeps.items()
-        for names in [[c.strategy for c in sweep.contrasts() if c.direction == "worse"]]
-    ]
-    reference = next(iter(sweeps.values())).first.reference
-    plots.save(figure, path, f"Worse than {reference}, each at its own best learning rate: {'; '.join(worse)}")
+    plots.save(figure, path, sweep_finding(sweeps))
     count = max(len(sweep.first.seeds) for sweep in sweeps.values())
     return (
         "Outcome over whole fresh episodes by learning rate; errors on a logarithmic axis, with means and intervals of"
@@ -81,9 +74,19 @@ def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path)
     )
 
 
+def sweep_finding(sweeps: dict[str, Sweep]) -> str:
+    """Which initializations are worse than the reference on each task, each at its own best rate."""
+    texts = []
+    for task, sweep in sweeps.items():
+        worse = [contrast.strategy for contrast in sweep.contrasts() if contrast.direction == "worse"]
+        texts.append(f"{', '.join(worse) or 'none'} on {task}")
+    reference = next(iter(sweeps.values())).first.reference
+    return f"Shown to be worse than {reference}, each at its own best learning rate: {'; '.join(texts)}"
+
+
 def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str]) -> str:
     """On how many tasks each strategy is worse than the reference, as far as tests say so."""
-    learned = [comparison for comparison in comparisons if comparison.runs and not nothing_learned(comparison)]
+    learned = [comparison for comparison in comparisons if comparison.runs and not comparison.nothing_learned]
     contrasts = [contrast for comparison in learned for contrast in comparison.contrasts()]
     if not any(contrast.seeds > 1 for contrast in contrasts):
         return "What each initialization reaches on each task"

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.burnin_compare.comparison import Comparison
-from experiments.burnin_compare.verdict import contrast_sentence, nothing_learned
+from experiments.burnin_compare.comparison import Comparison, split_by_learning
+from experiments.burnin_compare.verdict import contrast_sentence
 from experiments.common.experiment import Table
 from experiments.common.statistics import Contrast, compare_all, estimate
 
@@ -48,19 +48,22 @@ class Sweep:
         return min(whole, key=lambda rate: float(np.mean(np.log(np.maximum(whole[rate], tiny)))))
 
     def contrasts(self) -> tuple[Contrast, ...]:
-        """Every other initialization against the reference, each at its own best rate; none where nothing was learned.
+        """Every other initialization against the reference, each at its own best rate; none where neither has learned.
 
         Identical initializations get a direction in some 6 % of sweeps at most.
         """
         outcomes, reference = self.at_best(), str(self.first.reference)
         if reference not in outcomes or self.nothing_learned:
             return ()
-        return compare_all(outcomes, reference, higher_is_better=self.first.outcome.higher_is_better)
+        contrasts = compare_all(outcomes, reference, higher_is_better=self.first.outcome.higher_is_better)
+        rates = {name: self.best_rate(name) for name in outcomes}
+        learned = {name: self.by_rate[rate].learned()[name] for name, rate in rates.items() if rate is not None}
+        return split_by_learning(contrasts, learned)[0]
 
     @property
     def nothing_learned(self) -> bool:
         """Whether nothing was learned at any rate."""
-        return all(nothing_learned(comparison) for comparison in self.by_rate.values())
+        return all(comparison.nothing_learned for comparison in self.by_rate.values())
 
     def sentences(self) -> list[str]:
         """What holds at each initialization's own best rate, and whether single rates say otherwise."""
@@ -80,6 +83,12 @@ class Sweep:
         edges = [
             name for name in self.first.strategies if self.best_rate(name) in (min(self.by_rate), max(self.by_rate))
         ]
+        if sentences:
+            sentences.append(
+                "The best rate of an initialization is the one with the best mean over seeds. It is chosen by the same"
+                " outcomes that are compared here, for each initialization in the same way; on other seeds, outcomes at"
+                " these rates would on average be a little worse."
+            )
         if edges:
             sentences.append(
                 f"The best rate of {', '.join(edges)} is at the edge of those tried: others may be better."

@@ -8,7 +8,9 @@ from experiments.benchmark.settings import Settings
 from experiments.benchmark.simulation import (
     DIFFERENCES,
     DISTRIBUTIONS,
+    FAILING_RETURNS,
     HALF_FAILING,
+    MANY,
     SEEDS,
     STRATEGIES,
     bootstrap_coverage,
@@ -49,7 +51,22 @@ def calibration(settings: Settings) -> list[Row]:
         rows.append(_row(f"difference of {factor:g} times missed, {seeds} seeds", missed, ALLOWED_TO_MISS))
     headers = [f"{seeds} seeds: {what}" for seeds in SEEDS for what in ("false", "t covers", "bootstrap covers")]
     print(table(shown, ["outcomes over seeds", *headers]))
+    print(_limits())
     return rows
+
+
+def _limits() -> str:
+    """Where the tests of few seeds are wrong more often than stated, and how often."""
+    shown = []
+    for name, distribution in {"errors": DISTRIBUTIONS["a fifth failing"], "returns": FAILING_RETURNS}.items():
+        for strategies in MANY:
+            shares = [
+                f"{false_directions(distribution, seeds, reports=REPORTS // 5, strategies=strategies):.1%}"
+                for seeds in SEEDS
+            ]
+            shown.append([f"{name}, {strategies} initializations", *shares])
+    limits = table(shown, ["a fifth failing: false directions", *(f"{seeds} seeds" for seeds in SEEDS)])
+    return f"\nWith 10 initializations or more, 3 seeds are not enough where a fifth of runs fail; use 5:\n\n{limits}"
 
 
 def _row(work: str, share: float, allowed: float) -> Row:

@@ -5,12 +5,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from experiments.burnin_compare.floors import error_floors
-from experiments.common.statistics import LEVEL, Contrast, Estimate, compare_all, estimate, holm, is_better
+from experiments.common.statistics import (
+    LEVEL,
+    Contrast,
+    Estimate,
+    compare_all,
+    episodes_needed,
+    estimate,
+    holm,
+    is_better,
+)
 from r2d2_burnin.data import TrainingResult
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.objectives import Objective, Outcome, objective_class
@@ -52,7 +60,10 @@ class Comparison:
         return {seed: self.runs[strategy, seed] for seed in self.seeds if (strategy, seed) in self.runs}
 
     def final(self, strategy: str, metric: str, updates: Mapping[int, float] | None = None) -> dict[int, float]:
-        """A metric at the end of training, by seed; with `updates`, at these updates of each seed instead."""
+        """A metric at the end of training, by seed; with `updates`, at these updates of each seed instead.
+
+        Seeds in which it was not measured by then are left out.
+        """
         fewest = self.outcome.evaluations if metric == self.outcome.metric else 1
         values = {
             seed: run.final(metric, fewest=fewest, until=None if updates is None else updates[seed])
@@ -70,11 +81,22 @@ class Comparison:
         return {name: by_seed for name, by_seed in outcomes.items() if by_seed}
 
     def contrasts(self) -> tuple[Contrast, ...]:
-        """Every other strategy against the reference; none while the reference has no finished run."""
+        """Every other strategy against the reference, where one of the two has learned something, or may have.
+
+        None while the reference has no finished run. Holm's correction is over all of them, `uncompared` ones too.
+        """
+        return self._contrasts()[0]
+
+    def uncompared(self) -> tuple[Contrast, ...]:
+        """The other ones: neither the strategy nor the reference has learned anything."""
+        return self._contrasts()[1]
+
+    def _contrasts(self) -> tuple[tuple[Contrast, ...], tuple[Contrast, ...]]:
         outcomes = self.outcomes()
         if self.reference not in outcomes:
-            return ()
-        return compare_all(outcomes, self.reference, higher_is_better=self.outcome.higher_is_better)
+            return (), ()
+        contrasts = compare_all(outcomes, self.reference, higher_is_better=self.outcome.higher_is_better)
+        return split_by_learning(contrasts, self.learned())
 
     def baseline(self, strategy: str) -> dict[int, float]:
         """What a strategy has to beat, by seed: the better of what random actions and constant answers reach."""
@@ -92,14 +114,14 @@ class Comparison:
     def learned(self) -> dict[str, dict[int, bool]]:
         """Whether each run is better than its baseline in its last evaluation's episodes, by strategy and seed.
 
-        One-sided paired tests over episodes, with Holm's correction over all runs. Runs without a baseline are left
-        out.
+        One-sided paired tests over episodes, with Holm's correction over all runs. Runs without a baseline, or with too
+        few episodes, are left out.
         """
-        higher = self.outcome.higher_is_better
+        higher, untestable = self.outcome.higher_is_better, self.untestable()
         p_values = {
-            key: is_better(run.outcomes, baseline, higher_is_better=higher)
-            for key, run in self.runs.items()
-            if (baseline := self._baseline_of(run)) and len(baseline) == len(run.outcomes)
+            key: is_better(self.runs[key].outcomes, baseline, higher_is_better=higher)
+            for key, baseline in self._paired_baselines().items()
+            if key not in untestable
         }
         adjusted, _ = holm(p_values)
         return {
@@ -107,6 +129,31 @@ class Comparison:
             for name in self.strategies
             if self.of(name)
         }
+
+    @property
+    def nothing_learned(self) -> bool:
+        """Whether no run is shown to be better than its baseline, though there is one, and episodes enough to test."""
+        runs = [learned for by_seed in self.learned().values() for learned in by_seed.values()]
+        return bool(runs) and not any(runs)
+
+    @property
+    def episodes_needed(self) -> int:
+        """Episodes that a run's last evaluation needs for a test of what it has learned."""
+        return episodes_needed(len(self._paired_baselines()))
+
+    def untestable(self) -> dict[tuple[str, int], int]:
+        """Runs whose last evaluation has too few episodes to test whether they learned, and how many it has."""
+        counts = {key: len(baseline) for key, baseline in self._paired_baselines().items()}
+        return {key: count for key, count in counts.items() if count < self.episodes_needed}
+
+    def _paired_baselines(self) -> dict[tuple[str, int], list[float]]:
+        """What each run has to beat in each of its last evaluation's episodes; runs without a baseline are left out."""
+        baselines = {key: self._baseline_of(run) for key, run in self.runs.items()}
+        return {key: values for key, values in baselines.items() if 0 < len(values) == len(self.runs[key].outcomes)}
+
+    def measured_fragments(self) -> int | None:
+        """Distinct fragments of the measurement of ΔQ that had the fewest; None if that was not counted."""
+        return min((run.measured_fragments for run in self.runs.values() if run.measured_fragments), default=None)
 
     def _baseline_of(self, run: TrainingResult) -> list[float]:
         sign = 1 if self.outcome.higher_is_better else -1
@@ -133,28 +180,6 @@ class Comparison:
             if longest and reaches:
                 names.append(name)
         return names
-
-    def _seconds_of_updates(self, runs: Sequence[TrainingResult]) -> float:
-        return min(run.update_seconds for run in runs) * self.settings.updates
-
-    def at_equal_cost(self, strategy: str) -> dict[str, EqualCost]:
-        """Outcomes where every strategy has processed as many steps, and where its updates have taken as long.
-
-        The cheapest strategy's whole training sets the amount. It is the time of updates without compiling and acting:
-        the median of an update's time, in the seed where it is smallest, as other work slows a shared machine down.
-        """
-        costs = {}
-        for name, amount_of in (("processed_steps", _processed_steps), ("update_seconds", self._seconds_of_updates)):
-            totals = {other: amount_of(list(self.of(other).values())) for other in self.strategies if self.of(other)}
-            smallest = min(totals.values(), default=0.0)
-            if strategy not in totals or smallest <= 0:
-                continue
-            updates = self.settings.updates * smallest / totals[strategy]
-            values = self.final(strategy, self.outcome.metric, dict.fromkeys(self.seeds, updates))
-            outcome = estimate(list(values.values()))
-            if outcome is not None:
-                costs[name] = EqualCost(smallest, updates, outcome)
-        return costs
 
     def curve(self, strategy: str, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
         """A metric over training: updates `[N]` and values `[S, N]`; None if it was not measured."""
@@ -186,21 +211,21 @@ class Comparison:
                     yield strategy, seed, m.update, m.name, m.value
 
 
-def _processed_steps(runs: Sequence[TrainingResult]) -> float:
-    return sum(run.processed_steps for run in runs) / len(runs)
+def split_by_learning(
+    contrasts: Sequence[Contrast], learned: Mapping[str, Mapping[int, bool]]
+) -> tuple[tuple[Contrast, ...], tuple[Contrast, ...]]:
+    """Contrasts of which one side has learned something in a seed, or may have, and those of which neither has.
 
-
-@dataclasses.dataclass(frozen=True)
-class EqualCost:
-    """An outcome after a cost that all strategies have paid."""
-
-    cost: float  # steps, or seconds
-    updates: float  # that this strategy makes for it
-    outcome: Estimate
-
-    def as_json(self) -> dict[str, Any]:
-        """The form that `summary.json` has."""
-        return {"cost": self.cost, "updates": self.updates, **self.outcome.as_json()}
+    Args:
+        contrasts: to split.
+        learned: whether each run learned, by strategy and seed; where that was not tested, a strategy may have.
+    """
+    failed = {name for name, by_seed in learned.items() if by_seed and not any(by_seed.values())}
+    neither = {contrast.strategy for contrast in contrasts if {contrast.strategy, contrast.reference} <= failed}
+    return (
+        tuple(contrast for contrast in contrasts if contrast.strategy not in neither),
+        tuple(contrast for contrast in contrasts if contrast.strategy in neither),
+    )
 
 
 def default_reference(strategies: tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from experiments.burnin_compare import plots
 from experiments.burnin_compare.comparison import Comparison
-from experiments.burnin_compare.tables import HOW_TO_READ, cost_table, result_table
+from experiments.burnin_compare.tables import cost_table, how_to_read, result_table
 from experiments.burnin_compare.verdict import ALARMS, finding, verdict
 from experiments.common.experiment import Report, Section
 
@@ -16,7 +16,6 @@ def report(comparison: Comparison, out: Path) -> Report:
     sentences = verdict(comparison)
     alarms = [sentence for sentence in sentences if sentence.startswith(ALARMS)]
     pictures = plots.draw(comparison, out) if comparison.runs else {}
-    scale = f"ΔQ here is relative to {plots.delta_q_scale(comparison)}."
     return Report(
         title=finding(comparison),
         sections=[
@@ -26,7 +25,7 @@ def report(comparison: Comparison, out: Path) -> Report:
             ),
             Section(pictures={out / name: caption for name, caption in pictures.items()}),
             Section("At equal cost", table=cost_table(comparison)),
-            Section("How to read it", sentences=[*HOW_TO_READ, scale]),
+            Section("How to read it", sentences=how_to_read(comparison)),
         ],
         conclusions=sentences,
         alarms=alarms,

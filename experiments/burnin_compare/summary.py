@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.burnin_compare.comparison import Comparison
+from experiments.burnin_compare.equal_cost import at_equal_cost
 from experiments.common.statistics import Estimate, estimate
 from r2d2_burnin.initialization import parse
 
@@ -54,10 +55,10 @@ def _entry(comparison: Comparison, name: str, learned: dict[int, bool]) -> dict[
     for key, baseline in (("constant_error", "best constant answer"), ("constant_return", "best constant action")):
         reached = [run.baselines.get(baseline, []) for run in runs]
         entry[key] = _json(estimate([float(np.mean(values)) for values in reached if values]))
-    costs = comparison.at_equal_cost(name)
+    costs = at_equal_cost(comparison, name)
     for key in ("processed_steps", "update_seconds"):
         entry[f"at_equal_{key}"] = costs[key].as_json() if key in costs else None
-    entry["learned_seeds"] = [seed for seed, better in learned.items() if better]
+    entry["learned_seeds"] = [seed for seed, better in learned.items() if better] if learned else None
     entry["floor"] = comparison.floors[name]
     return entry
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from experiments.burnin_compare.comparison import Comparison
+from experiments.burnin_compare.equal_cost import at_equal_cost
 from experiments.common.experiment import Table
+from r2d2_burnin.settings import MOST_CONSTANT_ACTIONS
 
 HOW_TO_READ = (
     "zero: fragments start from the network's initial state. stored: from the state the actor had there, which older"
@@ -13,8 +15,6 @@ HOW_TO_READ = (
     " initialization lets it see. It is computed from the environment, not measured, and it bounds the loss on fresh"
     " fragments. It does not bound the error over whole episodes, which the network acts from their first step with its"
     " state carried along.",
-    "Training loss: mean over the last tenth of updates. Error and return: whole fresh episodes, acted from their first"
-    " step with carried state and without exploration, the same for every strategy.",
     "Intervals are 95 % t-intervals of the mean over seeds. An initialization is called better or worse only where a"
     " test says so. 'No difference seen' does not mean equal; equality is claimed only where the whole interval lies"
     " within a margin, which is then stated.",
@@ -22,8 +22,38 @@ HOW_TO_READ = (
     " tried and from the reference, in relation to the size of the outputs. It is measured on fragments drawn at random"
     " over all positions of all episodes in replay. Staleness: learner updates between storing and replaying a state.",
     "At equal cost: longer burn-ins process more steps in an update, so strategies are also compared where each has"
-    " processed as many steps, or has spent as many seconds in updates, as the cheapest one in its whole training.",
+    " processed as many steps, or has spent as many seconds in updates, as the cheapest one in its whole training. In"
+    " brackets: the last update within that budget at which the outcome was measured; '-' where none was.",
 )
+"""What holds for every comparison."""
+
+
+def how_to_read(comparison: Comparison) -> list[str]:
+    """What the figures of a comparison are."""
+    settings, has_targets = comparison.settings, comparison.objective.reads_targets
+    epsilon = 0.0 if has_targets else settings.q_learning.evaluation_epsilon
+    exploration = f"with {epsilon:.3g} of the actions at random" if epsilon else "without exploration"
+    sentences = [
+        *HOW_TO_READ[:2],
+        "Training loss: mean over the last tenth of updates. Error and return: whole fresh episodes, acted from their"
+        f" first step with carried state and {exploration}, the same for every strategy.",
+        *HOW_TO_READ[2:],
+    ]
+    if not has_targets:
+        sentences.append(
+            "Best constant action: what the best of all actions earns that is taken at every step of the same episodes."
+            f" Of more than {MOST_CONSTANT_ACTIONS} actions, {MOST_CONSTANT_ACTIONS} at even distances are tried alone,"
+            " and another one may earn more."
+        )
+    asked, measured = settings.measured_fragments, comparison.measured_fragments()
+    if measured is not None and measured < asked:
+        sentences.append(
+            f"ΔQ was measured on fewer distinct fragments than the {asked} asked for (--measured-fragments):"
+            f" {measured} in the measurement that had the fewest, some counted more than once. States to compare with"
+            " are kept for a part of replay alone, so a larger --replay-capacity gives more of them."
+        )
+    return [*sentences, f"ΔQ here is relative to {comparison.objective.scale_name}."]
+
 
 COST_HEADERS = ("steps an update", "ms an update", "at equal updates", "at equal steps", "at equal seconds")
 """Headers of the table of outcomes at equal cost."""
@@ -41,9 +71,9 @@ def cost_table(comparison: Comparison) -> Table:
         steps = sum(run.processed_steps for run in runs) / len(runs) / updates
         milliseconds = 1e3 * min(run.update_seconds for run in runs)
         row = [name, f"{steps:.0f}", f"{milliseconds:.3g}", str(comparison.estimate(name, comparison.outcome.metric))]
-        costs = comparison.at_equal_cost(name)
+        costs = at_equal_cost(comparison, name)
         for key in ("processed_steps", "update_seconds"):
-            row.append(f"{costs[key].outcome} (update {costs[key].updates:.0f})" if key in costs else "-")
+            row.append(f"{costs[key].outcome} (update {costs[key].measured_update})" if key in costs else "-")
         rows.append(row)
     return Table(["strategy", *COST_HEADERS], rows)
 

@@ -7,13 +7,14 @@ import math
 import numpy as np
 
 from experiments.burnin_compare.comparison import Comparison
-from experiments.common.statistics import LEVEL, Contrast, Estimate
+from experiments.common.statistics import FEWEST_EPISODES, LEVEL, Contrast, Estimate, is_below
 
 ALARMS = ("LEAK", "NOTHING LEARNED", "NOT LEARNED")
 """How sentences begin that a reader must not miss."""
 
 AT_FLOOR = 0.05
-"""A loss within this part of its error floor is said to be at it."""
+"""A loss is at its error floor where its whole interval lies within this part of it, above it where the whole interval
+lies above that."""
 
 NEGLIGIBLE = 1e-9
 """A floor below this is rounding: nothing is hidden."""
@@ -31,7 +32,7 @@ def finding(comparison: Comparison) -> str:
     task, reference = task_name(comparison), comparison.reference
     if not comparison.runs:
         return f"{task}: no run has finished"
-    if nothing_learned(comparison):
+    if comparison.nothing_learned:
         return f"{task}: no run is shown to be better than {_baselines_in_words(comparison)}, so nothing is compared"
     if reference not in comparison.outcomes():
         return f"{task}: {reference}, the reference, has no finished run"
@@ -45,6 +46,7 @@ def finding(comparison: Comparison) -> str:
         f"better than {reference}": [_short(c) for c in tested if c.direction == "better"],
         f"no difference from {reference} seen": [c.strategy for c in tested if c.direction is None],
         "not tested for lack of seeds": [c.strategy for c in contrasts if not c.is_tested],
+        f"not compared with {reference}, as neither learned": [c.strategy for c in comparison.uncompared()],
     }
     return f"{task}: " + "; ".join(f"{what}: {', '.join(names)}" for what, names in groups.items() if names)
 
@@ -65,39 +67,44 @@ def verdict(comparison: Comparison) -> list[str]:
     sentences.append(f"{comparison.outcome.name.capitalize()} over whole fresh episodes ({interval}{mean}): {values}.")
     if comparison.baselines():
         sentences.append(f"In the same episodes: {_baselines_in_words(comparison)}.")
-    if not nothing_learned(comparison):
+    if not comparison.nothing_learned:
         sentences += _contrasts(comparison)
-    floors = [_against_floor(comparison, name) for name, _ in estimates if name not in leaking]
+    learned = comparison.learned()
+    floors = [
+        _against_floor(comparison, name)
+        for name, _ in estimates
+        if name not in leaking and (not learned[name] or any(learned[name].values()))
+    ]
     return sentences + [sentence for sentence in floors if sentence]
 
 
 def leaks(comparison: Comparison) -> dict[str, str]:
     """Strategies whose loss is below their error floor by more than sampling error, a leak in our code, in words.
 
-    The loss is the one on fresh fragments, never trained on, for which the floor holds; four standard errors of it
-    (over episodes and seeds) make a leak.
+    The loss is the one on fresh fragments, never trained on, for which the floor holds; `is_below` tests it.
     """
     sentences = {}
     for name in comparison.strategies:
-        floor = comparison.floors[name]
-        losses = list(comparison.final(name, "fresh_loss").values())
-        errors = list(comparison.final(name, "fresh_loss_standard_error").values())
-        if not floor or not losses or not errors:
-            continue
-        loss, error = float(np.mean(losses)), float(np.sqrt(np.sum(np.square(errors)))) / len(errors)
-        if loss < floor - 4 * error:
+        if _leaks(comparison, name):
+            losses = list(comparison.final(name, "fresh_loss").values())
+            errors = list(comparison.final(name, "fresh_loss_standard_error").values())
+            error = float(np.sqrt(np.sum(np.square(errors)))) / len(errors)
             sentences[name] = (
-                f"LEAK: {name} reached a loss of {loss:.4g} on fresh fragments, below its error floor of {floor:.4g} by"
-                f" more than sampling error ({error:.2g}). No predictor can do that: our code shows it what it must not"
-                " see. Please report this."
+                f"LEAK: {name} reached a loss of {np.mean(losses):.4g} on fresh fragments, below its error floor of"
+                f" {comparison.floors[name]:.4g} by more than sampling error (standard error {error:.2g}). No predictor"
+                " can do that: our code shows it what it must not see. Please report this."
             )
     return sentences
 
 
-def nothing_learned(comparison: Comparison) -> bool:
-    """Whether no run is shown to be better than its baseline, though there is one."""
-    runs = [learned for by_seed in comparison.learned().values() for learned in by_seed.values()]
-    return bool(runs) and not any(runs)
+def _leaks(comparison: Comparison, name: str) -> bool | None:
+    """Whether a loss is below its floor by more than sampling error; None where too few episodes cannot tell."""
+    floor, losses = comparison.floors[name], comparison.final(name, "fresh_loss")
+    if not floor or floor < NEGLIGIBLE or not losses:
+        return False
+    errors = comparison.final(name, "fresh_loss_standard_error")
+    episodes = [len(comparison.runs[name, seed].outcomes) for seed in losses]
+    return is_below(list(losses.values()), list(errors.values()), episodes, floor)
 
 
 def task_name(comparison: Comparison) -> str:
@@ -122,7 +129,7 @@ def _learned(comparison: Comparison) -> list[str]:
     """Runs that are not shown to have learned anything."""
     learned = comparison.learned()
     baselines = _baselines_in_words(comparison)
-    if nothing_learned(comparison):
+    if comparison.nothing_learned:
         return [
             f"NOTHING LEARNED: no run is shown to be better than {baselines}.",
             "So nothing is compared: differences between agents that have not learned the task say nothing about"
@@ -133,7 +140,15 @@ def _learned(comparison: Comparison) -> list[str]:
     }
     texts = [f"{name} in {len(seeds)} of {len(learned[name])} seeds" for name, seeds in failed.items() if seeds]
     sentences = [f"NOT LEARNED: {', '.join(texts)}, not shown to be better than {baselines}."] if texts else []
-    unknown = [name for name, by_seed in learned.items() if not by_seed]
+    untestable = comparison.untestable()
+    untested = {name for name, _ in untestable}
+    if untestable:
+        names = [name for name in learned if name in untested]
+        sentences.append(
+            f"Whether {', '.join(names)} learned anything cannot be tested with {_episodes(max(untestable.values()))}:"
+            f" {comparison.episodes_needed} at least are needed for so many runs (--evaluation-episodes)."
+        )
+    unknown = [name for name, by_seed in learned.items() if not by_seed and name not in untested]
     if unknown:
         sentences.append(f"Whether {', '.join(unknown)} learned anything is not known: no baseline was measured.")
     return sentences
@@ -156,9 +171,21 @@ def _limits(comparison: Comparison) -> list[str]:
             "The initializations saw different streams, as observations depend on actions here: differences include"
             " those of experience, not of the start state alone."
         )
+    untested = [name for name in comparison.strategies if _leaks(comparison, name) is None]
+    if untested:
+        episodes = min(len(run.outcomes) for (name, _), run in comparison.runs.items() if name in untested)
+        sentences.append(
+            f"Whether the loss of {', '.join(untested)} is below its error floor, which would be a leak in our code,"
+            f" cannot be tested with {_episodes(episodes)}: {FEWEST_EPISODES} at least are needed"
+            " (--evaluation-episodes)."
+        )
     if len(comparison.seeds) == 1:
         sentences.append("One seed gives no interval and no test of initializations: differences are observations.")
     return sentences
+
+
+def _episodes(count: int) -> str:
+    return "1 evaluation episode" if count == 1 else f"{count} evaluation episodes"
 
 
 def _contrasts(comparison: Comparison) -> list[str]:
@@ -166,14 +193,20 @@ def _contrasts(comparison: Comparison) -> list[str]:
         return [f"{comparison.reference} has no finished run, so nothing is compared with it."]
     contrasts = comparison.contrasts()
     sentences = [contrast_sentence(comparison, contrast) for contrast in contrasts]
-    tested = sum(contrast.is_tested for contrast in contrasts)
-    if tested:
+    neither = comparison.uncompared()
+    sentences += [
+        f"{contrast.strategy} and {contrast.reference} are not compared: neither is shown to have learned anything."
+        for contrast in neither
+    ]
+    if any(contrast.is_tested for contrast in contrasts):
+        tested = sum(contrast.is_tested for contrast in (*contrasts, *neither))
         what = "logarithms of ratios (so ratios are geometric means)" if contrasts[0].is_ratio else "differences"
         sentences.append(
             f"Tests: paired t-tests over seeds of {what} against {comparison.reference}, {tested} in all, with Holm's"
             " correction; each interval is at the level of its test. Where outcomes over seeds are not far from normal,"
-            " at most 5 % of reports on identical initializations contain a direction; where runs either succeed or"
-            " fail, few seeds give more."
+            " at most 5 % of reports on identical initializations contain a direction. Where runs either succeed or"
+            " fail, 3 seeds give more: where half of the runs fail, and with 10 initializations or more where a fifth"
+            " of them do (up to 12 %; python -m experiments.benchmark calibration). Then 5 seeds are needed."
         )
     return sentences
 
@@ -246,10 +279,16 @@ def _against_floor(comparison: Comparison, name: str) -> str | None:
     if not floor or floor < NEGLIGIBLE or loss is None:
         return None
     measured = f"loss {loss} on fresh fragments, floor {floor:.4g}"
-    if abs(loss.mean - floor) <= AT_FLOOR * floor:
-        return f"{name} is at its error floor: {measured}. No training can make up for what it does not see."
-    if loss.mean < floor:
-        return f"{name} is below its error floor by less than sampling error: {measured}."
-    if loss.low is not None and loss.low > floor:
-        return f"{name} stays above its error floor: {measured}."
-    return f"{name} is not shown to differ from its error floor: {measured}."
+    if loss.low is None or loss.high is None:
+        return f"{name}: {measured}; one seed has no interval to compare with the floor."
+    margin = AT_FLOOR * floor
+    if loss.low > floor + margin:
+        return f"{name} stays above its error floor by more than {AT_FLOOR:.0%}: {measured}."
+    if floor - margin <= loss.low and loss.high <= floor + margin:
+        return (
+            f"{name} is at its error floor, within {AT_FLOOR:.0%}: {measured}. No training can make up for what it does"
+            " not see."
+        )
+    if loss.high < floor - margin:
+        return f"{name} is below its error floor, but by less than a test for leaks needs: {measured}."
+    return f"{name} is not shown to differ from its error floor by more than {AT_FLOOR:.0%}: {measured}."

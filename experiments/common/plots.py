@@ -67,7 +67,12 @@ def bands(seeds: int, *, logarithmic: bool = False) -> str:
 
 
 def floor_line(axes: Axes, value: float, label: str, index: int) -> None:
-    """A horizontal line at an error floor, named beside its right end, where no curve is."""
+    """A horizontal line at an error floor, named beside its right end, where no curve is.
+
+    A logarithmic axis has no place for a value of zero or less, which is left out there.
+    """
+    if axes.get_yscale() == "log" and value <= 0:
+        return
     axes.axhline(value, color=COLOURS[index % len(COLOURS)], linewidth=0.9, linestyle=(0, (2, 2)))
     axes.annotate(
         textwrap.fill(label, 24),

@@ -41,7 +41,7 @@ class Settings:
             if not values or min(values) <= 0:
                 raise ValueError(f"{name}: got {values}, expected numbers above 0")
         for name in self.strategies:
-            if not parse(name).sees_the_past or name == "full":
+            if not parse(name).stores_states:
                 raise ValueError(
                     f"strategies: got {name!r}, expected those that store states: stored, refreshed, .. +K"
                 )

@@ -95,8 +95,10 @@ def fresh_loss(
     measure: DiscrepancyMeasure,
     learned: State,
     size: int,
-) -> tuple[float, float] | None:
+) -> tuple[float, float | None] | None:
     """Mean loss on fragments that were never trained, and its standard error over episodes; None without targets.
+
+    One episode has no standard error.
 
     An error floor holds for these. The loss on replayed fragments can sink a little below it, since the network fits
     the noise of what replay holds.
@@ -128,6 +130,16 @@ def fresh_loss(
     sums, counts = np.bincount(owners, of_fragments), np.bincount(owners, trained)
     if not counts.any():
         return None
+    return ratio_estimate(sums[counts > 0], counts[counts > 0])
+
+
+def ratio_estimate(sums: np.ndarray, counts: np.ndarray) -> tuple[float, float | None]:
+    """Mean of all steps from the sums `[E]` and the numbers of steps `[E]` of episodes, and its standard error.
+
+    Episodes are the independent units (a ratio estimator; Cochran, 1977, section 2.11). One has no standard error.
+    """
     mean = float(sums.sum() / counts.sum())
+    if len(counts) < 2:
+        return mean, None
     deviations = (sums - mean * counts) / counts.mean()
-    return mean, float(deviations.std() / np.sqrt(len(counts)))
+    return mean, float(deviations.std(ddof=1) / np.sqrt(len(counts)))

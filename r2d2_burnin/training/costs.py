@@ -1,4 +1,4 @@
-"""What a run costs, and a checksum of what it has seen."""
+"""What a run costs, a checksum of what it has seen, and how much of replay it has measured."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from r2d2_burnin.runtime import nests
 
 
 class Costs:
-    """Time of an update, memory of a batch, steps processed, and the checksum of all streams."""
+    """Time of an update, memory of a batch, steps processed, checksum of all streams, distinct fragments of ΔQ."""
 
     def __init__(self) -> None:
         self._update_seconds: list[float] = []
         self._batch_bytes = 0
         self._processed_steps = 0
         self._streams = 0
+        self._measured_fragments: int | None = None
 
     def add_updates(self, batches: FragmentBatch, seconds: float) -> None:
         """Count U updates on batches `[U, B, ...]` that took so many seconds together."""
@@ -37,6 +38,11 @@ class Costs:
             )
         return episodes
 
+    def note_measured(self, rows: np.ndarray) -> None:
+        """Count the distinct fragments of a measurement of ΔQ on those with these rows `[n]`."""
+        distinct = len(np.unique(rows))
+        self._measured_fragments = min(distinct, self._measured_fragments or distinct)
+
     @property
     def results(self) -> dict[str, Any]:
         """The fields of a `TrainingResult` that are known here."""
@@ -47,6 +53,7 @@ class Costs:
             "batch_bytes": self._batch_bytes,
             "processed_steps": self._processed_steps,
             "streams": f"{self._streams:08x}",
+            "measured_fragments": self._measured_fragments,
         }
 
     def get_state(self) -> dict[str, Any]:
@@ -56,6 +63,7 @@ class Costs:
             "batch_bytes": self._batch_bytes,
             "processed_steps": self._processed_steps,
             "streams": self._streams,
+            "measured_fragments": self._measured_fragments,
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -63,3 +71,4 @@ class Costs:
         self._update_seconds = list(state["seconds_per_update"])
         self._batch_bytes = state["batch_bytes"]
         self._processed_steps, self._streams = state["processed_steps"], state["streams"]
+        self._measured_fragments = state.get("measured_fragments")  # which earlier versions did not count

@@ -189,6 +189,7 @@ class TrainingRun:
         self._generator.choice(self.replay.all_rows(), count)
         # At random, whatever training draws by: the fragments measured are those of every initialization.
         rows = self.replay.draw_measured(count)
+        self._costs.note_measured(rows)
         discrepancies, _ = self._measure_discrepancies(
             self.replay.batch(rows), self.replay.references(rows), self.learner.learned_state
         )
@@ -216,7 +217,9 @@ class TrainingRun:
                 self._settings.measured_fragments,
             )
             if loss is not None:
-                self._note("fresh_loss", loss[0])
-                self._note("fresh_loss_standard_error", loss[1])
+                mean, standard_error = loss
+                self._note("fresh_loss", mean)
+                if standard_error is not None:
+                    self._note("fresh_loss_standard_error", standard_error)
         for metric, value, step in self._evaluator.profiles():
             self._note(metric, value, step)

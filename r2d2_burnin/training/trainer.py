@@ -24,15 +24,12 @@ from r2d2_burnin.learning.objectives import Objective
 from r2d2_burnin.learning.task import Task, make_task
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.replay.references import ReferenceSample
-from r2d2_burnin.settings import EnvironmentSettings, TrainingSettings
+from r2d2_burnin.settings import MOST_CONSTANT_ACTIONS, EnvironmentSettings, TrainingSettings
 from r2d2_burnin.training.checkpoint import CannotResume, Checkpoints
 from r2d2_burnin.training.collector import Collector, LocalCollector
 from r2d2_burnin.training.parts import Parts, make_parts
 from r2d2_burnin.training.ray_collector import RayCollector
 from r2d2_burnin.training.run import TrainingRun
-
-MOST_CONSTANT_ACTIONS = 64
-"""Constant actions that are tried as a baseline: each takes an evaluation."""
 
 Progress = Callable[[int, str], None]
 """Is given the number of updates made so far, and a status of a few words."""

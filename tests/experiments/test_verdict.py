@@ -15,13 +15,16 @@ from scipy import stats
 import envs
 from envs.bit_stream import BitStreamEnv
 from experiments.atlas.aggregate import interquartile_mean, probability_of_improvement, scores
+from experiments.atlas.plots import sweep_finding
 from experiments.atlas.sweep import Sweep
 from experiments.burnin_compare.comparison import Comparison, default_reference
+from experiments.burnin_compare.equal_cost import at_equal_cost
 from experiments.burnin_compare.floors import error_floors
 from experiments.burnin_compare.summary import summary
-from experiments.burnin_compare.verdict import finding, leaks, nothing_learned, verdict
+from experiments.burnin_compare.tables import cost_table, how_to_read
+from experiments.burnin_compare.verdict import finding, leaks, verdict
 from r2d2_burnin.data import Measurement, TrainingResult
-from r2d2_burnin.settings import EnvironmentSettings, TrainingSettings
+from r2d2_burnin.settings import EnvironmentSettings, QLearningSettings, TrainingSettings
 
 REGRESSION = TrainingSettings(objective="regression")
 CONTROL = TrainingSettings(EnvironmentSettings("CartPole-v1"), objective="q-learning")
@@ -42,6 +45,7 @@ def made_up(
     *,
     fresh: dict[str, float] | None = None,
     constant: float | None = 500.0,
+    episodes: np.ndarray = EPISODES,
     **more: Any,
 ) -> Comparison:
     """A comparison on Count in which strategies reached these errors, seed by seed."""
@@ -52,8 +56,8 @@ def made_up(
             metrics = {"train_loss": value, "eval_error": value}
             if fresh is not None:
                 metrics |= {"fresh_loss": fresh[name], "fresh_loss_standard_error": 0.7}
-            baselines = {} if constant is None else {"best constant answer": (constant * EPISODES[::-1]).tolist()}
-            outcomes = (value * EPISODES).tolist()
+            baselines = {} if constant is None else {"best constant answer": (constant * episodes[::-1]).tolist()}
+            outcomes = (value * episodes).tolist()
             comparison.runs[name, seed] = run(metrics, outcomes=outcomes, baselines=baselines, **more)
     return comparison
 
@@ -81,6 +85,23 @@ def test_a_loss_below_its_floor_is_called_a_leak() -> None:
     below = made_up({"zero": [1.0] * 3, "full": [1.0] * 3}, fresh={"zero": 90.0, "full": 1.0})
     assert verdict(below)[0].startswith("LEAK")
     assert not any("at its error floor" in text or "below its error floor:" in text for text in verdict(below))
+
+
+@pytest.mark.parametrize(("episodes", "said"), [(1, "1 evaluation episode"), (7, "7 evaluation episodes")])
+def test_few_episodes_show_no_leak_and_that_is_said(episodes: int, said: str) -> None:
+    few = made_up(
+        {"zero": [50.0] * 3, "full": [1.0] * 3}, fresh={"zero": 50.0, "full": 1.0}, episodes=EPISODES[:episodes]
+    )
+    if episodes == 1:  # which has no standard error
+        for result in few.runs.values():
+            result.measurements.pop()
+    assert leaks(few) == {}
+    (sentence,) = [text for text in verdict(few) if "a leak in our code" in text]
+    assert sentence.startswith("Whether the loss of zero is below its error floor")
+    assert f"cannot be tested with {said}: 8 at least are needed" in sentence
+    enough = made_up({"zero": [50.0] * 3}, fresh={"zero": 50.0}, episodes=EPISODES[:8])
+    assert list(leaks(enough)) == ["zero"]
+    assert not any("cannot be tested with" in text and "leak" in text for text in verdict(enough))
 
 
 @pytest.mark.parametrize("where", ["flag", "env_kwargs", "registration"])
@@ -121,7 +142,7 @@ class Noisy(gym.ObservationWrapper[Any, Any, Any]):
 class OwnFloor(BitStreamEnv):
     """An environment that knows the floor of whole episodes only."""
 
-    def error_floor(self, start: Any, burn_in: int, *, sequence_length: int, period: int, loss: Any = None) -> float:  # type: ignore[override]
+    def error_floor(self, *, burn_in: int, sequence_length: int, period: int, **known: Any) -> float:  # type: ignore[override]
         return 3.0
 
 
@@ -190,7 +211,7 @@ def test_where_nothing_was_learned_nothing_is_compared() -> None:
     """RepeatFirstEasy as it was reported: all near what random actions earn, and ranked all the same."""
     returns = {"zero": [-0.45, -0.4, -0.42], "zero+20": [-0.41, -0.4, -0.43], "full": [-0.44, -0.46, -0.41]}
     comparison = in_control(returns, random=-0.5, constant=-0.4)
-    assert nothing_learned(comparison)
+    assert comparison.nothing_learned
     sentences = verdict(comparison)
     assert sentences[0] == (
         "NOTHING LEARNED: no run is shown to be better than random actions -0.5 and best constant action -0.4 (episode"
@@ -210,11 +231,64 @@ def test_where_nothing_was_learned_nothing_is_compared() -> None:
     assert all(in_control(returns, random=-0.5).learned()["zero+20"].values())
 
     constant = made_up({"zero": [500.0, 505.0, 510.0], "full": [500.0, 520.0, 500.0]})
-    assert nothing_learned(constant)
+    assert constant.nothing_learned
     assert "best constant answer 500 (mean squared error)" in verdict(constant)[0]
     unknown = made_up({"zero": [490.0, 505.0], "full": [1.0, 2.0]}, constant=None)
     assert unknown.learned() == {"zero": {}, "full": {}}
     assert any("not known: no baseline was measured" in text for text in verdict(unknown))
+
+
+@pytest.mark.parametrize("episodes", [1, 2, 8])
+def test_what_too_few_episodes_cannot_test_is_said_and_compared_all_the_same(episodes: int) -> None:
+    """15 runs take 9 episodes: 15 / 2^9 is below 5 %, 15 / 2^8 above."""
+    errors = {
+        name: [value * factor**seed for seed in range(5)]
+        for name, value, factor in (("zero", 100.0, 1.1), ("full", 1.0, 1.0))
+    }
+    errors["stored"] = errors["full"]
+    few = made_up(errors, episodes=EPISODES[:episodes])
+    assert not few.nothing_learned
+    sentences = verdict(few)
+    assert not any("NOTHING LEARNED" in text or "NOT LEARNED" in text for text in sentences)
+    word = "episode" if episodes == 1 else "episodes"
+    assert (
+        f"Whether zero, full, stored learned anything cannot be tested with {episodes} evaluation {word}: 9 at least"
+        " are needed for so many runs (--evaluation-episodes)."
+    ) in sentences
+    assert any(text.startswith("zero against full: worse, 121 times the error") for text in sentences)
+    assert summary(few)["strategies"]["zero"]["learned_seeds"] is None
+    enough = made_up(errors, episodes=EPISODES[:9])
+    assert all(enough.learned()["full"].values())
+    assert not any("cannot be tested" in text for text in verdict(enough))
+
+
+def test_two_that_learned_nothing_are_not_compared() -> None:
+    """`stored` and `full` are at random returns; `stored` is a little better than `full` in every seed."""
+    returns = {"zero": [0.9, 0.95, 0.97], "stored": [-0.52, -0.526, -0.516], "full": [-0.6, -0.601, -0.599]}
+    comparison = in_control(returns, random=-0.5)
+    assert [contrast.strategy for contrast in comparison.contrasts()] == ["zero"]
+    assert [contrast["strategy"] for contrast in summary(comparison)["contrasts"]] == ["zero"]
+    sentences = verdict(comparison)
+    assert "stored and full are not compared: neither is shown to have learned anything." in sentences
+    assert not any(text.startswith("stored against") for text in sentences)
+    assert finding(comparison).endswith(
+        "better than full: zero (+1.54); not compared with full, as neither learned: stored"
+    )
+    # The correction is still over both comparisons.
+    both = [stats.ttest_rel(returns[name], returns["full"]).pvalue for name in ("zero", "stored")]
+    (contrast,) = comparison.contrasts()
+    assert both[0] < both[1] < 0.05
+    assert contrast.p == pytest.approx(2 * both[0])
+    assert any("2 in all" in text for text in sentences)
+
+    nothing = in_control({"zero": [-0.6, -0.61, -0.62], "full": [-0.7, -0.71, -0.72]}, random=-0.5)
+    assert summary(nothing)["contrasts"] == []
+    learned = in_control({"zero": [-0.6, -0.61, -0.62], "full": [0.7, 0.71, 0.72]}, random=-0.5)
+    sweep = Sweep("control", {1e-3: nothing, 1e-2: learned})
+    assert any("of 2 single rates worse at 1." in text for text in sweep.sentences())
+    assert sweep_finding({"control": sweep}) == (
+        "Shown to be worse than full, each at its own best learning rate: zero on control"
+    )
 
 
 def test_a_task_that_every_run_solves_is_learned_with_any_number_of_seeds() -> None:
@@ -223,7 +297,7 @@ def test_a_task_that_every_run_solves_is_learned_with_any_number_of_seeds() -> N
         for name, seed in itertools.product(solved.strategies, solved.seeds):
             baselines = {"random actions": [0.0] * 20}
             solved.runs[name, seed] = run({"episode_return": 1.0}, outcomes=[1.0] * 20, baselines=baselines)
-        assert not nothing_learned(solved)
+        assert not solved.nothing_learned
         assert not any("LEARNED" in text for text in verdict(solved))
 
 
@@ -239,13 +313,43 @@ def test_findings_name_the_reason_where_nothing_is_tested() -> None:
 
 def test_sentences_about_floors_are_carried_by_their_intervals() -> None:
     comparison = made_up({"zero": [100.0, 101.0, 99.0], "zero+20": [50.0, 51.0, 49.0], "full": [0.1, 0.2, 0.15]})
-    losses = {"zero": [99.0, 100.0, 101.0], "zero+20": [15.0, 41.0, 69.0], "full": [0.1, 0.1, 0.1]}
+    losses = {"zero": [106.5, 107.5, 108.0], "zero+20": [15.0, 39.5, 64.0], "full": [0.1, 0.1, 0.1]}
     for (name, seed), result in comparison.runs.items():
         more = {"fresh_loss": losses[name][seed], "fresh_loss_standard_error": 5.0}
         result.measurements.extend(Measurement(2000, metric, value) for metric, value in more.items())
     sentences = verdict(comparison)
-    assert any(text.startswith("zero is below its error floor by less than sampling error") for text in sentences)
-    assert any(text.startswith("zero+20 is not shown to differ from its error floor") for text in sentences)
+    assert any(text.startswith("zero is at its error floor, within 5%: loss 107 [105, 109]") for text in sentences)
+    # Its mean is at the floor too, but the interval is [-21, 100].
+    (wide,) = [text for text in sentences if text.startswith("zero+20 is")]
+    assert wide.startswith(
+        "zero+20 is not shown to differ from its error floor by more than 5%: loss 39.5 [-21.4, 100]"
+    )
+    assert not any("zero+20" in text and "No training" in text for text in sentences)
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        ([120.0, 121.0, 122.0], "stays above its error floor by more than 5%"),
+        ([110.0, 110.1, 110.2], "is at its error floor, within 5%"),  # wholly above the floor, but within the margin
+        ([111.0, 113.0, 115.0], "is not shown to differ"),
+        ([90.0, 90.1, 90.2], "is below its error floor, but by less than a test for leaks needs"),
+        ([107.5], ": loss 108 on fresh fragments, floor 107.5; one seed has no interval"),
+    ],
+)
+def test_a_loss_against_its_floor(losses: list[float], said: str) -> None:
+    """107.5, with a margin of 5.375."""
+
+    def compared(error: float) -> list[str]:
+        comparison = made_up({"zero": [error] * len(losses), "full": [1.0] * len(losses)})
+        for seed, loss in enumerate(losses):
+            more = {"fresh_loss": loss, "fresh_loss_standard_error": 20.0}
+            comparison.runs["zero", seed].measurements.extend(Measurement(2000, *item) for item in more.items())
+        return [text for text in verdict(comparison) if "floor" in text]
+
+    (sentence,) = compared(100.0)
+    assert said in sentence
+    assert compared(600.0) == []  # worse than the best constant answer: it has not learned
 
 
 def test_what_cannot_differ_from_full_is_said() -> None:
@@ -278,7 +382,7 @@ def test_in_control_the_outcome_is_the_mean_over_the_last_evaluations() -> None:
     comparison.runs["zero", 0] = TrainingResult(measurements, 1.0)
     assert comparison.final("zero", "episode_return") == {0: 30.0}
     assert comparison.final("zero", "episode_return", {0: 1000.0}) == {0: 12.0}
-    assert comparison.final("zero", "episode_return", {0: 30.0}) == {0: 0.0}  # before the first: the first
+    assert comparison.final("zero", "episode_return", {0: 30.0}) == {}  # before the first
 
 
 def test_outcomes_at_equal_cost() -> None:
@@ -290,12 +394,42 @@ def test_outcomes_at_equal_cost() -> None:
         comparison.runs[name, seed] = TrainingResult(
             measurements, 9.0, update_seconds=1e-3 * factor**2, processed_steps=1000 * factor
         )
-    zero, full = comparison.at_equal_cost("zero"), comparison.at_equal_cost("full")
+    zero, full = at_equal_cost(comparison, "zero"), at_equal_cost(comparison, "full")
     assert (zero["processed_steps"].updates, full["processed_steps"].updates) == (2000, 1000)
     assert full["update_seconds"].updates == pytest.approx(500)
     assert full["processed_steps"].outcome.per_seed == (1000.0, 1001.0)  # the last tenth of 1000 updates
     assert full["update_seconds"].outcome.per_seed == (1500.0, 1501.0)
     assert zero["update_seconds"].cost == pytest.approx(2.0)
+
+
+def test_at_equal_cost_the_update_that_was_measured_is_named() -> None:
+    """15 times the steps leave 133 of 2000 updates, of which 120 was measured; 40 times leave 50, before the first."""
+    comparison = Comparison(REGRESSION, ("zero", "zero+20", "full"), (0,))
+    for name, factor in (("zero", 1), ("zero+20", 15), ("full", 40)):
+        measurements = [Measurement(update, "eval_error", 2000.0 - update) for update in range(60, 2001, 60)]
+        comparison.runs[name, 0] = TrainingResult(measurements, 9.0, processed_steps=100 * factor)
+    (of_burn_in,) = at_equal_cost(comparison, "zero+20").values()
+    assert (of_burn_in.measured_update, of_burn_in.outcome.mean) == (120, 1880.0)
+    assert of_burn_in.updates == pytest.approx(2000 / 15)
+    assert summary(comparison)["strategies"]["zero+20"]["at_equal_processed_steps"]["measured_update"] == 120
+    assert at_equal_cost(comparison, "full") == {}
+    _, burn_in, full = cost_table(comparison).rows
+    assert burn_in[-2:] == ["1.88e+03 (update 120)", "-"]
+    assert full[-2:] == ["-", "-"]
+
+
+def test_how_to_read_a_page_says_what_was_measured() -> None:
+    plain = how_to_read(made_up({"zero": [1.0]}, measured_fragments=256))
+    assert any("carried state and without exploration" in text for text in plain)
+    assert not any("distinct" in text or "constant action" in text for text in plain)
+    exploring = dataclasses.replace(CONTROL, q_learning=QLearningSettings(evaluation_epsilon=0.05))
+    comparison = Comparison(exploring, ("zero",), (0, 1))
+    for seed, distinct in enumerate((50, 60)):
+        comparison.runs["zero", seed] = run({"episode_return": 1.0}, measured_fragments=distinct)
+    texts = how_to_read(comparison)
+    assert any("carried state and with 0.05 of the actions at random, the same" in text for text in texts)
+    assert any("Of more than 64 actions, 64 at even distances are tried" in text for text in texts)
+    assert any("distinct fragments than the 256 asked for (--measured-fragments): 50 in" in text for text in texts)
 
 
 def test_a_summary_has_null_where_nothing_was_measured() -> None:
@@ -324,7 +458,8 @@ def test_each_initialization_is_judged_at_its_own_best_rate() -> None:
     assert best["stored"] == {0: 1.0, 1: 1.1, 2: 0.9}
     (contrast,) = sweep.contrasts()
     assert contrast.direction is None
-    sentence, edge = sweep.sentences()
+    sentence, chosen, edge = sweep.sentences()
+    assert "chosen by the same outcomes that are compared here" in chosen
     assert edge == "The best rate of full is at the edge of those tried: others may be better."
     assert sentence.startswith("Each at its own best rate, stored against full: no difference seen")
     assert sentence.endswith("of 3 single rates worse at 1 and better at 1.")

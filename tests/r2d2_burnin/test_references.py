@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from r2d2_burnin.learning.objectives import Regression
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.replay.references import FEWEST, SHARE, ReferenceSample
 from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, ReplaySettings, TrainingSettings
+from r2d2_burnin.training.costs import Costs
 from r2d2_burnin.training.trainer import Trainer
 from tests.r2d2_burnin.test_state_equivalence import numbered_episode
 
@@ -175,7 +177,7 @@ def settings_for(env: str, **more: Any) -> TrainingSettings:
     )
 
 
-@pytest.mark.parametrize("length", [90, 50])
+@pytest.mark.parametrize("length", [90, pytest.param(50, marks=pytest.mark.long)])
 def test_means_agree_with_those_of_all_fragments(length: int) -> None:
     """ΔQ of a run beside the mean over every fragment of replay: within four standard errors, and never 0."""
     settings = dataclasses.replace(settings_for("BitStream/Count-v0", length=length), measured_fragments=64)
@@ -191,6 +193,9 @@ def test_means_agree_with_those_of_all_fragments(length: int) -> None:
 
     result = trainer.run(parse("zero"), 0, None, observe)
     plain = trainer.run(parse("zero"), 0)
+    assert result.measured_fragments == plain.measured_fragments
+    assert result.measured_fragments is not None
+    assert 0 < result.measured_fragments <= 64
     for metric, by_update in found.items():
         measured = [m.value for m in result.measurements if m.metric == metric]
         assert measured == [m.value for m in plain.measurements if m.metric == metric]  # whoever looks on
@@ -198,3 +203,29 @@ def test_means_agree_with_those_of_all_fragments(length: int) -> None:
             standard_error = all_values.std() / np.sqrt(settings.measured_fragments * 0.7)
             assert abs(value - all_values.mean()) < 4 * standard_error
             assert value > 0
+
+
+@pytest.mark.long
+def test_distinct_fragments_of_the_smallest_measurement_are_counted() -> None:
+    """An episode of 80 steps has 7 fragments; 10 are asked for, so the first measurement repeats some."""
+    settings = dataclasses.replace(
+        settings_for("BitStream/Count-v0", length=80), num_envs=1, initial_steps=80, new_steps=40, measured_fragments=10
+    )
+    held: list[int] = []
+    trainer = Trainer(settings)
+    result = trainer.run(parse("zero"), 0, None, lambda update, replay, learner: held.append(len(replay.all_rows())))
+    assert min(held) < 10 < max(held)
+    assert result.measured_fragments == min(held)
+    assert not any("fragments" in m.metric for m in result.measurements)
+
+
+def test_distinct_fragments_are_counted_across_a_resume() -> None:
+    costs = Costs()
+    costs.note_measured(np.array([3, 1, 3, 2]))
+    costs.note_measured(np.array([7, 8, 9, 10]))
+    resumed = Costs()
+    resumed.set_state(json.loads(json.dumps(costs.get_state())))
+    for counted in (costs, resumed):
+        assert counted.get_state()["measured_fragments"] == 3
+        counted.note_measured(np.array([5, 5, 6, 6]))
+        assert counted.get_state()["measured_fragments"] == 2

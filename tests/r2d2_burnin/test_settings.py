@@ -95,10 +95,10 @@ def test_final_means_the_last_tenth_of_updates() -> None:
     assert result.final("other") is None
 
 
-@pytest.mark.parametrize("module", ["r2d2_burnin.training", "r2d2_burnin.networks", "r2d2_burnin.replay"])
-def test_importing_prints_nothing_once_set_up(module: str) -> None:
-    program = f"""from r2d2_burnin.runtime.tensorflow import set_up; set_up()
-import {module}; from r2d2_burnin.runtime.tensorflow import tf; tf.constant(1.0) + 1"""
+def test_importing_prints_nothing_once_set_up() -> None:
+    program = """from r2d2_burnin.runtime.tensorflow import set_up; set_up()
+import r2d2_burnin.training.trainer, r2d2_burnin.networks, r2d2_burnin.replay
+from r2d2_burnin.runtime.tensorflow import tf; tf.constant(1.0) + 1"""
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd="/")
     assert (done.stdout, done.stderr) == ("", "")
 

@@ -21,7 +21,9 @@ SEQUENCES = [
 ]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.long if kind in (("lstm", 2), ("gru", 3)) else ()) for kind in KINDS]
+)
 def test_this_projects_networks_pass(kind) -> None:
     network = make_network(*kind)
     check_state_equivalence(network, record_episodes(network, "BitStream/Count-v0", count=3))
