@@ -93,6 +93,8 @@ class EnvironmentSettings:
             raise ValueError(f"env: got {self.env!r}, expected an environment id, for example 'CartPole-v1'")
         if isinstance(self.wrappers, str):
             raise ValueError(f"wrappers: got {self.wrappers!r}, expected a tuple of texts: ({self.wrappers!r},)")
+        if wrong := [wrapper for wrapper in self.wrappers if not isinstance(wrapper, str)]:
+            raise ValueError(f"wrappers: got {wrong[0]!r}, expected a text that names it: 'module:Wrapper'")
         object.__setattr__(self, "env_kwargs", copy_of_kwargs(self.env_kwargs))
         _check_above_zero(self, "env_timeout")
         _check_choice("vectorization", self.vectorization, VECTORIZATION_NAMES)

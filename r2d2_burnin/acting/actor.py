@@ -81,6 +81,7 @@ class Actor:
         self.env = env
         self.update = 0  # learner updates so far, noted beside every state
         self._inputs = inputs or spaces.input_space(env.single_observation_space, env.single_action_space)
+        spaces.check_inputs(self._inputs, env.single_observation_space, env.single_action_space)
         self._same_step = mode is AutoresetMode.SAME_STEP
         self._step = step
         self._act = act

@@ -52,6 +52,17 @@ def input_space(
     )
 
 
+def check_inputs(inputs: InputSpace, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]) -> None:
+    """Raise a ValueError unless a network with these inputs can act in an environment with these spaces."""
+    size = math.prod(observation_space.shape or ())
+    if (size, actions(action_space)) != (inputs.observation_size, inputs.actions):
+        raise ValueError(
+            f"env: got observation space {shown_space(observation_space)} and action space {action_space}, expected"
+            f" {inputs.observation_size} numbers and {inputs.actions} actions, as the network was made for;"
+            " environments of the same settings have to have the same spaces"
+        )
+
+
 def encode(observations: np.ndarray) -> np.ndarray:
     """Flat observations `[N, O]` of a batch of Box observations `[N, ...]`: bytes stay bytes, all else is float32."""
     flat = np.asarray(observations).reshape(len(observations), -1)

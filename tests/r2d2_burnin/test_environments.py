@@ -27,13 +27,15 @@ from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, QLearning
 from tests.common import user_environments
 
 MODULE = "tests.common.user_environments"
+BOTH = {"previous_action": True, "previous_reward": True}
+"""What a network of Q-learning sees unless its settings say otherwise."""
 
 
 def act(
     settings: EnvironmentSettings, count: int, *, num_envs: int = 2, longest: int = 1000, **agent: Any
 ) -> list[Episode]:
     single = environments.make(settings)
-    inputs = input_space(single.observation_space, single.action_space, QLearningSettings(**agent))
+    inputs = input_space(single.observation_space, single.action_space, **(BOTH | agent))
     network = DenseRecurrentNetwork(inputs, inputs.actions, NetworkSettings(4))
     env = environments.make_vector(settings, num_envs)
     policy = EpsilonGreedy(
@@ -123,7 +125,7 @@ def test_the_actors_inputs_are_those_that_replay_composes() -> None:
     settings = EnvironmentSettings("Test/Images-v0")
     for agent in ({}, {"previous_action": False}, {"previous_reward": False, "previous_action": False}):
         single = environments.make(settings)
-        inputs = input_space(single.observation_space, single.action_space, QLearningSettings(**agent))
+        inputs = input_space(single.observation_space, single.action_space, **(BOTH | agent))
         network = DenseRecurrentNetwork(inputs, 4, NetworkSettings(4), dueling=True)
         for episode in act_with(network, inputs, settings):
             assert episode.observations.dtype == np.uint8  # bytes stay bytes

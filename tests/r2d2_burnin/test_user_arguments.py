@@ -18,8 +18,10 @@ from gymnasium.vector import SyncVectorEnv
 
 from experiments import burnin_compare
 from experiments.atlas import settings as atlas
+from r2d2_burnin.acting.actor import Actor
 from r2d2_burnin.data import Episode
 from r2d2_burnin.environments import make as environments
+from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.environments.spaces import declared_range
 from r2d2_burnin.environments.targets import NAME, TargetRange, UnfitTarget
 from r2d2_burnin.environments.wrapper_calls import WrapperCall
@@ -27,6 +29,7 @@ from r2d2_burnin.learning.objectives import Classification, choose_objective
 from r2d2_burnin.replay.sum_tree import SumTree
 from r2d2_burnin.runtime.command_line import from_command_line, parse_pairs
 from r2d2_burnin.settings import EnvironmentSettings, TrainingSettings
+from tests.r2d2_burnin.common import actor_step, make_network
 from tests.r2d2_burnin.odd_environments import Noise
 
 MODULE = "tests.r2d2_burnin.test_user_arguments"
@@ -164,12 +167,26 @@ def test_environments_that_differ_by_themselves_are_named() -> None:
         environments.make_vector(EnvironmentSettings("Arguments/Growing-v0"), 3)
 
 
+def test_environments_that_differ_from_what_the_network_was_made_for_are_named() -> None:
+    settings = EnvironmentSettings("Arguments/Growing-v0", vectorization="sync")
+    vector = environments.make_vector(settings, 1)
+    network = make_network("gru", 1, features=2)
+    inputs = InputSpace((vector.single_observation_space.shape[0] - 1,), 2)
+    with pytest.raises(
+        ValueError, match=r"env: got observation space Box.*, expected \d+ numbers and 2 actions, as the"
+    ):
+        Actor(vector, actor_step(network), inputs=inputs)
+    with pytest.raises(ValueError, match=r"env: got .* and action space Discrete\(2\), expected \d+ numbers and 3 act"):
+        Actor(vector, actor_step(network), inputs=InputSpace(vector.single_observation_space.shape, 3))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"env": None}, "env: got None, expected an environment id"),
         ({"env_kwargs": None}, "env_kwargs: got None, expected a dictionary"),
         ({"wrappers": "a:B"}, r"wrappers: got 'a:B', expected a tuple of texts: \('a:B',\)"),
+        ({"wrappers": (Scale,)}, r"wrappers: got <class '.*Scale'>, expected a text that names it: 'module:Wrapper'"),
         (
             {"env_kwargs": {"max_episode_steps": 30}, "max_episode_steps": 40},
             "max_episode_steps: got 40 and in env_kwargs 30, expected one of them",
