@@ -146,7 +146,8 @@ def _learned(comparison: Comparison) -> list[str]:
         names = [name for name in learned if name in untested]
         sentences.append(
             f"Whether {', '.join(names)} learned anything cannot be tested with {_episodes(max(untestable.values()))}:"
-            f" {comparison.episodes_needed} at least are needed for so many runs (--evaluation-episodes)."
+            f" {comparison.episodes_needed} at least are needed for a report of {len(comparison.runs)} runs"
+            " (--evaluation-episodes)."
         )
     unknown = [name for name, by_seed in learned.items() if not by_seed and name not in untested]
     if unknown:
@@ -205,8 +206,8 @@ def _contrasts(comparison: Comparison) -> list[str]:
             f"Tests: paired t-tests over seeds of {what} against {comparison.reference}, {tested} in all, with Holm's"
             " correction; each interval is at the level of its test. Where outcomes over seeds are not far from normal,"
             " at most 5 % of reports on identical initializations contain a direction. Where runs either succeed or"
-            " fail, 3 seeds give more: where half of the runs fail, and with 10 initializations or more where a fifth"
-            " of them do (up to 12 %; python -m experiments.benchmark calibration). Then 5 seeds are needed."
+            " fail, 3 seeds give more, and 5 do not: up to 12 % with 10 to 30 initializations where a fifth of the runs"
+            " fail, up to 20 % where half of them do (python -m experiments.benchmark calibration)."
         )
     return sentences
 

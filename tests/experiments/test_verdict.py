@@ -253,7 +253,7 @@ def test_what_too_few_episodes_cannot_test_is_said_and_compared_all_the_same(epi
     word = "episode" if episodes == 1 else "episodes"
     assert (
         f"Whether zero, full, stored learned anything cannot be tested with {episodes} evaluation {word}: 9 at least"
-        " are needed for so many runs (--evaluation-episodes)."
+        " are needed for a report of 15 runs (--evaluation-episodes)."
     ) in sentences
     assert any(text.startswith("zero against full: worse, 121 times the error") for text in sentences)
     assert summary(few)["strategies"]["zero"]["learned_seeds"] is None
