@@ -76,6 +76,7 @@ def advise_on(stored: Path, today: Path, out: Path, capsys: pytest.CaptureFixtur
     assert "has parameters of shapes [(7, 4)" in capsys.readouterr().out
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("jobs_in_process")
 def test_it_advises_on_a_checkpoint_with_older_stored_states(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

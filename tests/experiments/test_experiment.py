@@ -19,7 +19,7 @@ from experiments.common.experiment import (
     Table,
     run_experiment,
 )
-from experiments.common.jobs import Job
+from experiments.common.jobs import Job, Worker
 from experiments.common.jobs import Report as JobReport
 from experiments.common.results import to_json, write_sealed
 from experiments.common.settings import RunSettings
@@ -45,7 +45,7 @@ class Number:
     fails: bool
 
 
-def work(run: Number, report: JobReport) -> None:
+def work(run: Number, report: JobReport, worker: Worker) -> None:
     if run.fails:
         raise ValueError("expected trouble")
     report(1, "squared")

@@ -40,6 +40,7 @@ def read_summary(out: Path) -> dict[str, Any]:
     return json.loads((out / "summary.json").read_text())
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("jobs_in_process")
 def test_the_same_files_and_the_same_figures_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--env-kwargs", "length=12", "modulo=4", "--objective", "q-learning"]
@@ -73,6 +74,7 @@ def test_the_same_files_and_the_same_figures_twice(tmp_path: Path, capsys: pytes
     assert {"episode_return", "random_return", "train_loss", "reward_at_step_11", "delta_q_last_exact"} <= metrics
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("jobs_in_process")
 def test_an_evaluation_of_random_actions_alone_earns_what_random_actions_earn(tmp_path: Path) -> None:
     flags = ["--env-kwargs", "length=12", "modulo=4", "--objective", "q-learning", "--strategies", "stored"]
@@ -114,6 +116,7 @@ COMPOSITE = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("jobs_in_process")
 def test_composite_spaces_with_a_network_of_the_users_in_worker_processes(tmp_path: Path) -> None:
     assert run(tmp_path, *COMPOSITE) == 0
@@ -128,6 +131,7 @@ def test_the_seed_draws_the_parameters_of_a_network_of_the_users(tmp_path: Path)
     assert losses[0] == losses[1]
 
 
+@pytest.mark.long
 def test_an_environment_that_breaks_ends_its_run_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One run after another in one process: only those of the first one, the longest, are among the good ones."""
     flags = ["--env", f"{USERS_ENVIRONMENTS}:Test/BreaksLater-v0", "--env-kwargs", "good=20", "--workers", "1"]

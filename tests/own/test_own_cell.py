@@ -60,6 +60,7 @@ def test_it_computes_what_the_layer_of_keras_computes() -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("jobs_in_process")
 def test_a_comparison_uses_it(tmp_path: Path) -> None:
     summary = compare(tmp_path, "--strategies", "stored", "full", "--cell", ELMAN, "--env-kwargs", "length=12")

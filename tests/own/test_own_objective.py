@@ -56,6 +56,7 @@ def test_its_own_defaults_hold_where_nothing_is_given() -> None:
     assert Trainer(TrainingSettings(objective=ABSOLUTE)).settings.learner.learning_rate == 1e-2
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("jobs_in_process")
 def test_a_comparison_uses_it(tmp_path: Path) -> None:
     summary = compare(tmp_path, "--objective", ABSOLUTE, "--strategies", "zero", "full", "--env-kwargs", "length=12")

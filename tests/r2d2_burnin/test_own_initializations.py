@@ -32,6 +32,10 @@ def stored(replay: Replay, rows: np.ndarray) -> list[np.ndarray]:
     return [np.asarray(leaf) for leaf in tf.nest.flatten(replay.batch(rows).start_state)]
 
 
+FAST = [(KINDS[0], 2), (KINDS[1], 0), (KINDS[2], 5)]
+"""A program is compiled for each of nine; the others are marked as long."""
+
+
 def run_to(network: DenseRecurrentNetwork, inputs: np.ndarray, state: Any) -> list[np.ndarray]:
     """The state after all of `[T, F]`, step by step."""
     for x in inputs:
@@ -39,8 +43,14 @@ def run_to(network: DenseRecurrentNetwork, inputs: np.ndarray, state: Any) -> li
     return [np.asarray(leaf[0]) for leaf in tf.nest.flatten(state)]
 
 
-@pytest.mark.parametrize("kind", KINDS[:3])
-@pytest.mark.parametrize("burn_in", [0, 2, 5])
+@pytest.mark.parametrize(
+    ("kind", "burn_in"),
+    [
+        pytest.param(kind, burn_in, marks=() if (kind, burn_in) in FAST else pytest.mark.long)
+        for kind in KINDS[:3]
+        for burn_in in (0, 2, 5)
+    ],
+)
 def test_replaying_a_fragment_recomputes_the_states_at_all_later_starts_that_it_covers(kind, burn_in: int) -> None:
     old, new = make_network(*kind), DenseRecurrentNetwork(1, 1, NetworkSettings(5, *kind), seed=8)
     episode = act_episodes(old, 1, length=22, modulo=None)[0]

@@ -151,7 +151,7 @@ def test_whatever_is_given_settings_are_right_or_a_clear_error(group: Any, data:
         max_size=7,
     )
 )
-@hypothesis_settings(max_examples=200)
+@hypothesis_settings(max_examples=60)
 def test_whatever_the_command_line_says_the_answer_is_settings_or_an_error(arguments: list[str]) -> None:
     from experiments.burnin_compare import read_settings
 
