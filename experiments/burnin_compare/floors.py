@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -12,7 +12,7 @@ from gymnasium.wrappers import FlattenObservation, OrderEnforcing, PassiveEnvChe
 
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments.guard import EnvironmentGuard
-from r2d2_burnin.initialization import parse
+from r2d2_burnin.initialization import Initialization, parse
 from r2d2_burnin.learning.objectives import objective_class
 from r2d2_burnin.settings import TrainingSettings
 
@@ -64,8 +64,7 @@ def _floor(floor_of: Any, settings: TrainingSettings, strategy: str, more: dict[
         return float(
             floor_of(
                 burn_in=sys.maxsize if initialization.burn_in is None else initialization.burn_in,
-                sees_the_past=initialization.sees_the_past,
-                knows_the_start=initialization.knows_the_start,
+                **_seen(initialization, inspect.signature(floor_of).parameters),
                 sequence_length=settings.replay.sequence_length,
                 period=settings.replay.period,
                 loss=objective_class(settings.objective).loss_name,
@@ -74,3 +73,11 @@ def _floor(floor_of: Any, settings: TrainingSettings, strategy: str, more: dict[
         )
     except (ValueError, TypeError):  # another loss than the environment knows floors for, or other arguments
         return None
+
+
+def _seen(initialization: Initialization, parameters: Collection[str]) -> dict[str, Any]:
+    """What a predictor sees of an episode, as `error_floor` asks for it: as facts, or by one of three names."""
+    past, start = initialization.sees_the_past, initialization.knows_the_start
+    if "sees_the_past" in parameters or "start" not in parameters:
+        return {"sees_the_past": past, "knows_the_start": start}
+    return {"start": "stored" if past else "learned" if start else "zero"}

@@ -146,6 +146,21 @@ class OwnFloor(BitStreamEnv):
         return 3.0
 
 
+class NamedStarts(BitStreamEnv):
+    """An environment whose floors go by the name of the start state, as those of earlier versions did."""
+
+    def error_floor(self, start: str, burn_in: int, *, sequence_length: int, period: int, loss: str) -> float:  # type: ignore[override]
+        return {"zero": 3.0, "learned": 2.0, "stored": 1.0}[start]
+
+
+def test_floors_may_go_by_the_name_of_the_start_state() -> None:
+    if "Test/NamedStarts-v0" not in gym.registry:
+        gym.register("Test/NamedStarts-v0", NamedStarts)
+    settings = dataclasses.replace(REGRESSION, environment=EnvironmentSettings("Test/NamedStarts-v0"))
+    floors = error_floors(settings, ["zero+5", "learned", "stored", "refreshed", "full"])
+    assert floors == {"zero+5": 3.0, "learned": 2.0, "stored": 1.0, "refreshed": 1.0, "full": 1.0}
+
+
 def test_the_floor_of_anything_else_is_unknown() -> None:
     assert envs is not None
     for name, entry in (
