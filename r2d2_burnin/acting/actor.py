@@ -14,7 +14,7 @@ from r2d2_burnin.acting.episode_builder import EpisodeBuilder
 from r2d2_burnin.acting.next_steps import LONGEST_BLOCK, NextSteps
 from r2d2_burnin.acting.policies import Act, greedy
 from r2d2_burnin.acting.protocols import BlockEnv
-from r2d2_burnin.acting.resuming import ActionLog, EnvironmentState, OwnState
+from r2d2_burnin.acting.resuming import environment_state
 from r2d2_burnin.acting.vector_checks import CheckedCalls, TargetReader
 from r2d2_burnin.data import Episode
 from r2d2_burnin.environments import make as environments
@@ -87,13 +87,9 @@ class Actor:
         self._act = act
         self._call = CheckedCalls(env, step_timeout)
         self._keeps_states = keeps_states
-        self._environment_state: EnvironmentState | None = None
-        if keeps_actions:
-            self._environment_state = ActionLog(
-                self._call, env.step, actions=self._inputs.actions, environments=env.num_envs
-            )
-        elif hasattr(env, "get_state"):
-            self._environment_state = OwnState(env)
+        self._environment_state = environment_state(
+            env, self._call, actions=self._inputs.actions, keeps_actions=keeps_actions
+        )
         self._longest = longest
         self._builder = EpisodeBuilder(env.num_envs)
         self._reader = TargetReader(targets, self._call.name, env.num_envs)

@@ -32,6 +32,15 @@ class EnvironmentState(Protocol):
         """
 
 
+def environment_state(
+    env: VectorEnv[Any, Any, Any], call: CheckedCalls, *, actions: int, keeps_actions: bool
+) -> EnvironmentState | None:
+    """The way to save an environment with so many actions: by a log of actions if it is to be kept; None for none."""
+    if keeps_actions:
+        return ActionLog(call, env.step, actions=actions, environments=env.num_envs)
+    return OwnState(env) if hasattr(env, "get_state") else None
+
+
 class OwnState:
     """The state that the environment itself gives and takes."""
 

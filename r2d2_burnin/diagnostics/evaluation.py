@@ -25,6 +25,13 @@ class Evaluation:
     episodes: list[Episode]  # one of each environment
 
     @property
+    def status(self) -> str:
+        """The outcome, for a progress bar."""
+        if self.error is None:
+            return f"return {self.episode_return:.3g}"
+        return f"evaluation error {self.error:.3g}"
+
+    @property
     def returns(self) -> list[float]:
         """Return of each episode."""
         return [float(episode.rewards.sum()) for episode in self.episodes]

@@ -66,12 +66,8 @@ class TrainingRun:
     @property
     def status(self) -> str:
         """How the run goes, for a progress bar."""
-        status, evaluation = f"loss {self._loss:.3g}", self._evaluator.last
-        if evaluation is None:
-            return status
-        if evaluation.error is None:
-            return f"{status}, return {evaluation.episode_return:.3g}"
-        return f"{status}, evaluation error {evaluation.error:.3g}"
+        evaluation = self._evaluator.last
+        return f"loss {self._loss:.3g}" + ("" if evaluation is None else f", {evaluation.status}")
 
     def advance(self) -> bool:
         """Act, and make the updates up to the next round of acting; returns whether it was time to measure.
