@@ -64,7 +64,8 @@ class Settings:
         "refreshed+20",
         "full",
     )
-    """Initializations: zero, stored, refreshed, learned, each also with +K steps of burn-in, and full."""
+    """Initializations: zero, stored, refreshed, learned, each also with +K steps of burn-in, full, and
+    `module:Class` of your own."""
     learning_rates: Annotated[tuple[float, ...], tyro.conf.arg(metavar="RATE ...")] = ()
     """Learning rates to try, all for each task; by default each task's own alone."""
     reference: str | None = None

@@ -6,7 +6,7 @@ had there), `refreshed` (stored, but overwritten whenever a replayed fragment pa
 state for all fragments), each also with `+K` steps of burn-in, and `full` (everything since the episode's first step:
 the reference).
 
-Runs (strategy x seed) go over the machine's cores. Results are kept run by run: the same command again takes up where
+Runs (strategy x seed) go over the machine's cores. Results are kept run by run: the same command again resumes where
 the last one stopped, and Ctrl-C reports what is finished.
 """
 
@@ -38,7 +38,8 @@ class Settings:
         "stored+20",
         "full",
     )
-    """Initializations to compare: zero, stored, refreshed, learned, each also with +K steps of burn-in, and full."""
+    """Initializations to compare: zero, stored, refreshed, learned, each also with +K steps of burn-in, full, and
+    `module:Class` of your own."""
     reference: str | None = None
     """The initialization that the others are compared with, one of --strategies; by default full, else stored, else the
     first one given."""
