@@ -14,8 +14,10 @@ import json
 import math
 import os
 import platform
+import re
 import shutil
 import socket
+import sys
 import types
 import typing
 from collections.abc import Iterable
@@ -58,9 +60,13 @@ def open_directory(out: Path, config: dict[str, Any], *, fresh: bool) -> context
         lock = lock_directory(out)
         if fresh:
             _empty(out)
-        check_same_config(out, config, anything_to_keep=_has_results(out))
-        write_json(out / "config.json", config)
+        config = config | {"code": code_of(config)}
+        earlier = check_same_config(out, config, anything_to_keep=_has_results(out))
+        # Runs of before that this command does not ask for are results of the code of then.
+        write_json(out / "config.json", config | {"code": earlier | config["code"]})
         return lock
+    except FileExistsError:
+        raise ValueError(f"out: {out} is a file, expected a directory") from None
     except OSError as error:
         raise ValueError(f"out: {out} cannot be written ({error}), expected a directory with room; try --out") from None
 
@@ -111,15 +117,41 @@ def lock_directory(out: Path) -> contextlib.AbstractContextManager[object]:
     return acquired
 
 
-def check_same_config(out: Path, config: dict[str, Any], *, anything_to_keep: bool = True) -> None:
-    """Raise a ValueError if `out` holds results of other settings than `config`'s, or settings of something else."""
+def code_of(config: Any) -> dict[str, str]:
+    """Hashes of the files of a user's modules, by module, as far as `config` names things in them as `module:name`."""
+    if isinstance(config, dict | list | tuple):
+        parts = config.values() if isinstance(config, dict) else config
+        return {module: digest for part in parts for module, digest in code_of(part).items()}
+    named = re.match(r"([A-Za-z_][\w.]*):[A-Za-z_]", config) if isinstance(config, str) else None
+    # Those that have been imported: a name in a message or a path is no module.
+    file = getattr(sys.modules.get(named[1]), "__file__", None) if named else None
+    if named is None or file is None or named[1].split(".")[0] in OUR_PACKAGES or "site-packages" in file:
+        return {}
+    return {named[1]: hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12]}
+
+
+OUR_PACKAGES = ("envs", "experiments", "r2d2_burnin")
+
+
+def check_same_config(out: Path, config: dict[str, Any], *, anything_to_keep: bool = True) -> dict[str, str]:
+    """Raise a ValueError if `out` holds results of other settings or other code than `config`'s, or something else.
+
+    Returns:
+        The hashes of all modules that results in `out` were made with.
+    """
     content = read_json(out / "config.json")
     if content is None:
-        return
+        return {}
     if not isinstance(content, dict) or not isinstance(content.get("settings"), dict):
         raise DamagedFile(f"out: {out / 'config.json'} is no settings of an experiment; choose another --out")
     if not anything_to_keep:
-        return
+        return {}
+    earlier: dict[str, str] = content.get("code", {})
+    if edited := [name for name, digest in config.get("code", {}).items() if earlier.get(name, digest) != digest]:
+        raise ValueError(
+            f"out: {out} holds results of {', '.join(edited)} before it was edited, expected the same code; choose"
+            " another --out, or give --fresh to replace what is there"
+        )
     there, here = _flat(content["settings"]), _flat(config["settings"])
     differing = [
         f"{name} is {there.get(name)!r} there and {value!r} here"
@@ -131,6 +163,7 @@ def check_same_config(out: Path, config: dict[str, Any], *, anything_to_keep: bo
             f"out: {out} holds results of other settings ({'; '.join(differing)}), expected the same settings or an"
             " empty directory; choose another --out, or give --fresh to replace what is there"
         )
+    return earlier
 
 
 WITHOUT_EFFECT = ("env_timeout",)

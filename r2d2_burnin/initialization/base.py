@@ -67,7 +67,8 @@ class Initialization:
         """The state before the first processed step of fragments that do not start from the initial state.
 
         Args:
-            stored: nest of `[B, ...]`, what the actor had there, if `stores_states`.
+            stored: nest of `[B, ...]`, what the actor had there; None without `stores_states`. A nest is what a
+                network's `initial_state` returns: `tf.nest.map_structure` goes over its arrays.
             learned: nest of `[1, ...]`, if `learns_state`.
         """
         return stored

@@ -9,6 +9,7 @@ from r2d2_burnin.initialization.base import Initialization
 from r2d2_burnin.initialization.stored import Stored
 from r2d2_burnin.networks.protocol import RecurrentNetwork, State, Tensor
 from r2d2_burnin.networks.unrolling import unroll_with_states, where
+from r2d2_burnin.runtime.errors import described
 from r2d2_burnin.runtime.tensorflow import tf
 
 
@@ -84,7 +85,17 @@ def first_state(
         learned: the trained state, a nest of `[1, ...]`; an empty tuple for none.
     """
     initial = network.initial_state(tf.shape(batch.from_initial_state)[0])
-    state = (initialization or Stored()).fragment_state(batch.start_state, learned)
+    initialization = initialization or Stored()
+    # One that asks for states which are not stored is to fail, not to start from the zeros in their place.
+    inherits = type(initialization).fragment_state is Initialization.fragment_state
+    stored = batch.start_state if inherits or initialization.stores_states else None
+    try:
+        state = initialization.fragment_state(stored, learned)
+    except Exception as error:  # whatever a user's code raises
+        hint = "; its stores_states is False, so that stored is None" if stored is None else ""
+        raise ValueError(
+            f"strategies: fragment_state of {initialization.name} raised {described(error)}{hint}"
+        ) from error
     return where(batch.from_initial_state, initial, state)
 
 

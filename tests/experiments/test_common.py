@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import math
 import os
@@ -24,6 +25,7 @@ from experiments.common.results import (
     check_same_config,
     from_json,
     lock_directory,
+    open_directory,
     read_json,
     read_sealed,
     to_json,
@@ -126,6 +128,32 @@ def test_results_of_other_settings_are_not_mixed(tmp_path: Path) -> None:
     check_same_config(tmp_path, config)
     with pytest.raises(ValueError, match=r"updates is 10 there and 20 here.*--fresh"):
         check_same_config(tmp_path, {"settings": {"updates": 20, "units": 4}})
+
+
+def test_results_of_code_that_was_edited_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "module_that_is_edited.py"
+    module.write_text("class Mine: ...")
+    importlib.import_module("module_that_is_edited")
+    out, named = tmp_path / "out", {"settings": {"units": 4}, "strategies": ["module_that_is_edited:Mine+3", "zero"]}
+    other = {"settings": {"units": 4}, "strategies": ["zero"]}
+    for config in (named, other, named):  # a command that does not name it forgets nothing
+        with open_directory(out, config, fresh=False):
+            (out / "runs").mkdir(exist_ok=True)
+            (out / "runs" / "a.json").write_text("{}")
+    module.write_text("class Mine: changed = True")
+    with open_directory(out, other, fresh=False):
+        pass
+    with pytest.raises(ValueError, match=r"out: .* module_that_is_edited before it was edited.*--fresh"):
+        open_directory(out, named, fresh=False)
+    with open_directory(out, named, fresh=True):
+        pass
+
+
+def test_a_file_is_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(ValueError, match=r"out: .* is a file, expected a directory"):
+        open_directory(tmp_path / "out", {"settings": {}}, fresh=False)
 
 
 JSON = st.recursive(

@@ -40,6 +40,21 @@ def test_fragments_start_from_it() -> None:
         np.testing.assert_array_equal(leaf, by_hand)
 
 
+class Forgetful(Initialization):
+    """Asks for stored states, but does not say that they are to be stored."""
+
+    def fragment_state(self, stored: Any, learned: Any) -> Any:
+        return tf.nest.map_structure(lambda leaf: 0.5 * leaf, stored)
+
+
+def test_states_that_are_not_stored_are_not_zeros() -> None:
+    network, name = make_network("lstm", 1), f"{__name__}:Forgetful"
+    replay = make_replay(name)
+    replay.add(*act_episodes(network, 2, length=12))
+    with pytest.raises(ValueError, match=r"Forgetful raised .*test_own_initialization.py, line \d+.*stores_states"):
+        first_state(network, replay.batch(replay.all_rows()), parse(name))
+
+
 @pytest.mark.usefixtures("jobs_in_process")
 def test_a_comparison_uses_it(tmp_path: Path) -> None:
     summary = compare(tmp_path, "--strategies", "stored", HALVED, f"{HALVED}+2", "--env-kwargs", "length=12")

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.learning.objectives import QLearning
+from r2d2_burnin.networks.factory import make_network as make_network_of
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.networks.weights import all_variables, get_weights, set_weights
 from r2d2_burnin.runtime import archive
@@ -188,3 +190,21 @@ def gradients_step_by_step(network: DenseRecurrentNetwork, observations: Any) ->
 def test_this_projects_own_network_lists_its_variables_once() -> None:
     network = make_network("lstm", 1)
     assert [id(v) for v in all_variables(network)] == [id(v) for v in network.trainable_variables]
+
+
+def test_a_factory_gets_whole_numbers_and_its_errors_have_a_place() -> None:
+    inputs = InputSpace((3,), 2)
+    user = "tests.r2d2_burnin.user_code"
+    with pytest.raises(ValueError, match=r"network: .*:misspelt.* raised AttributeError.*user_code.py, line \d+"):
+        make_network_of(NetworkSettings(network=f"{user}:misspelt"), inputs, 2, seed=0)
+    counts: list[Any] = []
+    factory = user_code.make_network
+
+    def noted(observation_space: InputSpace, action_space: Any) -> Any:
+        counts.append(action_space.n)
+        return factory(observation_space, action_space)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(user_code, "make_network", noted)
+        make_network_of(NetworkSettings(network=f"{user}:make_network"), inputs, 2, seed=0)
+    assert [type(count) for count in counts] == [int]

@@ -247,3 +247,7 @@ def mixed_states(dtype: str) -> Any:
 
 STATE_DTYPES = ("float32", "float16", "bfloat16", "float64", "complex64", "int32")
 globals().update({f"mixed_states_{dtype}": mixed_states(dtype) for dtype in STATE_DTYPES})
+
+
+def misspelt(observation_space: InputSpace, action_space: spaces.Discrete) -> Any:
+    return KerasNetwork(action_space.nn)
