@@ -17,6 +17,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
 from r2d2_burnin.environments.guard import EnvironmentGuard
@@ -92,7 +93,10 @@ def make_vector(settings: EnvironmentSettings, num_envs: int) -> VectorEnv[Any, 
     in_processes = way == "async" or (way == "auto" and _seconds_of_a_step(make_single) > SLOW_STEP)
     try:
         if in_processes:
-            vector = _QuietAsyncVectorEnv([make_single] * num_envs, context="spawn")
+            # A process of its own may not have imported what registers an id without a module.
+            spec = None if ":" in settings.env else spec_of(settings.env)
+            make_registered = functools.partial(_make_registered, settings, spec)
+            vector = _QuietAsyncVectorEnv([make_registered] * num_envs, context="spawn")
         else:
             vector = SyncVectorEnv([make_single] * num_envs)
     except RuntimeError as error:  # Gymnasium's, where spaces differ
@@ -102,6 +106,13 @@ def make_vector(settings: EnvironmentSettings, num_envs: int) -> VectorEnv[Any, 
         ) from error
     vector.spec = spec_of(settings.env)  # errors name the environment by it
     return vector
+
+
+def _make_registered(settings: EnvironmentSettings, spec: EnvSpec | None) -> gym.Env[np.ndarray, np.integer[Any]]:
+    """The environment; its id is registered first, as it is in the process that `spec` comes from."""
+    if spec is not None:
+        gym.registry.setdefault(spec.id, spec)
+    return make(settings)
 
 
 @functools.cache

@@ -254,7 +254,6 @@ def test_a_verdict_for_all_seeds_claims_no_more_than_was_tried() -> None:
         (["--env", "BitStream/WindowCount-v0", "--env-kwargs", "length=80", "window=5"], 3, 6),
         (["--env", "BitStream/Recall-v0", "--env-kwargs", "length=80", "delay=5"], 5, 7),
         (["--env", "BitStream/Count-v0"], None, None),
-        (["--env", "BitStream/Parity-v0"], None, None),
     ],
     ids=lambda value: value[1] if isinstance(value, list) else "",
 )

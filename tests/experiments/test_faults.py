@@ -39,7 +39,7 @@ WITHOUT_STRATEGIES = SHORT[SHORT.index("--env-kwargs") :]
 LONG = [*COMMON, "--seeds", "2", "--updates", "8000", "--measure-every", "500", "--checkpoint-every", "50"]
 
 
-KILLS = 10
+KILLS = 6
 """Random moments at which a process is killed, in each of two tests."""
 
 

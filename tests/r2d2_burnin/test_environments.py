@@ -109,6 +109,12 @@ def test_episodes_of_one_step_and_of_very_different_lengths() -> None:
     assert sorted(lengths) == sorted([1, 2, 3, 4, 5, 6, 7] * 2)
 
 
+def test_worker_processes_know_ids_that_this_process_has_registered() -> None:
+    episodes = [act(EnvironmentSettings("Test/Moody-v0", vectorization=way), 4) for way in ("sync", "async")]
+    for ours, theirs in zip(*episodes, strict=True):
+        np.testing.assert_array_equal(ours.observations, theirs.observations)
+
+
 def test_what_the_network_sees_beside_the_observation() -> None:
     for episode in act(EnvironmentSettings("Test/Moody-v0"), 6):
         inputs = InputSpace(episode.observations.shape[1:], 6, previous_action=True, previous_reward=True)
