@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from experiments.burnin_compare.settings import Settings as ComparisonSettings
 from experiments.burnin_compare.settings import read_settings as read_comparison_settings
 from experiments.burnin_compare.summary import summary as comparison_summary
 from experiments.common.experiment import Experiment, ImportedFunction
-from experiments.common.results import versions
+from experiments.common.results import settings_to_json, versions
 from r2d2_burnin.data import TrainingResult
 
 HEADER = ("task", *comparing.HEADER)
@@ -29,7 +28,7 @@ def describe(settings: Settings) -> Experiment[TrainingResult, AtlasResults]:
     comparisons = {cell: comparing.describe(comparison_settings(cell, settings)) for cell in cells}
     config = {
         "experiment": "atlas",
-        "settings": json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
+        "settings": settings_to_json(settings),
         "versions": versions(),
     }
 

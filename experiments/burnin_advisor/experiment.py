@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +10,7 @@ from experiments.burnin_advisor.results import AdviceResults, SeedAdvice, summar
 from experiments.burnin_advisor.settings import RunSpecification, Settings, task_of
 from experiments.common.experiment import Experiment, ImportedFunction
 from experiments.common.jobs import Job
-from experiments.common.results import default_directory, versions
+from experiments.common.results import default_directory, settings_to_json, versions
 from experiments.common.settings import inputs_of
 
 CRITERION = "bound of the mean and quantile"
@@ -30,7 +28,7 @@ def describe(settings: Settings) -> Experiment[SeedAdvice, AdviceResults]:
     out = settings.runs.out or default_directory("burnin_advisor", settings.training.environment.env, task)
     config = {
         "experiment": "burnin_advisor",
-        "settings": json.loads(json.dumps(dataclasses.asdict(task), default=str)) | {"criterion": CRITERION},
+        "settings": settings_to_json(task) | {"criterion": CRITERION},
         "seeds": list(seeds),
         "inputs": inputs_of(settings.training),
         "versions": versions(),

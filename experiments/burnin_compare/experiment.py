@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +13,7 @@ from experiments.burnin_compare.summary import summary
 from experiments.burnin_compare.verdict import verdict
 from experiments.common.experiment import Experiment, ImportedFunction
 from experiments.common.jobs import Job
-from experiments.common.results import default_directory, versions
+from experiments.common.results import default_directory, settings_to_json, versions
 from experiments.common.settings import inputs_of
 from r2d2_burnin.data import TrainingResult
 from r2d2_burnin.initialization import parse
@@ -30,7 +28,7 @@ def describe(settings: Settings) -> Experiment[TrainingResult, Comparison]:
     out = settings.runs.out or default_directory("burnin_compare", training.environment.env, training)
     config = {
         "experiment": "burnin_compare",
-        "settings": json.loads(json.dumps(dataclasses.asdict(training))),
+        "settings": settings_to_json(training),
         "strategies": list(settings.strategies),
         "reference": settings.reference or default_reference(settings.strategies),
         "seeds": list(seeds),

@@ -46,6 +46,12 @@ def fingerprint(settings: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def settings_to_json(settings: Any) -> dict[str, Any]:
+    """A settings dataclass as it reads back from `config.json`."""
+    content: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings), default=str))
+    return content
+
+
 def open_directory(out: Path, config: dict[str, Any], *, fresh: bool) -> contextlib.AbstractContextManager[object]:
     """Make `out` the directory of the results of `config`, emptied first if `fresh`.
 

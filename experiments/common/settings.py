@@ -10,9 +10,9 @@ from typing import Any, Literal, Protocol, TypeVar
 from experiments.common.engine import default_workers
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments import spaces
-from r2d2_burnin.learning.objectives import choose_objective, objective_class
+from r2d2_burnin.learning.objectives import choose_objective, objective_defaults
 from r2d2_burnin.runtime.command_line import from_command_line
-from r2d2_burnin.settings import OBJECTIVES, TrainingSettings
+from r2d2_burnin.settings import TrainingSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ class RunSettings:
 
 PRESET_NAMES = ("small", "guess", "r2d2")
 
-GUESS: dict[str, Any] = {**OBJECTIVES["q-learning"].defaults} | {
+GUESS: dict[str, Any] = {**objective_defaults("q-learning")} | {
     "learning_rate": 6e-3,
     "final_learning_rate": 2e-4,
     "updates": 4000,
@@ -160,7 +160,7 @@ def preset_flags(preset: str, objective: str, *, quick: bool, known: set[str]) -
     if preset in PRESETS:
         values |= PRESETS[preset]
     else:
-        values |= OBJECTIVES[objective].defaults if objective in OBJECTIVES else objective_class(objective).defaults
+        values |= objective_defaults(objective)
     if quick:
         values |= QUICK
     flags = []

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from experiments.common.experiment import Experiment, ImportedFunction
 from experiments.common.jobs import Job
-from experiments.common.results import default_directory, versions
+from experiments.common.results import default_directory, settings_to_json, versions
 from experiments.counting.records import SeedStudies
 from experiments.counting.results import StudyResults, summary
 from experiments.counting.settings import Settings
@@ -26,7 +25,7 @@ def describe(settings: Settings) -> Experiment[SeedStudies, StudyResults]:
     config = {
         "experiment": "counting",
         "settings": {
-            **json.loads(json.dumps(dataclasses.asdict(studied))),
+            **settings_to_json(studied),
             "studies": list(studies),
             # Both say what is meant; a directory without them holds results of another meaning and is refused.
             "training_sequences": settings.sequences,

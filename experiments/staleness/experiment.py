@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from experiments.common.experiment import Experiment, ImportedFunction
 from experiments.common.jobs import Job
-from experiments.common.results import default_directory, versions
+from experiments.common.results import default_directory, settings_to_json, versions
 from experiments.common.settings import inputs_of
 from experiments.staleness.results import HEADER, AgeCurves, AgeResults, Case, RunSpecification, summary
 from experiments.staleness.settings import Settings
@@ -22,7 +20,7 @@ def describe(settings: Settings) -> Experiment[AgeCurves, AgeResults]:
     out = settings.runs.out or default_directory("staleness", training.environment.env, training)
     config = {
         "experiment": "staleness",
-        "settings": json.loads(json.dumps(dataclasses.asdict(training))),
+        "settings": settings_to_json(training),
         "learning_rates": settings.learning_rates,
         "replay_ratios": settings.replay_ratios,
         "strategies": settings.strategies,

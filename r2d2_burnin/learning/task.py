@@ -15,7 +15,7 @@ from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments import spaces
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.environments.targets import TargetRange
-from r2d2_burnin.learning.objectives import Objective, choose_objective, objective_class
+from r2d2_burnin.learning.objectives import Objective, choose_objective, objective_class, objective_defaults
 from r2d2_burnin.networks.factory import make_network
 from r2d2_burnin.settings import TrainingSettings, fill_defaults
 
@@ -51,7 +51,6 @@ class Task:
         seed: int,
         keeps_states: bool = True,
         keeps_actions: bool = False,
-        reads_targets: bool = True,
     ) -> Actor:
         """An actor in `env`, of the network that `step` was compiled from."""
         return Actor(
@@ -64,7 +63,7 @@ class Task:
             step_timeout=self.settings.environment.env_timeout,
             keeps_states=keeps_states,
             keeps_actions=keeps_actions,
-            targets=self.targets if reads_targets else None,
+            targets=self.targets,
         )
 
 
@@ -79,7 +78,7 @@ def make_task(settings: TrainingSettings) -> Task:
         name = choose_objective(settings.objective, env)
         settings = dataclasses.replace(settings, objective=name)
         chosen = objective_class(name)
-        fill_defaults(settings, chosen.defaults)
+        fill_defaults(settings, objective_defaults(name))
         objective = chosen.make(env, settings)
         previous_action, previous_reward = objective.previous_inputs
         inputs = spaces.input_space(

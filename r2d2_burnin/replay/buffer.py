@@ -128,7 +128,7 @@ class Replay:
             return [rows_of(of_episodes, steps) for steps in steps_of for of_episodes in leaves]
 
         reference = 2 * sum(leaf.nbytes for leaf in self._store.state_leaves)
-        self._references.limit_memory(self.settings.replay_capacity * self._store.step_bytes, reference)
+        self._references.limit_memory(self.settings.replay_capacity * self._store.steps.row_bytes, reference)
         self._references.add(begin + np.arange(len(starts)), states_of)
 
     def sample(self, generator: np.random.Generator, *shape: int) -> np.ndarray:

@@ -78,9 +78,9 @@ class Ring:
         array[self._size :] = array[: self.window]
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the arrays."""
-        return tuple(self._arrays)
+    def row_bytes(self) -> int:
+        """Memory of one row, in bytes."""
+        return sum(array[:1].nbytes for array in self._arrays.values())
 
     @property
     def nbytes(self) -> dict[str, int]:

@@ -81,11 +81,6 @@ class EpisodeStore:
         """Memory in use, in bytes."""
         return sum(sum(ring.nbytes.values()) for ring in (self.steps, self.episodes, self.fragments))
 
-    @property
-    def step_bytes(self) -> int:
-        """Memory of one step, in bytes."""
-        return sum(self.steps.take(name, np.zeros(1, int)).nbytes for name in self.steps.names)
-
     def positions(self, length: int) -> Positions:
         """Where the fragments of an episode of `length` steps are."""
         if self._known_positions is None or self._known_positions[0] != length:

@@ -11,29 +11,15 @@ import pytest
 
 from experiments import burnin_compare
 from r2d2_burnin.settings import TrainingSettings
+from tests.common.tiny import TINY
 
 USER = "tests.r2d2_burnin.user_code"
 USERS_ENVIRONMENTS = "tests.common.user_environments"
-TINY = [
-    *("--sequence-length", "5", "--period", "3", "--updates", "20", "--units", "4", "--batch-size", "8"),
-    *(
-        "--num-envs",
-        "4",
-        "--initial-steps",
-        "60",
-        "--new-steps",
-        "30",
-        "--updates-between",
-        "10",
-        "--measure-every",
-        "10",
-    ),
-    *("--evaluation-episodes", "4", "--measured-fragments", "16", "--target-update-period", "5", "--seeds", "1"),
-]
+FLAGS = [*TINY, "--target-update-period", "5"]
 
 
 def run(out: Path, *more: str) -> int:
-    return burnin_compare.main([*TINY, "--out", str(out), *more])
+    return burnin_compare.main([*FLAGS, "--out", str(out), *more])
 
 
 def read_summary(out: Path) -> dict[str, Any]:

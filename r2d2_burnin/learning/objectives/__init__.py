@@ -8,7 +8,7 @@ from r2d2_burnin.learning.objectives.base import (
     largest_magnitude,
     trained_steps,
 )
-from r2d2_burnin.learning.objectives.choice import choose_objective, objective_class
+from r2d2_burnin.learning.objectives.choice import choose_objective, objective_class, objective_defaults
 from r2d2_burnin.learning.objectives.classification import Classification
 from r2d2_burnin.learning.objectives.control import QLearning
 from r2d2_burnin.learning.objectives.plain import Outputs
@@ -26,5 +26,6 @@ __all__ = [
     "choose_objective",
     "largest_magnitude",
     "objective_class",
+    "objective_defaults",
     "trained_steps",
 ]

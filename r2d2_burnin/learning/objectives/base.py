@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import gymnasium as gym
 import numpy as np
 
+from r2d2_burnin.acting.policies import greedy
 from r2d2_burnin.data import Episode
 from r2d2_burnin.environments.targets import TargetRange
 from r2d2_burnin.networks.protocol import Tensor
@@ -140,8 +141,8 @@ class Objective:
         return mask
 
     def act(self, outputs: np.ndarray) -> np.ndarray:
-        """The best actions `[...]` by outputs `[..., A]`."""
-        raise NotImplementedError
+        """The best actions `[...]` by outputs `[..., A]`; by default those of the largest output."""
+        return greedy(outputs)
 
     def error(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Error `[L]` of each step of an evaluation by outputs `[L, A]` and targets `[L]`; NaN where the target is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -26,6 +27,11 @@ def objective_class(name: str) -> type[Objective]:
             f"objective: got {name!r}, expected a class that inherits from {Objective.__module__}.Objective"
         )
     return loaded
+
+
+def objective_defaults(name: str) -> Mapping[str, Any]:
+    """Settings of a run that this objective has its own defaults of."""
+    return OBJECTIVES[name].defaults if name in OBJECTIVES else objective_class(name).defaults
 
 
 STEPS_LOOKED_AT = 50

@@ -108,10 +108,6 @@ class QLearning(Objective):
         reach = np.arange(mask.shape[1]) + labels["offsets"]
         return np.asarray(mask & ((reach < mask.sum(1, keepdims=True)) | (labels["discounts"] == 0)))
 
-    def act(self, outputs: np.ndarray) -> np.ndarray:
-        """The action of the largest Q-value `[...]`."""
-        return np.asarray(np.argmax(outputs, axis=-1))
-
     def scale(self, values: Tensor, mask: Tensor) -> Tensor:
         """The absolute value of the largest Q-value, as R2D2 defines it (section 3)."""
         from r2d2_burnin.learning import q_learning

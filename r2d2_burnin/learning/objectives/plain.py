@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from r2d2_burnin.acting.policies import greedy
 from r2d2_burnin.data import Episode
 from r2d2_burnin.learning.objectives.base import Labels, Objective, StepLosses
 from r2d2_burnin.networks.protocol import Tensor
@@ -21,7 +20,3 @@ class Outputs(Objective):
         """No step has a loss."""
         steps = outputs.shape[:2]
         return StepLosses(np.zeros(steps, np.float32), np.zeros(steps, np.float32), np.zeros(steps, np.bool_))
-
-    def act(self, outputs: np.ndarray) -> np.ndarray:
-        """The action of the largest output `[...]`."""
-        return greedy(outputs)
