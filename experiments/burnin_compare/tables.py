@@ -13,8 +13,8 @@ HOW_TO_READ = (
     " from the episode's first step with today's parameters, the exact state.",
     "The error floor is the smallest expected loss on fragments that any predictor could reach from what the"
     " initialization lets it see. It is computed from the environment, not measured, and it bounds the loss on fresh"
-    " fragments. It does not bound the error over whole episodes, which the network acts from their first step with its"
-    " state carried along.",
+    " fragments. It says nothing about the error over whole episodes, where the network starts at the first step and"
+    " carries its state along.",
     "Intervals are 95 % t-intervals of the mean over seeds. An initialization is called better or worse only where a"
     " test says so. 'No difference seen' does not mean equal; equality is claimed only where the whole interval lies"
     " within a margin, which is then stated.",
@@ -23,7 +23,9 @@ HOW_TO_READ = (
     " over all positions of all episodes in replay. Staleness: learner updates between storing and replaying a state.",
     "At equal cost: longer burn-ins process more steps in an update, so strategies are also compared where each has"
     " processed as many steps, or has spent as many seconds in updates, as the cheapest one in its whole training. In"
-    " brackets: the last update within that budget at which the outcome was measured; '-' where none was.",
+    " brackets: the last update within that budget at which the outcome was measured; '-' where none was."
+    " Seconds were measured while other runs, and perhaps other programs, used the same cores: where they disagree with"
+    " steps, trust the steps.",
 )
 """What holds for every comparison."""
 
