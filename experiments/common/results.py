@@ -9,6 +9,7 @@ import datetime
 import functools
 import hashlib
 import importlib.metadata
+import importlib.util
 import io
 import json
 import math
@@ -128,12 +129,24 @@ def code_of(config: Any) -> dict[str, str]:
     if isinstance(config, dict | list | tuple):
         parts = config.values() if isinstance(config, dict) else config
         return {module: digest for part in parts for module, digest in code_of(part).items()}
-    named = re.match(r"([A-Za-z_][\w.]*):[A-Za-z_]", config) if isinstance(config, str) else None
-    # Those that have been imported: a name in a message or a path is no module.
-    file = getattr(sys.modules.get(named[1]), "__file__", None) if named else None
-    if named is None or file is None or named[1].split(".")[0] in OUR_PACKAGES or "site-packages" in file:
+    named = re.match(r"([^\W\d][\w.]*):[^\W\d]", config) if isinstance(config, str) else None
+    file = _file_of(named[1]) if named else None
+    if named is None or file is None:
         return {}
-    return {named[1]: hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12]}
+    return {named[1]: hashlib.sha256(file.read_bytes()).hexdigest()[:12]}
+
+
+def _file_of(module: str) -> Path | None:
+    """The file of a user's module, which need not have been imported; None for what is installed, or is no module."""
+    top = module.split(".")[0]
+    if top in OUR_PACKAGES or top in sys.stdlib_module_names:
+        return None
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):  # what is before the last dot is no package
+        return None
+    file = Path(spec.origin) if spec is not None and spec.origin is not None else None
+    return None if file is None or "site-packages" in file.parts or not file.is_file() else file
 
 
 OUR_PACKAGES = ("envs", "experiments", "r2d2_burnin")
@@ -152,7 +165,9 @@ def check_same_config(out: Path, config: dict[str, Any], *, anything_to_keep: bo
         raise DamagedFile(f"out: {out / 'config.json'} is no settings of an experiment; choose another --out")
     if not anything_to_keep:
         return {}
-    earlier: dict[str, str] = content.get("code", {})
+    earlier = content.get("code", {})
+    if not isinstance(earlier, dict):
+        raise DamagedFile(f"out: {out / 'config.json'} is no settings of an experiment; choose another --out")
     if edited := [name for name, digest in config.get("code", {}).items() if earlier.get(name, digest) != digest]:
         raise ValueError(
             f"out: {out} holds results of {', '.join(edited)} before it was edited, expected the same code; choose"

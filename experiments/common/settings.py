@@ -12,7 +12,7 @@ from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments import spaces
 from r2d2_burnin.learning.objectives import choose_objective, objective_defaults
 from r2d2_burnin.runtime.command_line import from_command_line
-from r2d2_burnin.settings import TrainingSettings
+from r2d2_burnin.settings import CELLS, TrainingSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +138,8 @@ def _objective(training: TrainingSettings) -> str:
         env.close()
     if training.network.network is not None:
         environments.import_object("network", training.network.network)
+    if training.network.cell not in CELLS:
+        environments.import_object("cell", training.network.cell)
     return objective
 
 

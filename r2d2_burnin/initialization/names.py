@@ -24,6 +24,7 @@ from r2d2_burnin.initialization.learned import Learned
 from r2d2_burnin.initialization.refreshed import Refreshed
 from r2d2_burnin.initialization.stored import Stored
 from r2d2_burnin.initialization.zero import Zero
+from r2d2_burnin.runtime.errors import described
 
 WITH_BURN_IN: dict[str, type[Initialization]] = {start.start: start for start in (Zero, Stored, Refreshed, Learned)}
 """Initializations that `+K` may follow, by name."""
@@ -39,14 +40,16 @@ def parse(name: str | Initialization) -> Initialization:
     """
     if isinstance(name, Initialization):
         return name
+    if not isinstance(name, str):
+        raise ValueError(f"strategies: got {name!r}, expected a name or an Initialization")
     if name == Full().name:
         return Full()
     start, _, steps = name.partition("+")
-    if (steps or "+" not in name) and re.fullmatch(r"\d*", steps, re.ASCII):
+    if (steps or "+" not in name) and re.fullmatch(r"\d{0,9}", steps, re.ASCII):
         if start in WITH_BURN_IN:
             return WITH_BURN_IN[start](int(steps or 0))
         if ":" in start:
-            return _own(start, int(steps or 0))
+            return _own(start, int(steps) if steps else None)
     known = [known.replace("K", "20") for known in NAMES]
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
@@ -56,12 +59,22 @@ def parse(name: str | Initialization) -> Initialization:
     )
 
 
-def _own(reference: str, burn_in: int) -> Initialization:
-    """A user's initialization, whose name is its reference."""
+def _own(reference: str, burn_in: int | None) -> Initialization:
+    """A user's initialization, with these steps of burn-in, or those that its class has by itself."""
     loaded = import_object("strategies", reference)
-    if not (isinstance(loaded, type) and issubclass(loaded, Initialization)):
+    if not (isinstance(loaded, type) and issubclass(loaded, Initialization) and loaded is not Initialization):
         raise ValueError(
             f"strategies: got {reference!r}, expected a class that inherits from {__package__}.Initialization"
         )
-    initialization = loaded(burn_in)
+    try:
+        initialization = loaded() if burn_in is None else loaded(burn_in)
+    except Exception as error:  # whatever the user's code raises
+        raise ValueError(
+            f"strategies: {reference} could not be made, as Class() or Class(burn_in): {described(error)}"
+        ) from error
+    steps = initialization.burn_in
+    if steps is not None and (type(steps) is not int or steps < 0):
+        raise ValueError(f"strategies: {reference} has burn_in {steps!r}, expected a whole number, at least 0, or None")
+    if burn_in is not None and steps != burn_in:
+        raise ValueError(f"strategies: {reference}+{burn_in} has burn_in {steps!r}, expected the steps after the +")
     return initialization

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import math
 import os
@@ -23,6 +22,7 @@ from experiments.common.jobs import Job
 from experiments.common.results import (
     DamagedFile,
     check_same_config,
+    code_of,
     from_json,
     lock_directory,
     open_directory,
@@ -134,7 +134,6 @@ def test_results_of_code_that_was_edited_are_not_mixed(tmp_path: Path, monkeypat
     monkeypatch.syspath_prepend(tmp_path)
     module = tmp_path / "module_that_is_edited.py"
     module.write_text("class Mine: ...")
-    importlib.import_module("module_that_is_edited")
     out, named = tmp_path / "out", {"settings": {"units": 4}, "strategies": ["module_that_is_edited:Mine+3", "zero"]}
     other = {"settings": {"units": 4}, "strategies": ["zero"]}
     for config in (named, other, named):  # a command that does not name it forgets nothing
@@ -148,6 +147,17 @@ def test_results_of_code_that_was_edited_are_not_mixed(tmp_path: Path, monkeypat
         open_directory(out, named, fresh=False)
     with open_directory(out, named, fresh=True):
         pass
+    assert (
+        code_of([named, "os:path", "numpy.linalg:norm", "no_such:Thing", "module_that_is_edited.more:Thing"])
+        == (json.loads((out / "config.json").read_text())["code"])
+    )
+    module.unlink()
+    assert code_of(named) == {}
+    (out / "runs").mkdir()
+    (out / "runs" / "a.json").write_text("{}")
+    (out / "config.json").write_text(json.dumps(named | {"code": None}))
+    with pytest.raises(DamagedFile, match=r"config.json is no settings"):
+        open_directory(out, named, fresh=False)
 
 
 def test_a_file_is_no_directory(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,49 @@ def test_a_comparison_uses_it(tmp_path: Path) -> None:
     assert strategies[HALVED]["staleness"]["mean"] == strategies["stored"]["staleness"]["mean"]
     errors = [strategy["eval_error"]["mean"] for strategy in strategies.values()]
     assert len(set(errors)) == 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Seven(Initialization):
+    """With a burn-in of its own."""
+
+    burn_in: int | None = 7
+
+
+class Stubborn(Initialization):
+    """Takes no burn-in."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+
+class Negative(Initialization):
+    """Has no number of steps."""
+
+    def __init__(self) -> None:
+        super().__init__(-3)
+
+
+class Deaf(Initialization):
+    """Takes a burn-in, and keeps none."""
+
+    def __init__(self, burn_in: int = 0) -> None:
+        super().__init__(0)
+
+
+def test_the_burn_in_is_that_of_the_name_or_of_the_class() -> None:
+    assert [parse(f"{__name__}:Seven{more}").burn_in for more in ("", "+2", "+0")] == [7, 2, 0]
+    assert parse(f"{__name__}:Stubborn").burn_in == 0
+    assert parse("r2d2_burnin.initialization:Full") == parse("full")
+    for wrong in ("Stubborn+2", "Negative", "Deaf+2"):
+        with pytest.raises(ValueError, match=rf"strategies: .*:{wrong.split('+')[0]}"):
+            parse(f"{__name__}:{wrong}")
+    for other in (None, 5, ["zero"], b"zero"):
+        with pytest.raises(ValueError, match="strategies: got"):
+            parse(other)  # type: ignore[arg-type]
+    for huge in ("zero+99999999999999999999999", "zero+" + 5000 * "9", "r2d2_burnin.initialization:Initialization"):
+        with pytest.raises(ValueError, match="strategies: got"):
+            parse(huge)
 
 
 @pytest.mark.parametrize("name", [f"{__name__}:Missing", "no_such_module:Halved", f"{__name__}:HALVED", f"{HALVED}+x"])
