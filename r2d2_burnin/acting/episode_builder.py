@@ -26,8 +26,12 @@ class EpisodeBuilder:
             self._grow(rows, longest)
         first = int(self._length[0])
         if active.all() and (self._length == first).all():
-            for name, values in rows.items():
-                self._arrays[name][:, first : first + steps] = np.swapaxes(values, 0, 1)
+            if steps == 1:
+                for name, values in rows.items():
+                    self._arrays[name][:, first] = values[0]
+            else:
+                for name, values in rows.items():
+                    self._arrays[name][:, first : first + steps] = np.swapaxes(values, 0, 1)
         else:
             chosen = np.flatnonzero(active)
             places = self._length[chosen] + np.arange(steps)[:, None]
