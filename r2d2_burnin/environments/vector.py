@@ -34,6 +34,9 @@ class GuardedVectorEnv(SyncVectorEnv):
         EnvironmentFault: by `reset` and `step`, as the guards raise it.
     """
 
+    is_guarded = True
+    """Whether what it returns has been checked: numbers finite in float32, of the shapes of its spaces."""
+
     def __init__(self, make_single: Callable[[], gym.Env[Any, Any]], num_envs: int) -> None:
         super().__init__([make_single] * num_envs)
         wrappers, _ = _split(self.envs[0])
