@@ -53,10 +53,11 @@ class GuardedVectorEnv(SyncVectorEnv):
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Reset all environments, or those that Gymnasium's option `reset_mask` names."""
-        chosen = np.asarray((options or {}).get("reset_mask", True))
-        self._ended &= ~chosen
-        self._lengths[chosen if chosen.ndim else ...] = 0
+        mask = (options or {}).get("reset_mask")  # which Gymnasium takes out of the options
         observations, infos = super().reset(seed=seed, options=options)
+        chosen = slice(None) if mask is None else mask
+        self._ended[chosen] = False
+        self._lengths[chosen] = 0
         return np.asarray(observations), infos
 
     def step(self, actions: np.ndarray) -> Batch:
