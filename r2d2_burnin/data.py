@@ -87,6 +87,7 @@ class MemoryUse:
         int | None
     )  # the smallest k from which on every one tested loses less than `margin`; None: nothing was learned
     too_few: int | None  # the largest k that was tested and is not shown to be enough; None where all are
+    alone: int | None  # the smallest k that is shown to be enough, whatever larger ones are; None where none is
     better: int | None  # the k with which it is shown to reach most more than without a cut, by more than `margin`
     learned: bool  # whether the agent itself is shown to be better than the baseline
     baseline: float  # mean outcome of what learns nothing: random actions, or the best constant answer

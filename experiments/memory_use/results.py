@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -52,8 +53,6 @@ class MemoryResults:
         """Memories that were tried in all seeds `[K]`, and the outcomes with them `[S, K]`."""
         by_seed = [dict(zip(run.steps, run.outcomes, strict=True)) for run in self.runs[name].values()]
         steps = sorted(set.intersection(*(set(outcomes) for outcomes in by_seed)))
-        # Those beside one seed's answer by chance say nothing more: 0, powers of two and the longest are enough.
-        steps = [k for k in steps if k & (k - 1) == 0 or k == steps[-1]]
         return np.array(steps), np.array([[outcomes[k] for k in steps] for outcomes in by_seed])
 
 
@@ -115,6 +114,7 @@ def sentences(results: MemoryResults) -> list[str]:
         several = " (median over seeds, and their range)" if any(len(steps) > 1 for steps in used.values()) else ""
         lines.append(f"Memory{several}: {'; '.join(texts)}. {_margin(results)}")
     lines += _ranges(results)
+    lines += _worse_again(results)
     lines += _better_with_a_cut(results)
     failed = {
         name: sum(run.used is None for run in by_seed.values())
@@ -133,7 +133,7 @@ def table(results: MemoryResults) -> Table:
         f"{results.outcome.name}, uncut": lambda run: run.uncut,
         "with k = 0": lambda run: run.outcomes[0],
         baseline_name(results): lambda run: run.baseline,
-        "margin": lambda run: run.margin,
+        "margin": lambda run: run.margin if run.learned else math.nan,
     }
     rows = []
     for name, by_seed in results.runs.items():
@@ -180,6 +180,22 @@ def _ranges(results: MemoryResults) -> list[str]:
     return [
         f"Not every memory was tried: the steps of {', '.join(coarse.values())} may be fewer. python -m"
         " experiments.memory_use --checkpoint finds the exact number."
+    ]
+
+
+def _worse_again(results: MemoryResults) -> list[str]:
+    """Initializations of which, in most seeds, fewer steps are enough but some larger number is not."""
+    texts = []
+    for name, by_seed in results.measured.items():
+        pairs = [(run.alone, run.used) for run in by_seed.values() if run.alone is not None and run.used is not None]
+        humps = [alone for alone, used in pairs if alone < used]
+        if humps and 2 * len(humps) > len(pairs):
+            texts.append(f"{name} with {_steps(humps)} steps (in {len(humps)} of {len(pairs)} seeds)")
+    if not texts:
+        return []
+    return [
+        f"Fewer steps are enough, too: {', '.join(texts)}. With some number of steps between these and the one stated"
+        " the agent is worse again, by what it carries over from them."
     ]
 
 

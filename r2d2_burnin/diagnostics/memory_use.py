@@ -39,6 +39,9 @@ LEVEL = 0.05
 ENVIRONMENT_STEP = 50
 """Steps of a small network in a large batch that take about as long as one step of an environment in Python."""
 
+MOST_SHOWN = 129
+"""Memories of which a result has the outcomes, if there are not more."""
+
 SLOTS: tuple[int, ...] = tuple(4**power + 1 for power in range(12))
 """Numbers of recurrent states that programs are compiled for: two powers of two share one."""
 
@@ -196,8 +199,9 @@ def memory_use(
     is enough where a one-sided paired t-test over episodes says that the mean of (u - c) - `margin` (u - b) is below
     zero (non-inferiority; returns, and errors with their signs changed). Memories are tested from the longest one down
     to the first that is not shown to be enough, which needs no correction for their number. Without a test by which the
-    agent itself is better than the baseline nothing was learned, and no memory is stated. Whether the agent is better
-    with a cut, by more than the margin, is tested for each memory, with Bonferroni's correction.
+    agent itself is better than the baseline nothing was learned, and no memory is stated. Which memories are enough
+    whatever larger ones are, and with which the agent is better than without a cut by more than the margin, is tested
+    for each memory with Bonferroni's correction.
 
     Args:
         outcomes: of each episode `[E]`, by memory, ascending; the last is the agent itself. NaN where there is none.
@@ -213,7 +217,7 @@ def memory_use(
     gained = uncut - nothing
     p_values = [_p_below_zero(uncut - values[memory] - margin * gained) for memory in steps]
     learned = len(uncut) >= FEWEST_MEMORY_EPISODES and _p_below_zero(-gained) <= LEVEL
-    used = too_few = better = None
+    used = too_few = alone = better = None
     if learned:
         gains = {memory: values[memory] - uncut - margin * gained for memory in steps[:-1]}
         ahead = [memory for memory, gain in gains.items() if _p_below_zero(-gain) * len(gains) <= LEVEL]
@@ -221,15 +225,17 @@ def memory_use(
         failing = [memory for memory, p in zip(steps[:-1], p_values, strict=False) if p > LEVEL]
         too_few = max(failing, default=None)
         used = next(memory for memory in steps if too_few is None or memory > too_few)
-    # 0, powers of two, the agent itself, and those beside the answer.
-    beside = (steps[-1], used, too_few, better)
-    shown = [memory for memory in steps if memory & (memory - 1) == 0 or memory in beside]
+        alone = next((k for k, p in zip(steps, p_values, strict=True) if p * len(steps) <= LEVEL), None)
+    # Of very many 0, powers of two, the agent itself, and those beside the answer.
+    beside = (steps[-1], used, too_few, alone, better)
+    shown = [k for k in steps if len(steps) <= MOST_SHOWN or k & (k - 1) == 0 or k in beside]
     return MemoryUse(
         steps=shown,
         outcomes=[_mean(sign * values[memory]) for memory in shown],
         p_values=[p_values[steps.index(memory)] for memory in shown],
         used=used,
         too_few=too_few,
+        alone=alone,
         better=better,
         learned=learned,
         baseline=_mean(sign * nothing),
