@@ -12,6 +12,7 @@ from experiments.burnin_compare.memory import memory_results, memory_sentences
 from experiments.common.statistics import Estimate, estimate
 from experiments.memory_use.results import entry as memory_entry
 from r2d2_burnin.initialization import parse
+from r2d2_burnin.settings import environment_steps
 
 MEASURED = (
     "train_loss",
@@ -22,6 +23,7 @@ MEASURED = (
     "delta_q_first_exact",
     "delta_q_last_exact",
     "staleness",
+    "reward_scale",
 )
 """Metrics of every strategy."""
 
@@ -36,6 +38,7 @@ def summary(comparison: Comparison) -> dict[str, Any]:
         "sequence_length": settings.replay.sequence_length,
         "period": settings.replay.period,
         "updates": settings.updates,
+        "environment_steps": environment_steps(settings, settings.updates),
         "seeds": list(comparison.seeds),
         "strategies": {
             name: _entry(comparison, name, learned.get(name, {})) | memory_entry(memory, name)
