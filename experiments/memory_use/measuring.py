@@ -14,7 +14,7 @@ def measure(run: RunSpecification, report: Report, worker: Worker) -> None:
     """Measure how much memory a network uses, and write the `MemoryUse` to `run.path`."""
     use_one_thread()
     trainer = worker.shared(Trainer, run.training)
-    checkpoint.load(run.network.path, trainer.network)
+    checkpoint.load(run.network.path, trainer.network, inputs=trainer.inputs)
     use = trainer.memory_use(run.network.seed, episodes=run.episodes)
     write_sealed(run.path, without_nan(to_json(use)))
     report(1, "measured")

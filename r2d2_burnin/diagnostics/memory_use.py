@@ -25,7 +25,7 @@ from r2d2_burnin.environments import make as environments
 from r2d2_burnin.learning.objectives import Objective
 from r2d2_burnin.learning.task import Task
 from r2d2_burnin.networks.protocol import RecurrentNetwork
-from r2d2_burnin.settings import TrainingSettings
+from r2d2_burnin.settings import TrainingSettings, environment_steps
 
 MOST_EPISODES = 64
 """Episodes that are measured by default."""
@@ -388,6 +388,6 @@ def run_cost(settings: TrainingSettings, length: int) -> float:
         length: steps of an episode of an evaluation.
     """
     trained = settings.updates * settings.batch_size * settings.replay.sequence_length
-    acted = settings.initial_steps + settings.updates / settings.updates_between * settings.new_steps
+    acted = environment_steps(settings, settings.updates)
     evaluated = settings.updates / settings.measure_every * settings.evaluation_episodes * length
     return 3.0 * trained + ENVIRONMENT_STEP * (acted + evaluated)
