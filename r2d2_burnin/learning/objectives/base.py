@@ -47,6 +47,7 @@ class Outcome:
     profile: str = "eval_error"  # the metric by step of the episode
     logarithmic: bool = False  # whether its axis is
     evaluations: int = 1  # the outcome is the mean over so many at least: a single return is noisy
+    margin: float = 0.05  # a loss of less than this part of what was learned counts as none where memory is measured
 
 
 class Objective:
