@@ -1,4 +1,4 @@
-"""The heat map of an atlas."""
+"""The pictures of an atlas: heat map, learning rates, shares of the reachable return on published tasks."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 
+from experiments.atlas.shares import PublishedTask
 from experiments.atlas.sweep import Sweep
 from experiments.burnin_compare.comparison import Comparison
 from experiments.common import plots
+from experiments.common.statistics import Estimate
 
 
 def draw(comparisons: dict[str, Comparison], strategies: Sequence[str], path: Path) -> str:
@@ -74,6 +77,66 @@ def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path)
     )
 
 
+def draw_shares(tasks: Sequence[PublishedTask], strategies: Sequence[str], path: Path) -> str:
+    """Write the shares of the reachable return, tasks x initializations, to `path`; returns the caption."""
+    drawn = [task for task in tasks if task.comparison.runs]
+    figure, grid = plots.figure(1)
+    figure.set_size_inches(7.6, 0.17 * len(drawn) * (len(strategies) + 2) + 1.6)
+    axes = grid[0, 0]
+    height = len(strategies) + 2  # lines of a task: one an initialization, two apart
+    for place, task in enumerate(drawn):
+        for index, row in enumerate(task.rows):
+            if row.share is not None:
+                _point(axes, row.share, place * height + index, index, row.strategy if place == 0 else None)
+        _published_line(axes, task, place * height, len(strategies))
+        if place:
+            axes.axhline(place * height - 1.5, color="#999999", linewidth=0.5)
+    for value, label in ((0, "random actions"), (1, "best return")):
+        axes.axvline(value, color="#999999", linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
+        axes.annotate(label, (value, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=7)
+    centres = [place * height + (len(strategies) - 1) / 2 for place in range(len(drawn))]
+    axes.set_yticks(centres, [_label(task) for task in drawn])
+    axes.set(ylim=(height * len(drawn) - 1.5, -1.5), xlabel="share of the reachable return")
+    axes.tick_params(axis="y", length=0)
+    plots.legend_below(figure, axes, columns=4)
+    plots.save(figure, path, _shares_finding(drawn, strategies))
+    seeds = sorted({len(task.comparison.seeds) for task in drawn})
+    return (
+        "Return at the end of training as a share of what is reachable: 0 is what random actions earn, 1 the best"
+        f" return. Points: means over {' or '.join(map(str, seeds))} seeds; bars: their 95 % t-intervals. Vertical"
+        " line: the best published figure, of a best epoch; dotted where it is not checked against its source."
+    )
+
+
+def _shares_finding(tasks: Sequence[PublishedTask], strategies: Sequence[str]) -> str:
+    """On how many published tasks each strategy is worse than the reference, and where nothing is learned."""
+    failed = [task.name for task in tasks if not task.is_learned]
+    if len(failed) == len(tasks):
+        return "Nothing is learned on any published task, so nothing is compared"
+    learned = _finding([task.comparison for task in tasks], strategies, "published task")
+    return learned + (f"; nothing is learned on {', '.join(failed)}" if failed else "")
+
+
+def _point(axes: Axes, share: Estimate, y: float, index: int, label: str | None) -> None:
+    look = plots.style(index) | {"linestyle": "none", "markersize": 5}
+    half = 0.0 if share.low is None else share.mean - share.low
+    axes.errorbar(share.mean, y, xerr=half, label=label, elinewidth=1.2, capsize=2, **look)
+
+
+def _published_line(axes: Axes, task: PublishedTask, y: float, count: int) -> None:
+    """A vertical line at the best published figure, beside all initializations of a task."""
+    if task.benchmark.results:
+        best = max(task.benchmark.results, key=lambda result: result.best_epoch)
+        share = task.benchmark.share(best.best_epoch)
+        dashes = "solid" if best.is_checked else (0, (1, 1))
+        axes.plot([share, share], [y - 0.6, y + count - 0.4], color="#CC79A7", linewidth=2.2, linestyle=dashes)
+        axes.annotate("published", (share, y + count - 0.4), ha="center", va="top", fontsize=6, color="#CC79A7")
+
+
+def _label(task: PublishedTask) -> str:
+    return task.name if task.is_learned else f"{task.name}\n(nothing learned)"
+
+
 def sweep_finding(sweeps: dict[str, Sweep]) -> str:
     """Which initializations are worse than the reference on each task, each at its own best rate."""
     texts = []
@@ -84,19 +147,19 @@ def sweep_finding(sweeps: dict[str, Sweep]) -> str:
     return f"Shown to be worse than {reference}, each at its own best learning rate: {'; '.join(texts)}"
 
 
-def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str]) -> str:
+def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str], task: str = "task") -> str:
     """On how many tasks each strategy is worse than the reference, as far as tests say so."""
     learned = [comparison for comparison in comparisons if comparison.runs and not comparison.nothing_learned]
     contrasts = [contrast for comparison in learned for contrast in comparison.contrasts()]
     if not any(contrast.seeds > 1 for contrast in contrasts):
-        return "What each initialization reaches on each task"
+        return f"What each initialization reaches on each {task}"
     worse = {
         name: sum(contrast.direction == "worse" for contrast in contrasts if contrast.strategy == name)
         for name in strategies
         if name != learned[0].reference
     }
     counts = ", ".join(f"{name} {count}" for name, count in worse.items())
-    return f"Worse than {learned[0].reference} on so many of {len(learned)} tasks: {counts}"
+    return f"Worse than {learned[0].reference} on so many of {len(learned)} {task}s: {counts}"
 
 
 def _shades(values: np.ndarray, comparison: Comparison, strategies: Sequence[str]) -> np.ndarray:
