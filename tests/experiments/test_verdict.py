@@ -508,3 +508,15 @@ def test_aggregates_over_tasks() -> None:
     assert found_scores["full"][2] == pytest.approx(40.0 / above)
     assert found_scores["zero"][1] == pytest.approx(18.0 / above)
     assert scores(in_control({"zero": [0.0, 1.0], "full": [1.0, 0.0]}, constant=2.0)) is None  # nothing learned
+
+
+def test_a_task_whose_rewards_are_all_zero_is_said_to_be_so() -> None:
+    comparison = Comparison(TrainingSettings(objective="q-learning"), ("zero", "stored"), (0, 1))
+    for name, seed in itertools.product(("zero", "stored"), (0, 1)):
+        nothing = [0.0] * 16
+        comparison.runs[name, seed] = TrainingResult(
+            [Measurement(100, "episode_return", 0.0)], 1.0, outcomes=nothing, baselines={"random actions": nothing}
+        )
+    assert "All rewards were zero" in verdict(comparison)[0]
+    comparison.runs["zero", 0].measurements.append(Measurement(0, "reward_scale", 1.0))
+    assert "All rewards were zero" not in verdict(comparison)[0]
