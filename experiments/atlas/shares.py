@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from experiments.atlas.tasks import TASKS, Benchmark
 from experiments.burnin_compare.comparison import Comparison
 from experiments.common.experiment import Table
 from experiments.common.statistics import Estimate, estimate
-from r2d2_burnin.settings import TrainingSettings
+from r2d2_burnin.settings import environment_steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,12 +67,6 @@ def benchmark_of(cell: Cell) -> Benchmark | None:
     return TASKS[cell.task].benchmark
 
 
-def environment_steps(settings: TrainingSettings) -> int:
-    """Steps of acting in a run, evaluations apart."""
-    rounds = math.ceil(settings.updates / settings.updates_between)
-    return settings.initial_steps + (rounds - 1) * settings.new_steps
-
-
 def _row(comparison: Comparison, benchmark: Benchmark, strategy: str) -> Row:
     metric = comparison.outcome.metric
     final = list(comparison.final(strategy, metric).values())
@@ -89,7 +82,7 @@ def _row(comparison: Comparison, benchmark: Benchmark, strategy: str) -> Row:
         seeds=len(runs),
         memory_steps=comparison.estimate(strategy, "memory_steps"),
         seconds=estimate([run.seconds for run in runs]),
-        environment_steps=environment_steps(comparison.settings),
+        environment_steps=environment_steps(comparison.settings, comparison.settings.updates),
     )
 
 

@@ -19,7 +19,6 @@ from experiments.atlas.experiment import comparison_settings, summary
 from experiments.atlas.report import report
 from experiments.atlas.results import AtlasResults, Cell
 from experiments.atlas.settings import PUBLISHED_STRATEGIES, read_settings
-from experiments.atlas.shares import environment_steps
 from experiments.atlas.tasks import GROUPS, TASKS
 from experiments.burnin_compare.comparison import Comparison
 from r2d2_burnin.data import Measurement, TrainingResult
@@ -186,16 +185,6 @@ def test_a_group_stands_for_its_tasks_and_published_tasks_have_defaults_of_their
     assert len(read_settings(["--tasks", "popgym", "count"]).strategies) == len(read_settings([]).strategies) == 9
     seeds = {name: comparison_settings(Cell(name), published).runs.seeds for name in published.tasks}
     assert seeds == {name: 5 if TASKS[name].is_slow else 10 for name in GROUPS["popgym"]}
-
-
-def test_steps_of_acting() -> None:
-    for updates in (1, 40, 41, 400):
-        settings = TrainingSettings(updates=updates, updates_between=40, initial_steps=1000, new_steps=70)
-        made_updates, steps = 0, 0
-        while made_updates < updates:
-            steps += 70 if made_updates else 1000
-            made_updates += min(40, updates - made_updates)
-        assert environment_steps(settings) == steps
 
 
 def test_every_task_counts_as_much_with_fewer_seeds() -> None:

@@ -38,7 +38,7 @@ def _card_suits(name: str, env: str, result: PublishedResult, *, is_slow: bool =
     """A task of POPGym whose answers are one of four suits, and whose rewards add up to -1 to 1."""
     return Task(
         name,
-        ("--env", f"popgym:popgym-{env}-v0", "--preset", "guess"),
+        ("--env", f"popgym:popgym-{env}-v0"),
         package="popgym",
         is_slow=is_slow,
         benchmark=Benchmark(best_return=1.0, random_return=-0.5, reachable=CARD_SUITS, version=SAME, results=(result,)),
@@ -51,7 +51,7 @@ PUBLISHED = (
     _card_suits("repeat-previous-easy", "RepeatPreviousEasy", _popgym("GRU", 1.0)),
     Task(
         "count-recall-easy",
-        ("--env", "popgym:popgym-CountRecallEasy-v0", "--preset", "guess"),
+        ("--env", "popgym:popgym-CountRecallEasy-v0"),
         package="popgym",
         benchmark=Benchmark(
             best_return=1.0,
@@ -83,7 +83,7 @@ PUBLISHED = (
     _card_suits("autoencode-easy", "AutoencodeEasy", _popgym("GRU", -0.283)),
     Task(
         "higher-lower-easy",
-        ("--env", "popgym:popgym-HigherLowerEasy-v0", "--preset", "guess"),
+        ("--env", "popgym:popgym-HigherLowerEasy-v0"),
         package="popgym",
         benchmark=Benchmark(
             best_return=0.5276,
@@ -110,7 +110,7 @@ PUBLISHED = (
     ),
     Task(
         "passive-t-maze",
-        ("--env", "envs:TMaze/Passive-v0", "--env-kwargs", "length=50", "--preset", "guess"),
+        ("--env", "envs:TMaze/Passive-v0", "--env-kwargs", "length=50"),
         benchmark=Benchmark(
             best_return=1.0,
             random_return=0.5,
