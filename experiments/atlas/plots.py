@@ -12,7 +12,6 @@ from experiments.atlas.shares import PublishedTask
 from experiments.atlas.sweep import Sweep
 from experiments.burnin_compare.comparison import Comparison
 from experiments.common import plots
-from experiments.common.statistics import Estimate
 
 
 def draw(comparisons: dict[str, Comparison], strategies: Sequence[str], path: Path) -> str:
@@ -78,34 +77,48 @@ def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path)
 
 
 def draw_shares(tasks: Sequence[PublishedTask], strategies: Sequence[str], path: Path) -> str:
-    """Write the shares of the reachable return, tasks x initializations, to `path`; returns the caption."""
+    """Write the shares of the reachable return to `path`, a panel a task; returns the caption."""
     drawn = [task for task in tasks if task.comparison.runs]
-    figure, grid = plots.figure(1)
-    figure.set_size_inches(7.6, 0.17 * len(drawn) * (len(strategies) + 2) + 1.6)
-    axes = grid[0, 0]
-    height = len(strategies) + 2  # lines of a task: one an initialization, two apart
-    for place, task in enumerate(drawn):
-        for index, row in enumerate(task.rows):
-            if row.share is not None:
-                _point(axes, row.share, place * height + index, index, row.strategy if place == 0 else None)
-        _published_line(axes, task, place * height, len(strategies))
-        if place:
-            axes.axhline(place * height - 1.5, color="#999999", linewidth=0.5)
-    for value, label in ((0, "random actions"), (1, "best return")):
-        axes.axvline(value, color="#999999", linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
-        axes.annotate(label, (value, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=7)
-    centres = [place * height + (len(strategies) - 1) / 2 for place in range(len(drawn))]
-    axes.set_yticks(centres, [_label(task) for task in drawn])
-    axes.set(ylim=(height * len(drawn) - 1.5, -1.5), xlabel="share of the reachable return")
-    axes.tick_params(axis="y", length=0)
-    plots.legend_below(figure, axes, columns=4)
+    columns = min(len(drawn), 3)
+    rows = -(-len(drawn) // columns)
+    figure, grid = plots.figure(columns, rows, sharex=True, sharey=True)
+    figure.set_size_inches(2.7 * columns + 1.0, (0.16 * len(strategies) + 0.55) * rows + 0.8)
+    panels = list(grid.flat)
+    for axes, task in zip(panels, drawn, strict=False):
+        _draw_share(axes, task)
+    for axes in panels[len(drawn) :]:
+        axes.set_visible(False)
+    for axes in panels[max(len(drawn) - columns, 0) : len(drawn)]:
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("share of the reachable return", fontsize=8)
+    panels[0].set_yticks(range(len(strategies)), strategies)
+    panels[0].set_ylim(len(strategies) - 0.4, -0.6)
     plots.save(figure, path, _shares_finding(drawn, strategies))
     seeds = sorted({len(task.comparison.seeds) for task in drawn})
     return (
-        "Return at the end of training as a share of what is reachable: 0 is what random actions earn, 1 the best"
-        f" return. Points: means over {' or '.join(map(str, seeds))} seeds; bars: their 95 % t-intervals. Vertical"
-        " line: the best published figure, of a best epoch; dotted where it is not checked against its source."
+        "Return at the end of training as a share of what is reachable: 0 (dashed) is what random actions earn, 1"
+        f" (dashed) the best return. Points: means over {' or '.join(map(str, seeds))} seeds; bars: their 95 %"
+        " t-intervals. Thick line: the best published figure, of a best epoch; dotted where it is not checked against"
+        " its source."
     )
+
+
+def _draw_share(axes: Axes, task: PublishedTask) -> None:
+    """A panel: the initializations of a task below each other, and the best published figure."""
+    for value in (0, 1):
+        axes.axvline(value, color="#999999", linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
+    if task.benchmark.results:
+        best = max(task.benchmark.results, key=lambda result: result.best_epoch)
+        dashes = "solid" if best.is_checked else (0, (1, 1))
+        share = task.benchmark.share(best.best_epoch)
+        axes.axvline(share, color="#CC79A7", linewidth=2.5, linestyle=dashes, zorder=1)
+    for index, row in enumerate(task.rows):
+        if row.share is not None:
+            look = plots.style(index) | {"linestyle": "none", "markersize": 5}
+            half = 0.0 if row.share.low is None else row.share.mean - row.share.low
+            axes.errorbar(row.share.mean, index, xerr=half, elinewidth=1.2, capsize=2, **look)
+    axes.set_title(task.name if task.is_learned else f"{task.name}: nothing learned", fontsize=8, loc="left")
+    axes.tick_params(axis="y", length=0, labelsize=8)
 
 
 def _shares_finding(tasks: Sequence[PublishedTask], strategies: Sequence[str]) -> str:
@@ -115,26 +128,6 @@ def _shares_finding(tasks: Sequence[PublishedTask], strategies: Sequence[str]) -
         return "Nothing is learned on any published task, so nothing is compared"
     learned = _finding([task.comparison for task in tasks], strategies, "published task")
     return learned + (f"; nothing is learned on {', '.join(failed)}" if failed else "")
-
-
-def _point(axes: Axes, share: Estimate, y: float, index: int, label: str | None) -> None:
-    look = plots.style(index) | {"linestyle": "none", "markersize": 5}
-    half = 0.0 if share.low is None else share.mean - share.low
-    axes.errorbar(share.mean, y, xerr=half, label=label, elinewidth=1.2, capsize=2, **look)
-
-
-def _published_line(axes: Axes, task: PublishedTask, y: float, count: int) -> None:
-    """A vertical line at the best published figure, beside all initializations of a task."""
-    if task.benchmark.results:
-        best = max(task.benchmark.results, key=lambda result: result.best_epoch)
-        share = task.benchmark.share(best.best_epoch)
-        dashes = "solid" if best.is_checked else (0, (1, 1))
-        axes.plot([share, share], [y - 0.6, y + count - 0.4], color="#CC79A7", linewidth=2.2, linestyle=dashes)
-        axes.annotate("published", (share, y + count - 0.4), ha="center", va="top", fontsize=6, color="#CC79A7")
-
-
-def _label(task: PublishedTask) -> str:
-    return task.name if task.is_learned else f"{task.name}\n(nothing learned)"
 
 
 def sweep_finding(sweeps: dict[str, Sweep]) -> str:

@@ -137,18 +137,16 @@ NOTE = (
 
 def sentences(tasks: Sequence[PublishedTask]) -> list[str]:
     """What is reachable on each task, which version it is, and where published figures are from."""
-    texts = []
-    for task in tasks:
-        benchmark = task.benchmark
-        sources = [
-            f"{result.agent}: {result.source}{'' if result.is_checked else f'; {result.note}, so it is not checked'}"
-            for result in benchmark.results
-        ]
-        texts.append(
-            f"{task.name}: best return {benchmark.best_return:.4g}, random actions {benchmark.random_return:.3g}"
-            f" ({benchmark.reachable}). Version: {benchmark.version}."
-            + (f" Published: {' | '.join(sources)}." if sources else "")
-        )
+    texts = [
+        f"{task.name}: best return {task.benchmark.best_return:.4g}, random actions"
+        f" {task.benchmark.random_return:.3g} ({task.benchmark.reachable}). Version: {task.benchmark.version}."
+        for task in tasks
+    ]
+    results = [result for task in tasks for result in task.benchmark.results]
+    sources = {result.source: result for result in results}
+    for source, result in sources.items():
+        checked = "" if result.is_checked else f" Not checked: {result.note}."
+        texts.append(f"Published figures: {source}.{checked}")
     return texts
 
 
