@@ -205,6 +205,9 @@ class QLearningSettings:
     """Learner updates between two copies of the network to the target network (R2D2: 2500)."""
     value_rescaling: bool = True
     """Learn h(Q) = sign(Q) (sqrt(|Q| + 1) - 1) + 1e-3 Q instead of Q."""
+    reward_scaling: bool = True
+    """Divide rewards by the root mean square of those that are not zero, of the first round of acting that has any, so
+    that rewards in another unit train the same agent. Returns are reported as the environment gives them."""
     epsilon: float = 0.4
     """Exploration of actor i of N: epsilon^(1 + alpha i / (N - 1))."""
     alpha: float = 7.0
@@ -281,6 +284,12 @@ class TrainingSettings:
             raise ValueError(
                 f"actors: got {self.actors}, expected at most one for each of {self.num_envs} environments (num_envs)"
             )
+
+
+def environment_steps(settings: TrainingSettings, update: int) -> int:
+    """Environment steps acted before `update` (from 1) of a run."""
+    rounds = -(-update // settings.updates_between)
+    return settings.initial_steps + (rounds - 1) * settings.new_steps
 
 
 def check_fragment_settings(sequence_length: int, period: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -129,6 +130,17 @@ class Comparison:
             for name in self.strategies
             if self.of(name)
         }
+
+    @property
+    def rewards_are_zero(self) -> bool:
+        """Whether no run has seen a reward that is not zero, in training or in an evaluation."""
+        seen = [any(self.final(name, "reward_scale").values()) for name in self.strategies]
+        earned = [
+            value
+            for run in self.runs.values()
+            for value in (*run.outcomes, *functools.reduce(operator.iadd, run.baselines.values(), []))
+        ]
+        return not self.objective.reads_targets and not any(seen) and not any(earned)
 
     @property
     def nothing_learned(self) -> bool:

@@ -10,6 +10,7 @@ from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.equal_cost import at_equal_cost
 from experiments.common.statistics import Estimate, estimate
 from r2d2_burnin.initialization import parse
+from r2d2_burnin.settings import environment_steps
 
 MEASURED = (
     "train_loss",
@@ -20,6 +21,7 @@ MEASURED = (
     "delta_q_first_exact",
     "delta_q_last_exact",
     "staleness",
+    "reward_scale",
 )
 """Metrics of every strategy."""
 
@@ -33,6 +35,7 @@ def summary(comparison: Comparison) -> dict[str, Any]:
         "sequence_length": settings.replay.sequence_length,
         "period": settings.replay.period,
         "updates": settings.updates,
+        "environment_steps": environment_steps(settings, settings.updates),
         "seeds": list(comparison.seeds),
         "strategies": {name: _entry(comparison, name, learned.get(name, {})) for name in comparison.strategies},
         "reference": comparison.reference,

@@ -44,7 +44,7 @@ def train(run: RunSpecification, report: Report, worker: Worker) -> None:
         checkpoints=checkpoints,
         on_measurements=lambda new: report.measured([(m.update, m.name, m.value) for m in new]),
     )
-    checkpoint.save(path.with_suffix(".npz"), trainer.network)
+    checkpoint.save(path.with_suffix(".npz"), trainer.network, inputs=trainer.inputs)
     if not trainer.objective.reads_targets:
         returns = constant_returns(
             lambda: trainer.constant_returns(seed), path.parent / f"constant-returns-{seed}.json"

@@ -182,7 +182,7 @@ class Trainer:
     def _collector(self, env: VectorEnv[Any, Any, Any] | None, seeds: _Seeds, *, resumable: bool) -> Collector:
         settings, parts = self.settings, self.parts
         if env is None:
-            return RayCollector(settings, parts.network, seed=seeds.acting)
+            return RayCollector(settings, parts.network, self.task.inputs, seed=seeds.acting)
         actor = self.task.actor(
             env,
             parts.acting_step,

@@ -24,7 +24,7 @@ from experiments.burnin_compare.summary import summary
 from experiments.burnin_compare.tables import cost_table, how_to_read
 from experiments.burnin_compare.verdict import finding, leaks, verdict
 from r2d2_burnin.data import Measurement, TrainingResult
-from r2d2_burnin.settings import EnvironmentSettings, QLearningSettings
+from r2d2_burnin.settings import EnvironmentSettings, QLearningSettings, TrainingSettings
 from tests.common.comparisons import CONTROL, EPISODES, REGRESSION, control_comparison, regression_comparison, run
 
 
@@ -459,9 +459,21 @@ def test_aggregates_over_tasks() -> None:
     assert scores(regression_comparison({"zero": [250.0], "full": [5.0]}, constant=None)) is None
     assert scores(regression_comparison({"zero": [900.0], "full": [800.0]})) is None  # nothing learned
     returns = control_comparison({"zero": [10.0, 20.0, 15.0], "full": [40.0, 40.0, 42.0]}, constant=2.0)
-    found_scores = scores(returns)
-    assert found_scores is not None
+    scores_of = scores(returns)
+    assert scores_of is not None
     above = math.fsum([38.0, 38.0, 40.0]) / 3
-    assert found_scores["full"][2] == pytest.approx(40.0 / above)
-    assert found_scores["zero"][1] == pytest.approx(18.0 / above)
+    assert scores_of["full"][2] == pytest.approx(40.0 / above)
+    assert scores_of["zero"][1] == pytest.approx(18.0 / above)
     assert scores(control_comparison({"zero": [0.0, 1.0], "full": [1.0, 0.0]}, constant=2.0)) is None  # nothing learned
+
+
+def test_a_task_whose_rewards_are_all_zero_is_said_to_be_so() -> None:
+    comparison = Comparison(TrainingSettings(objective="q-learning"), ("zero", "stored"), (0, 1))
+    for name, seed in itertools.product(("zero", "stored"), (0, 1)):
+        nothing = [0.0] * 16
+        comparison.runs[name, seed] = TrainingResult(
+            [Measurement(100, "episode_return", 0.0)], 1.0, outcomes=nothing, baselines={"random actions": nothing}
+        )
+    assert "All rewards were zero" in verdict(comparison)[0]
+    comparison.runs["zero", 0].measurements.append(Measurement(0, "reward_scale", 1.0))
+    assert "All rewards were zero" not in verdict(comparison)[0]

@@ -107,6 +107,11 @@ class Objective:
         return False, False
 
     @property
+    def scales_rewards(self) -> bool:
+        """Whether rewards in labels are divided by their scale (see `scale_rewards`)."""
+        return False
+
+    @property
     def evaluation_epsilon(self) -> float:
         """Probability of a random action in an evaluation."""
         return 0.0
@@ -120,6 +125,10 @@ class Objective:
         if episode.targets is None:
             return {"target": np.full(len(episode), np.nan, np.float32)}
         return {"target": episode.targets.astype(np.float32)}
+
+    def scale_rewards(self, labels: dict[str, np.ndarray], scale: float) -> dict[str, np.ndarray]:
+        """Labels `[B, T]` with rewards divided by `scale`; by default the same, which have no rewards."""
+        return labels
 
     def losses(self, outputs: Tensor, target_outputs: Tensor, labels: dict[str, Tensor]) -> StepLosses:
         """Losses of every trained step.

@@ -65,6 +65,11 @@ class QLearning(Objective):
         return self.settings.n_step
 
     @property
+    def scales_rewards(self) -> bool:
+        """What the settings say."""
+        return self.settings.reward_scaling
+
+    @property
     def previous_inputs(self) -> tuple[bool, bool]:
         """What the settings say."""
         return self.settings.previous_action, self.settings.previous_reward
@@ -84,6 +89,10 @@ class QLearning(Objective):
             episode.rewards, terminated=episode.terminated, n=self.settings.n_step, discount=self.settings.discount
         )
         return {"action": np.asarray(episode.actions, np.int32), **returns._asdict()}
+
+    def scale_rewards(self, labels: dict[str, np.ndarray], scale: float) -> dict[str, np.ndarray]:
+        """Labels with n-step returns divided by `scale`."""
+        return {**labels, "returns": labels["returns"] / np.float32(scale)}
 
     def losses(self, outputs: Tensor, target_outputs: Tensor, labels: dict[str, Tensor]) -> StepLosses:
         """Half the squared TD error `[B, T]`, and the TD error."""
