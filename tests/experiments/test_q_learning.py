@@ -13,7 +13,7 @@ from experiments import burnin_compare
 from r2d2_burnin.settings import TrainingSettings
 from tests.common.tiny import TINY
 
-USER = "tests.r2d2_burnin.user_code"
+USER = "tests.common.user_networks"
 USERS_ENVIRONMENTS = "tests.common.user_environments"
 FLAGS = [*TINY, "--target-update-period", "5"]
 

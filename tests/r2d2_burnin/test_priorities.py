@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r2d2_burnin.replay.sum_tree import LARGEST, SumTree, importance_weights
-from tests.r2d2_burnin.common import make_replay
-from tests.r2d2_burnin.test_state_equivalence import numbered_episode
+from tests.common.episodes import numbered_episode
+from tests.common.networks import make_replay
 
 
 @given(
