@@ -31,6 +31,7 @@ def describe(settings: Settings) -> Experiment[SeedAdvice, AdviceResults]:
         "settings": settings_to_json(task) | {"criterion": CRITERION},
         "seeds": list(seeds),
         "inputs": inputs_of(settings.training),
+        "preset": {"name": settings.preset, "reason": settings.preset_reason},
         "versions": versions(),
     }
     steps = 1 if settings.checkpoint is not None else settings.training.updates

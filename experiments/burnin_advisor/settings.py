@@ -15,6 +15,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import tyro
+
 from experiments.common.settings import RunSettings, read_with_preset
 from r2d2_burnin.diagnostics.burn_in_measures import FEWEST_FRAGMENTS
 from r2d2_burnin.initialization import parse
@@ -64,8 +66,10 @@ class Settings:
     episodes: int = 64
     """Episodes to record, 16 or more: without a failure among N, failures in about 3 / N of episodes are excluded."""
     runs: RunSettings = dataclasses.field(default_factory=lambda: RunSettings(seeds=3))
-    preset: str = "small"
-    """Values for all that is not set otherwise, as burnin_compare has them: small, guess or r2d2."""
+    preset: str = "auto"
+    """Values for all that is not set otherwise, as burnin_compare has them: auto, small, guess or r2d2."""
+    preset_reason: tyro.conf.Suppress[str] = ""
+    """Why auto took the preset."""
 
     def __post_init__(self) -> None:
         if self.episodes < FEWEST_FRAGMENTS:

@@ -30,8 +30,8 @@ from r2d2_burnin.learning.objectives import Classification, choose_objective
 from r2d2_burnin.replay.sum_tree import SumTree
 from r2d2_burnin.runtime.command_line import from_command_line, parse_pairs
 from r2d2_burnin.settings import EnvironmentSettings, TrainingSettings
-from tests.r2d2_burnin.common import actor_step, make_network
-from tests.r2d2_burnin.odd_environments import Noise
+from tests.common.networks import actor_step, make_network
+from tests.common.odd_environments import Noise
 
 MODULE = "tests.r2d2_burnin.test_user_arguments"
 

@@ -23,10 +23,9 @@ from r2d2_burnin.environments.guard import EnvironmentFault, EnvironmentGuard
 from r2d2_burnin.environments.returned_values import Unfit, flag, number, observation_check
 from r2d2_burnin.environments.vector import GuardedVectorEnv
 from r2d2_burnin.settings import EnvironmentSettings
-from tests.r2d2_burnin.odd_environments import Counted, Noise
+from tests.common.odd_environments import Counted, Noise
 
 USERS = "tests.common.user_environments"
-ODD = "tests.r2d2_burnin.odd_environments"
 
 
 class Reusing(gym.Env[Any, Any]):
