@@ -26,6 +26,7 @@ BENCHMARKS = {
     "precision": Benchmark("training", "precision"),
     "drop-in": Benchmark("training", "drop_in"),
     "acting": Benchmark("acting", "acting"),
+    "control": Benchmark("control", "control"),
     "bit-streams": Benchmark("acting", "bit_streams"),
     "replay": Benchmark("replay", "drawing"),
     "priorities": Benchmark("replay", "priorities"),
