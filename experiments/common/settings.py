@@ -178,6 +178,15 @@ def read_with_preset(settings: type[Settings], module: str, description: str, ar
 HELP = ("-h", "--help")
 
 
+def check_whole_episodes(training: TrainingSettings) -> None:
+    """Raise a ValueError where episodes are cut, for what compares with exact states."""
+    if training.cut_episodes is not None:
+        raise ValueError(
+            f"cut_episodes: got {training.cut_episodes}, expected none here: exact states need whole episodes; shorter"
+            " ones (--max-episode-steps) do"
+        )
+
+
 def _objective(training: TrainingSettings) -> str:
     """The objective that the environment's targets ask for, after a look at environment and network."""
     env = environments.make(training.environment)
