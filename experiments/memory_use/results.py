@@ -88,12 +88,12 @@ def finding(results: MemoryResults) -> str:
     used = {name: results.used(name) for name in measured}
     stated = {name: steps for name, steps in used.items() if steps}
     if not stated:
-        return f"{results.task}: nothing was learned, so no memory use is stated"
+        return f"{results.task}: nothing is shown to have been learned, so no memory use is stated"
     if not any(map(any, stated.values())):
         return f"{results.task}: {_names(stated)} use no memory, so initializations cannot matter to them here"
     texts = [f"{name} {_steps(steps)}" for name, steps in stated.items()]
     missing = [name for name in measured if name not in stated]
-    nothing = f"; {_names(missing)} learned nothing" if missing else ""
+    nothing = f"; not shown to have learned: {_names(missing)}" if missing else ""
     return f"{results.task}: steps of memory used: {', '.join(texts)}{nothing}"
 
 
@@ -123,7 +123,7 @@ def sentences(results: MemoryResults) -> list[str]:
     }
     if failed:
         texts = [f"{name} in {count} of {len(measured[name])} seeds" for name, count in failed.items()]
-        lines.append(f"Memory use is not stated where nothing was learned: {', '.join(texts)}.")
+        lines.append(f"Memory use is not stated where nothing is shown to have been learned: {', '.join(texts)}.")
     return lines
 
 
@@ -152,10 +152,10 @@ def table(results: MemoryResults) -> Table:
 
 
 def _margin(results: MemoryResults) -> str:
-    share = results.outcome.margin
+    share = f"{100 * results.outcome.margin:.3g}%"
     return (
         f"With that many steps, and with more, the {results.outcome.name} is shown to be worse than uncut by less than"
-        f" {share:.0%} of the difference between the uncut agent and {baseline_name(results)}."
+        f" {share} of the difference between the uncut agent and {baseline_name(results)}."
     )
 
 
