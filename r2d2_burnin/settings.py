@@ -184,6 +184,10 @@ class ReplaySettings:
     """Priority: this part of the largest error in a fragment, the rest of the mean error."""
     importance_exponent: float = _DefaultFloat(0.0)
     """How far importance weights take back what priorities distort: 0 not at all, 1 wholly (R2D2: 0.6)."""
+    start_exponent: float = _DefaultFloat(0.0)
+    """Fragments are drawn the more seldom the later they start in their episode: by (1 + start / T) to the power of
+    minus this number. 0: all alike. 1: as often from the steps T to 2 T, 2 T to 4 T, and so on, for tasks in which what
+    is seen early has to be remembered for long: it has to be learned in an episode's first fragments first."""
 
     def __post_init__(self) -> None:
         for name in ("sequence_length", "period", "replay_capacity"):
@@ -191,6 +195,8 @@ class ReplaySettings:
         check_fragment_settings(self.sequence_length, self.period)
         for name in ("priority_exponent", "priority_eta", "importance_exponent"):
             _check_share(self, name)
+        if not 0 <= self.start_exponent < math.inf:
+            raise ValueError(f"start_exponent: got {self.start_exponent}, expected a finite number, at least 0")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -45,7 +45,11 @@ def read_summary(out: Path) -> dict[str, Any]:
     for entry in content["strategies"].values():
         for name in ("seconds", "update_seconds"):
             assert entry.pop(name)["mean"] > 0
-        assert entry.pop("at_equal_update_seconds")["cost"] > 0
+    # On a busy machine an initialization may not reach its first measurement in the time that the cheapest takes.
+    costs = [entry.pop("at_equal_update_seconds") for entry in content["strategies"].values()]
+    reached = [cost for cost in costs if cost is not None]
+    assert all(cost["cost"] > 0 for cost in reached)
+    assert max(cost["updates"] for cost in reached) == pytest.approx(content["updates"])
     return content
 
 
@@ -105,12 +109,12 @@ def test_all_files_resuming_and_the_same_figures_twice(tmp_path: Path, capsys: p
     check_memory(out, content, tmp_path / "memory")
 
     # A lost run is made again, and only that one; what was there is left alone. In a worker, the same figures.
-    lost, kept = out / "runs" / "full_seed1.json", out / "runs" / "zero_seed0.json"
-    before = kept.stat().st_mtime_ns
-    lost.unlink()
+    deleted, finished = out / "runs" / "full_seed1.json", out / "runs" / "zero_seed0.json"
+    before = finished.stat().st_mtime_ns
+    deleted.unlink()
     assert run(out, "--seeds", "2", "--workers", "1") == 0
     assert "5 of" in capsys.readouterr().out
-    assert kept.stat().st_mtime_ns == before
+    assert finished.stat().st_mtime_ns == before
     assert read_summary(out) == content
 
     # Other settings are not mixed in.

@@ -11,7 +11,7 @@ import pytest
 
 from r2d2_burnin.training.ray_collector import RayCollector, actor_seeds
 from r2d2_burnin.training.trainer import Trainer
-from tests.r2d2_burnin.test_resume import SMALL
+from tests.common.interruptions import SMALL
 
 
 def test_seeds_are_those_of_spawned_sequences_and_all_different() -> None:
@@ -47,11 +47,11 @@ def test_a_replaced_actor_and_a_resumed_run_do_not_repeat_episodes() -> None:
     assert acting.get_state()["incarnations"].tolist() == [1, 1]
     assert len(second) > 10
     assert not first & second
-    kept = acting.get_state()
+    state = acting.get_state()
     acting.close()
 
     resumed = RayCollector(settings, network, inputs, seed=4)
-    resumed.set_state(kept)
+    resumed.set_state(state)
     resumed.prepare(0)
     third = collected(resumed)
     assert resumed.get_state()["incarnations"].tolist() == [2, 2]

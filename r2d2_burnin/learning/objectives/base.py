@@ -67,8 +67,6 @@ class Objective:
     those of ours are in `settings.OBJECTIVES`."""
     reads_targets: ClassVar[bool] = True
     """Whether it is trained on `info["target"]`; if not, it is judged by rewards, against random actions."""
-    uses_target_network: ClassVar[bool] = False
-    """Whether losses need the outputs of a target network."""
     allows_dueling: ClassVar[bool] = False
     """Whether outputs are values of actions, so that a network may split them into a value and advantages."""
 
@@ -96,6 +94,11 @@ class Objective:
     def outputs(self) -> int:
         """Outputs of the network, A."""
         raise NotImplementedError
+
+    @property
+    def uses_target_network(self) -> bool:
+        """Whether losses need the outputs of a target network."""
+        return False
 
     @property
     def lookahead(self) -> int:
