@@ -64,7 +64,10 @@ def test_what_cannot_be_stated_is_not() -> None:
     assert entry(results(zero=[]), "zero") == {"memory_steps": None, "memory_curve": None}
     assert sentences(results(zero=[])) == []
     assert "initializations cannot matter" in finding(results(zero=[NONE], full=[NONE, NONE]))
-    assert sentences(results(zero=[NONE]))[0].startswith("Memory: zero use none: the current observation is enough")
+    (alone,) = sentences(results(zero=[NONE]))  # no agent that was shown the past
+    assert alone.startswith("Memory: zero use none: the current observation is enough")
+    assert "cannot matter" not in alone
+    assert alone.endswith("compare with full.")
 
 
 def test_curves_that_are_not_monotone_are_described() -> None:
