@@ -52,6 +52,7 @@ GUESS: dict[str, Any] = {**objective_defaults("q-learning")} | {
     "learning_rate": 6e-3,
     "final_learning_rate": 2e-4,
     "updates": 4000,
+    "units": 64,
     "discount": 0.0,
     "value_rescaling": False,
     "previous_action": False,
