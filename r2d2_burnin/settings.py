@@ -184,6 +184,10 @@ class ReplaySettings:
     """Priority: this part of the largest error in a fragment, the rest of the mean error."""
     importance_exponent: float = _DefaultFloat(0.0)
     """How far importance weights take back what priorities distort: 0 not at all, 1 wholly (R2D2: 0.6)."""
+    start_exponent: float = _DefaultFloat(0.0)
+    """Fragments are drawn the more seldom the later they start in their episode: by (1 + start / T) to the power of
+    minus this number. 0: all alike. 1: as often from the steps T to 2 T, 2 T to 4 T, and so on, for tasks in which what
+    is seen early has to be remembered for long: it has to be learned in an episode's first fragments first."""
 
     def __post_init__(self) -> None:
         for name in ("sequence_length", "period", "replay_capacity"):
@@ -191,6 +195,8 @@ class ReplaySettings:
         check_fragment_settings(self.sequence_length, self.period)
         for name in ("priority_exponent", "priority_eta", "importance_exponent"):
             _check_share(self, name)
+        if not 0 <= self.start_exponent < math.inf:
+            raise ValueError(f"start_exponent: got {self.start_exponent}, expected a finite number, at least 0")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -255,6 +261,10 @@ class TrainingSettings:
     """Steps that the actor takes after every --updates-between updates."""
     updates_between: int = _DefaultInt(40)
     """Updates between two rounds of acting, compiled as one program."""
+    cut_episodes: int | None = None
+    """Steps after which what there is of an episode goes to replay, as a part of it, without waiting for its end: for
+    episodes that are very long. Each part begins with the state that the actor had there. Not with full, which needs
+    whole episodes; evaluations need episodes that end."""
     parameter_lag: int = 0
     """Updates by which the actor's parameters are behind the learner's, as those of distributed actors are."""
     actors: int = 0
@@ -276,6 +286,13 @@ class TrainingSettings:
         for field in dataclasses.fields(self):
             if isinstance(field.default, int):
                 _check_least(self, field.name, 0 if field.name in ("parameter_lag", "actors") else 1)
+        if self.cut_episodes is not None:
+            _check_least(self, "cut_episodes", self.replay.sequence_length)
+            if self.cut_episodes > self.replay.replay_capacity:
+                raise ValueError(
+                    f"cut_episodes: got {self.cut_episodes}, expected at most replay_capacity"
+                    f" ({self.replay.replay_capacity} steps)"
+                )
         if self.actors and self.parameter_lag:
             raise ValueError(
                 "parameter_lag: got it together with actors, whose lag is what it is; expected one of them"

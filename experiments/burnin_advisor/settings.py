@@ -17,7 +17,7 @@ from pathlib import Path
 
 import tyro
 
-from experiments.common.settings import RunSettings, read_with_preset
+from experiments.common.settings import RunSettings, check_whole_episodes, read_with_preset
 from r2d2_burnin.diagnostics.burn_in_measures import FEWEST_FRAGMENTS
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
@@ -72,6 +72,7 @@ class Settings:
     """Why auto took the preset."""
 
     def __post_init__(self) -> None:
+        check_whole_episodes(self.training)
         if self.episodes < FEWEST_FRAGMENTS:
             raise ValueError(
                 f"episodes: got {self.episodes}, expected at least {FEWEST_FRAGMENTS}: fewer cannot judge any burn-in"

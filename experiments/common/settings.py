@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
@@ -14,7 +14,7 @@ from r2d2_burnin.environments import spaces
 from r2d2_burnin.environments.action_dependence import action_dependence
 from r2d2_burnin.learning.objectives import choose_objective, objective_class, objective_defaults
 from r2d2_burnin.runtime.command_line import from_command_line
-from r2d2_burnin.settings import CELLS, EnvironmentSettings, TrainingSettings
+from r2d2_burnin.settings import CELLS, TrainingSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +52,7 @@ GUESS: dict[str, Any] = {**objective_defaults("q-learning")} | {
     "learning_rate": 6e-3,
     "final_learning_rate": 2e-4,
     "updates": 4000,
-    "new_steps": 5120,
-    "discount": 0.5,
-    "n_step": 1,
+    "discount": 0.0,
     "value_rescaling": False,
     "previous_action": False,
     "previous_reward": False,
@@ -62,6 +60,13 @@ GUESS: dict[str, Any] = {**objective_defaults("q-learning")} | {
     "importance_exponent": 0.0,
 }
 """A reward that only the last action earns: what comes later is noise to it, and easy fragments teach the hard ones."""
+
+LONG_EPISODE = 10
+"""Sequence lengths from which on an episode is long: its first fragments, in which it has to be learned what is to be
+remembered, are then less than a tenth of all."""
+
+LONG_GUESS: dict[str, Any] = {"start_exponent": 1.0}
+"""What `auto` adds to `guess` for long episodes."""
 
 R2D2: dict[str, Any] = {
     "sequence_length": 80,
@@ -98,9 +103,11 @@ class PresetChoice(NamedTuple):
 
     name: str
     reason: str = ""
+    more: Mapping[str, Any] = {}
+    """Values beside the preset's."""
 
 
-def choose_preset(preset: str, objective: str, environment: EnvironmentSettings) -> PresetChoice:
+def choose_preset(preset: str, objective: str, training: TrainingSettings) -> PresetChoice:
     """The preset of that name, or for `auto` the one that fits the task.
 
     Where actions decide nothing but their own step's reward, that is `guess`; in doubt, and for objectives on targets,
@@ -115,8 +122,14 @@ def choose_preset(preset: str, objective: str, environment: EnvironmentSettings)
         return PresetChoice(preset)
     if objective_class(objective).reads_targets:
         return PresetChoice(SMALL)
-    dependence = action_dependence(environment)
-    return PresetChoice(GUESS_NAME if dependence.independent else SMALL, dependence.reason)
+    dependence, limit = action_dependence(training.environment), LONG_EPISODE * training.replay.sequence_length
+    if not dependence.independent:
+        return PresetChoice(SMALL, dependence.reason)
+    if dependence.steps <= limit:
+        return PresetChoice(GUESS_NAME, dependence.reason)
+    more = " ".join(f"--{name.replace('_', '-')} {value:g}" for name, value in LONG_GUESS.items())
+    long = f"episodes of {dependence.steps} steps are longer than {LONG_EPISODE} --sequence-length, hence {more}"
+    return PresetChoice(GUESS_NAME, f"{dependence.reason}; {long}", LONG_GUESS)
 
 
 class _WithTraining(Protocol):
@@ -149,9 +162,9 @@ def read_with_preset(settings: type[Settings], module: str, description: str, ar
         from_command_line(settings, module, description, arguments)  # answers at once
     first = from_command_line(settings, module, description, without_help)
     objective = _objective(first.training)
-    preset = choose_preset(first.preset, objective, first.training.environment)
+    preset = choose_preset(first.preset, objective, first.training)
     known = {field.name for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
-    flags = preset_flags(preset.name, objective, quick=getattr(first, "quick", False), known=known)
+    flags = preset_flags(preset, objective, quick=getattr(first, "quick", False), known=known)
     read = from_command_line(settings, module, description, without_help, preset=flags)
     if len(without_help) < len(arguments):  # help shows the defaults that hold with the other flags
         from_command_line(settings, module, description, ["--help"], default=read)
@@ -163,6 +176,15 @@ def read_with_preset(settings: type[Settings], module: str, description: str, ar
 
 
 HELP = ("-h", "--help")
+
+
+def check_whole_episodes(training: TrainingSettings) -> None:
+    """Raise a ValueError where episodes are cut, for what compares with exact states."""
+    if training.cut_episodes is not None:
+        raise ValueError(
+            f"cut_episodes: got {training.cut_episodes}, expected none here: exact states need whole episodes; shorter"
+            " ones (--max-episode-steps) do"
+        )
 
 
 def _objective(training: TrainingSettings) -> str:
@@ -192,13 +214,11 @@ EXPERIMENTS_OWN = ("strategies",)
 """Flags of a preset that not every experiment has."""
 
 
-def preset_flags(preset: str, objective: str, *, quick: bool, known: set[str]) -> list[str]:
+def preset_flags(preset: PresetChoice, objective: str, *, quick: bool, known: set[str]) -> list[str]:
     """Command-line flags of a preset, as far as an experiment with the `known` flags of its own has them."""
     values: dict[str, Any] = {}
-    if preset in PRESETS:
-        values |= PRESETS[preset]
-    else:
-        values |= objective_defaults(objective)
+    values |= PRESETS.get(preset.name, objective_defaults(objective))
+    values |= preset.more
     if quick:
         values |= QUICK
     flags = []

@@ -35,6 +35,8 @@ class ActionDependence:
     """Whether no dependence was seen; False in doubt too."""
     reason: str
     """What was seen, for people."""
+    steps: int = 0
+    """Steps of the longest episode that was played."""
 
 
 class _Steps(NamedTuple):
@@ -56,36 +58,40 @@ def action_dependence(settings: EnvironmentSettings) -> ActionDependence:
         ValueError: for an environment that cannot be made.
     """
     env = make(settings)
+    longest = 0
     try:
         for seed in range(SEEDS):
-            if (reason := _compare_episodes(env, seed)) is not None:
-                return ActionDependence(False, reason)
+            reason, length = _compare_episodes(env, seed)
+            longest = max(longest, length)
+            if reason is not None:
+                return ActionDependence(False, reason, longest)
     except EnvironmentFault as error:  # the run itself reports it
-        return ActionDependence(False, f"the environment failed: {error}")
+        return ActionDependence(False, f"the environment failed: {error}", longest)
     finally:
         env.close()
-    return ActionDependence(True, "observations, ends and the reward of a step do not depend on earlier actions")
+    independence = "observations, ends and the reward of a step do not depend on earlier actions"
+    return ActionDependence(True, independence, longest)
 
 
-def _compare_episodes(env: gym.Env[Any, Any], seed: int) -> str | None:
-    """What depends on earlier actions in the episode of a seed, or leaves it open; None for nothing."""
+def _compare_episodes(env: gym.Env[Any, Any], seed: int) -> tuple[str | None, int]:
+    """What depends on earlier actions in the episode of a seed, or leaves it open, None for nothing; and its steps."""
     generator = np.random.default_rng(seed)
     count = int(env.action_space.n)  # type: ignore[attr-defined]
     actions = generator.integers(count, size=MOST_STEPS)
     episode = _play(env, seed, actions)
     length = episode.ends[0]
     if not any(episode.ends[1:]):
-        return f"an episode did not end within {MOST_STEPS} steps"
-    if not _same(episode, _play(env, seed, actions), np.ones(length, np.bool_)):
-        return "the same seed and the same actions give different episodes"
+        return f"an episode did not end within {MOST_STEPS} steps", length
+    if _difference(episode, _play(env, seed, actions), np.ones(length, np.bool_)) is not None:
+        return "the same seed and the same actions give different episodes", length
     others = [generator.integers(count, size=MOST_STEPS)]
     others.append(np.where(generator.random(MOST_STEPS) < 0.5, actions, others[0]))
     for action in np.unique(np.linspace(0, count - 1, min(count, MOST_CONSTANT_ACTIONS)).round()).astype(int):
         others.append(np.full(MOST_STEPS, action))
     for other in others:
         if (reason := _difference(episode, _play(env, seed, other), (actions == other)[:length])) is not None:
-            return reason
-    return None
+            return reason, length
+    return None, length
 
 
 def _play(env: gym.Env[Any, Any], seed: int, actions: np.ndarray) -> _Steps:
@@ -102,14 +108,10 @@ def _play(env: gym.Env[Any, Any], seed: int, actions: np.ndarray) -> _Steps:
     return _Steps(observations, rewards, (len(rewards), bool(terminated), bool(truncated)))
 
 
-def _same(first: _Steps, second: _Steps, same_action: np.ndarray) -> bool:
-    return _difference(first, second, same_action) is None
-
-
 def _difference(first: _Steps, second: _Steps, same_action: np.ndarray) -> str | None:
     """What differs between two episodes of a seed, where only actions differ; `same_action` `[L]` says where not."""
-    for step, (one, other) in enumerate(zip(first.observations, second.observations, strict=False)):
-        if not np.array_equal(one, other, equal_nan=True):
+    for step, (observation, other) in enumerate(zip(first.observations, second.observations, strict=False)):
+        if not np.array_equal(observation, other, equal_nan=True):
             return f"the observation after step {step} depends on actions"
     if first.ends != second.ends:
         return "when an episode ends depends on actions"

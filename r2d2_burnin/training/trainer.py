@@ -13,12 +13,13 @@ from gymnasium.vector import VectorEnv
 
 from r2d2_burnin.acting.actor import Actor
 from r2d2_burnin.acting.policies import Act, ConstantAction
-from r2d2_burnin.data import Measurement, TrainingResult
+from r2d2_burnin.data import Measurement, MemoryUse, TrainingResult
 from r2d2_burnin.diagnostics.evaluation import evaluate
 from r2d2_burnin.diagnostics.evaluator import Evaluator
+from r2d2_burnin.diagnostics.memory_use import MOST_EPISODES
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments.inputs import InputSpace
-from r2d2_burnin.initialization import Initialization, parse
+from r2d2_burnin.initialization import Initialization, check_cut, parse
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.learning.objectives import Objective
 from r2d2_burnin.learning.task import Task, make_task
@@ -98,11 +99,12 @@ class Trainer:
             on_measurements: is given new measurements, after each round of updates; those of a checkpoint first.
 
         Raises:
-            ValueError: for an unknown initialization.
+            ValueError: for an unknown initialization, and for `full` where episodes are cut.
             EnvironmentFault: when the environment raises, hangs, or returns what no training can use.
             TrainingDiverged: when a loss or an output is not finite.
         """
         initialization = parse(initialization)
+        check_cut(self.settings.cut_episodes, initialization)
         began = time.perf_counter()
         settings = self.settings
         acting_env = None if settings.actors else environments.make_vector(settings.environment, settings.num_envs)
@@ -151,6 +153,23 @@ class Trainer:
             environments.close(env)
         return max(returns, key=sum)
 
+    def memory_use(self, seed: int, *, episodes: int = MOST_EPISODES, share: float | None = None) -> MemoryUse:
+        """How much memory the network, as it is, uses in fresh episodes of the run with this seed.
+
+        Args:
+            seed: of the run; the episodes are the first ones of its evaluations.
+            episodes: how many.
+            share: part of a run's steps that this may take, None for no limit; see `MemoryMeasure`.
+
+        Raises:
+            ValueError: for too few episodes.
+            EnvironmentFault: when the environment raises, hangs, or returns what no training can use.
+            TrainingDiverged: when an output is not finite.
+        """
+        seeds = _seeds(seed)
+        measure = self.parts.memory_measure
+        return measure(seeds.evaluation, seeds.evaluation_exploration, episodes=episodes, share=share)
+
     def _begin(
         self,
         initialization: Initialization,
@@ -189,6 +208,7 @@ class Trainer:
             self.task.policy(seeds.exploration, np.arange(settings.num_envs)),
             seed=seeds.acting,
             keeps_actions=resumable and not hasattr(env, "get_state"),
+            cuts=True,
         )
         return LocalCollector(
             actor,

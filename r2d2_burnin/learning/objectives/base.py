@@ -47,6 +47,7 @@ class Outcome:
     profile: str = "eval_error"  # the metric by step of the episode
     logarithmic: bool = False  # whether its axis is
     evaluations: int = 1  # the outcome is the mean over so many at least: a single return is noisy
+    margin: float = 0.05  # a loss of less than this part of what was learned counts as none where memory is measured
 
 
 class Objective:
@@ -66,8 +67,6 @@ class Objective:
     those of ours are in `settings.OBJECTIVES`."""
     reads_targets: ClassVar[bool] = True
     """Whether it is trained on `info["target"]`; if not, it is judged by rewards, against random actions."""
-    uses_target_network: ClassVar[bool] = False
-    """Whether losses need the outputs of a target network."""
     allows_dueling: ClassVar[bool] = False
     """Whether outputs are values of actions, so that a network may split them into a value and advantages."""
 
@@ -95,6 +94,11 @@ class Objective:
     def outputs(self) -> int:
         """Outputs of the network, A."""
         raise NotImplementedError
+
+    @property
+    def uses_target_network(self) -> bool:
+        """Whether losses need the outputs of a target network."""
+        return False
 
     @property
     def lookahead(self) -> int:
