@@ -49,7 +49,7 @@ AUTO, SMALL, GUESS_NAME = "auto", "small", "guess"
 PRESET_NAMES = (AUTO, SMALL, GUESS_NAME, "r2d2")
 
 GUESS: dict[str, Any] = {**objective_defaults("q-learning")} | {
-    "learning_rate": 6e-3,
+    "learning_rate": 3e-3,
     "final_learning_rate": 2e-4,
     "updates": 4000,
     "units": 64,
