@@ -44,7 +44,7 @@ def test_a_network_of_keras_layers_with_a_dictionary_as_state_passes() -> None:
         (user_code.NotReset, "reset: the state is not reset at an episode's start"),
         (user_code.OwnMemory, "repeat: .* keeps a state of its own"),
         (user_code.IgnoresMask, "padding: the state advances over masked padding"),
-        (user_code.BatchNormalised, "batch: .* batch normalisation"),
+        (user_code.BatchNormalised, "batch: .* batch normalization"),
         (user_code.DropsOut, "repeat: .* dropout"),
         (user_code.UnrollsOtherwise, "step against unroll: "),
         (user_code.RestartsInChunks, "chunks: "),
