@@ -126,7 +126,7 @@ def _final_observation(observation: Any, seen: np.ndarray) -> np.ndarray:
     last = _flat("final_observation", np.asarray(observation)[None])[0]
     if last.shape != seen[0].shape:
         raise ValueError(f"final_observation: got {last.size} numbers, expected {seen.shape[1]}")
-    return last.astype(seen.dtype)
+    return np.asarray(last, seen.dtype)
 
 
 def _state(number: int, leaf: Any, steps: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,11 @@ import numpy as np
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.networks.adapters import CallableNetwork, UnfitNetwork, adapt, is_recurrent_network
 from r2d2_burnin.networks.protocol import RecurrentNetwork
-from r2d2_burnin.networks.user_factory import call_factory
+from r2d2_burnin.networks.user_factory import call_factory, load_factory
 from r2d2_burnin.runtime.errors import described
 from r2d2_burnin.settings import NetworkSettings
 
-__all__ = ["UnfitNetwork", "make_any_network", "make_network"]
+__all__ = ["UnfitNetwork", "check_trainable", "make_any_network", "make_network"]
 
 
 def make_network(
@@ -60,21 +61,7 @@ def make_any_network(
 
 def _build(name: str, network: Any, inputs: InputSpace, outputs: int) -> None:
     """Make a first step, which builds Keras layers, and check what comes of it."""
-    methods = ("initial_state", "step", "unroll")
-    missing = [method for method in methods if not callable(getattr(network, method, None))]
-    if missing:
-        kind = type(network).__name__
-        if _is_callable(network):
-            raise UnfitNetwork(
-                f"network: {name} made a {kind}, which can be called, but not trained here: it has no"
-                f" {', '.join(missing)} of TensorFlow. With it work python -m r2d2_burnin.check, record_episodes,"
-                " advise, python -m experiments.burnin_advisor, and python -m r2d2_burnin.audit; expected for training"
-                " what r2d2_burnin.networks.RecurrentNetwork lists"
-            )
-        raise UnfitNetwork(
-            f"network: {name} made a {kind} without {', '.join(missing)}, expected what"
-            " r2d2_burnin.networks.RecurrentNetwork lists"
-        )
+    _check_methods(name, network)
     from r2d2_burnin.runtime.tensorflow import tf  # of a network that is made of it
 
     try:
@@ -88,6 +75,40 @@ def _build(name: str, network: Any, inputs: InputSpace, outputs: int) -> None:
         raise UnfitNetwork(f"network: a step of {name} gives outputs {shape}, expected (1, {outputs})")
     if not len(getattr(network, "trainable_variables", ())):
         raise UnfitNetwork(f"network: {name} has no trainable_variables after its first step, expected at least one")
+
+
+def _check_methods(name: str, network: Any) -> None:
+    """Raise UnfitNetwork for a network without the methods that training calls; it says what works without them."""
+    methods = ("initial_state", "step", "unroll")
+    missing = [method for method in methods if not callable(getattr(network, method, None))]
+    if not missing:
+        return
+    kind = type(network).__name__
+    if _is_callable(network):
+        raise UnfitNetwork(
+            f"network: {name} made an object of class {kind}, which can be called, but not trained here: it has no"
+            f" {', '.join(missing)} of TensorFlow. With it work python -m r2d2_burnin.check, record_episodes, advise,"
+            " python -m experiments.burnin_advisor, and python -m r2d2_burnin.audit; expected for training what"
+            " r2d2_burnin.networks.RecurrentNetwork lists"
+        )
+    raise UnfitNetwork(
+        f"network: {name} made a {kind} without {', '.join(missing)}, expected what"
+        " r2d2_burnin.networks.RecurrentNetwork lists"
+    )
+
+
+def check_trainable(name: str, inputs: InputSpace, outputs: int) -> None:
+    """Refuse a network of another framework before any work starts.
+
+    It is made only where its factory's module has imported another framework, or not TensorFlow: the networks of other
+    factories are looked at where they are trained, as it takes long to make one.
+
+    Raises:
+        UnfitNetwork: for a network that cannot be trained here.
+    """
+    load_factory(name)
+    if {"torch", "jax"} & set(sys.modules) or "tensorflow" not in sys.modules:
+        _check_methods(name, call_factory(name, inputs, outputs, seed=0))
 
 
 def _is_callable(network: Any) -> bool:
