@@ -185,6 +185,34 @@ class Measurement:
         return self.metric if self.step is None else f"{self.metric}_{self.step}"
 
 
+FEWEST_MEMORY_EPISODES = 8
+"""Episodes without which nothing is tested of memory."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MemoryUse:
+    """How much memory an agent uses: what it reaches when its recurrent state is cut to the last k steps."""
+
+    steps: list[int]  # [K] memories k, ascending; the last is that of the longest episode: the agent itself
+    outcomes: list[float]  # [K] mean return or error over episodes
+    p_values: list[float]  # [K] one-sided p that more than `margin` is lost
+    used: (
+        int | None
+    )  # the smallest k from which on every one tested loses less than `margin`; None: nothing was learned
+    too_few: int | None  # the largest k that was tested and is not shown to be enough; None where all are
+    alone: int | None  # the smallest k that is shown to be enough, whatever larger ones are; None where none is
+    better: int | None  # the k with which it is shown to reach most more than without a cut, by more than `margin`
+    learned: bool  # whether the agent itself is shown to be better than the baseline
+    baseline: float  # mean outcome of what learns nothing: random actions, or the best constant answer
+    margin: float  # in the unit of the outcome
+    episodes: int  # that were tested
+
+    @property
+    def uncut(self) -> float:
+        """What the agent itself reaches in the same episodes."""
+        return self.outcomes[-1]
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
     """What a run measured."""
@@ -200,6 +228,7 @@ class TrainingResult:
     measured_fragments: int | None = None  # distinct ones of the measurement of ΔQ that had the fewest
     outcomes: list[float] = dataclasses.field(default_factory=list)  # error or return of each last evaluation episode
     baselines: dict[str, list[float]] = dataclasses.field(default_factory=dict)  # of what learns nothing, in the same
+    memory: MemoryUse | None = None  # of the trained agent; None where it was not measured
 
     def final(self, metric: str, *, last: float = 0.1, fewest: int = 1, until: float | None = None) -> float | None:
         """Mean of a metric over the end of training, None if it was not measured.

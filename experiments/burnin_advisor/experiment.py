@@ -44,6 +44,7 @@ def describe(settings: Settings) -> Experiment[SeedAdvice, AdviceResults]:
         "settings": settings_to_json(task) | {"criterion": CRITERION} | recorded,
         "seeds": list(seeds),
         "inputs": inputs,
+        "preset": {"name": settings.preset, "reason": settings.preset_reason},
         "versions": versions(),
     }
     steps = 1 if called or settings.checkpoint is not None else settings.training.updates

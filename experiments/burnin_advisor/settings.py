@@ -19,6 +19,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import tyro
+
 from experiments.common.settings import RunSettings, read_with_preset
 from r2d2_burnin.diagnostics.burn_in_measures import FEWEST_FRAGMENTS
 from r2d2_burnin.initialization import parse
@@ -73,8 +75,10 @@ class Settings:
     files of recorded ones, NumPy archives as r2d2_burnin.acting.episode_files describes them, or minari:DATASET: the
     agent that --network names is then judged by them, without an environment."""
     runs: RunSettings = dataclasses.field(default_factory=lambda: RunSettings(seeds=3))
-    preset: str = "small"
-    """Values for all that is not set otherwise, as burnin_compare has them: small, guess or r2d2."""
+    preset: str = "auto"
+    """Values for all that is not set otherwise, as burnin_compare has them: auto, small, guess or r2d2."""
+    preset_reason: tyro.conf.Suppress[str] = ""
+    """Why auto took the preset."""
 
     @property
     def files(self) -> tuple[str, ...]:

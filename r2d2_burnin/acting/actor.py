@@ -93,8 +93,8 @@ class Actor:
         self._longest = longest
         self._builder = EpisodeBuilder(env.num_envs)
         self._reader = TargetReader(targets, self._call.name, env.num_envs)
-        sees_actions = self._inputs.previous_action or self._inputs.previous_reward
-        self._next = NextSteps(env, self._call, self._reader, blocks=blocks and not sees_actions)
+        self._sees_previous = self._inputs.previous_action or self._inputs.previous_reward
+        self._next = NextSteps(env, self._call, self._reader, blocks=blocks and not self._sees_previous)
         observations, info = self._call(env.reset, seed=seed)
         self._state = step.network.initial_state(env.num_envs)
         self._starts = np.ones(env.num_envs, np.bool_)
@@ -141,22 +141,24 @@ class Actor:
         rows |= {f"state/{i}": leaf if steps > 1 else leaf[None] for i, leaf in enumerate(leaves)}
         self._check_length(self._builder.write(acted, rows))
 
-        numbers = np.flatnonzero(ended)
-        final = next_observations[numbers]
-        if self._same_step and len(numbers):
-            final = spaces.encode(np.stack([np.asarray(observation) for observation in info["final_obs"][numbers]]))
-        episodes = [
-            _episode(rows, before, bool(terminations[number]), last, number)
-            for number, rows, last in zip(numbers.tolist(), self._builder.pop(numbers), final, strict=True)
-        ]
-
+        episodes: list[Episode] = []
+        if ended.any():
+            numbers = np.flatnonzero(ended)
+            final = next_observations[numbers]
+            if self._same_step:
+                final = spaces.encode(np.stack([np.asarray(observation) for observation in info["final_obs"][numbers]]))
+            episodes = [
+                _episode(rows, before, bool(terminations[number]), last, number)
+                for number, rows, last in zip(numbers.tolist(), self._builder.pop(numbers), final, strict=True)
+            ]
         self._starts = ended if self._same_step else self._resetting
         self._resetting = np.zeros_like(ended) if self._same_step else ended
         self._reader.ended += ended
         self._next.receive(next_observations, info, ~self._resetting, self._builder.lengths)
-        # Where an episode starts with the next step, whatever came before is not its own.
-        self._previous_actions = np.where(self._starts, -1, actions[-1])
-        self._previous_rewards = np.where(self._starts, 0, rewards[-1]).astype(np.float32)
+        if self._sees_previous:
+            # Where an episode starts with the next step, whatever came before is not its own.
+            self._previous_actions = np.where(self._starts, -1, actions[-1])
+            self._previous_rewards = np.where(self._starts, 0, rewards[-1]).astype(np.float32)
         return episodes, steps * int(acted.sum())
 
     def _apply_network(self, observations: np.ndarray) -> tuple[np.ndarray, Any]:

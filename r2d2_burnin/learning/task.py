@@ -51,6 +51,7 @@ class Task:
         seed: int,
         keeps_states: bool = True,
         keeps_actions: bool = False,
+        blocks: bool = True,
     ) -> Actor:
         """An actor in `env`, of the network that `step` is a step of."""
         return Actor(
@@ -63,6 +64,7 @@ class Task:
             step_timeout=self.settings.environment.env_timeout,
             keeps_states=keeps_states,
             keeps_actions=keeps_actions,
+            blocks=blocks,
             targets=self.targets,
         )
 
