@@ -25,6 +25,7 @@ def unroll_step_by_step(
     `keras.layers.GRU` or `r2d2_burnin.keras_layers.TimeFusedGRU` do it. The number of steps, T, has to be known.
     """
     observations = tf.convert_to_tensor(observations)
+    mask = None if mask is None else tf.convert_to_tensor(mask)
     steps = observations.shape[1]
 
     def advance(t: Any, state: State) -> tuple[Tensor, State]:
