@@ -163,3 +163,23 @@ def true_states(world: World, arrays: dict[str, Any], rows: np.ndarray, shift: i
     """The states `[n, ...]` that the actor had `shift` steps after the first steps of sequences."""
     places = [(int(arrays["episode"][row]), max(int(arrays["first_step"][row]) + shift, 0)) for row in rows]
     return tuple(np.stack([world.states[e][i][s] for e, s in places]) for i in range(2))
+
+
+def stream(world: World, *, length: int = 30, period: int = 30) -> dict[str, Any]:
+    """Correct sequences that go on over the ends of episodes, with flags where the next ones begin."""
+    numbers = np.concatenate([np.full(len(x), i) for i, x in enumerate(world.observations)])
+    steps = np.concatenate([np.arange(len(x)) for x in world.observations])
+    observations, outputs = np.concatenate(world.observations), np.concatenate(world.outputs)
+    states = [np.concatenate([leaves[i][:-1] for leaves in world.states]) for i in range(2)]
+    starts = np.arange(0, len(numbers) - length + 1, period)
+    places = starts[:, None] + np.arange(length)
+    return {
+        "observations": observations[places],
+        "outputs": outputs[places],
+        "is_first": steps[places] == 0,
+        "mask": np.ones(places.shape, np.bool_),
+        "age": world.ages[numbers[starts]],
+        "episodes": numbers[places],
+        "state/0": states[0][starts],
+        "state/1": states[1][starts],
+    }

@@ -52,6 +52,10 @@ INFORMATIVE = 0.5
 HIDDEN = "Another fault hides it: mend that, and audit again."
 
 
+STILL_RIGHT = 0.7
+"""The others' median error as stored, as a part of the predictions' distance, at most."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """What one kind of evidence says of one hypothesis."""
@@ -209,10 +213,18 @@ def _much_better(trial: Trial) -> np.ndarray:
 
 
 def _share_much_better(trial: Trial) -> float:
-    """Share of the sequences that tell in which a hypothesis is much better; 0 where it is too small to count."""
+    """Share of the sequences that tell in which a hypothesis is much better; 0 where it is too small to count.
+
+    It counts only if the others are nearer to their states as stored than the two predictions are to each other: where
+    the parameters have changed all states beyond recognition, some come near to anything.
+    """
     with np.errstate(invalid="ignore"):
         tells = int(np.sum(trial.apart > INFORMATIVE * np.minimum(trial.own, trial.tried)))
-    count = int(_much_better(trial).sum())
+    better = _much_better(trial)
+    count = int(better.sum())
+    others = ~better & np.isfinite(trial.tried)
+    if others.any() and np.median(trial.own[others]) > STILL_RIGHT * np.median(trial.apart[others]):
+        return 0.0
     return count / tells if count >= max(FEWEST_SINGLE, LEAST_SHARE * tells) else 0.0
 
 

@@ -185,7 +185,8 @@ class Facts:
         if open_:
             reason = max((outcome for outcome in open_[0]), key=lambda outcome: outcome.tested).reason
             return self.undecided(fault, title, reason, self.more(needs))
-        return self.ruled_out(fault, title, outcomes[0].reason)
+        reason = next(outcome.reason for outcome in outcomes if outcome.status == "ruled out")
+        return self.ruled_out(fault, title, reason)
 
     def _tried_on_all(self, found: Sequence[Outcome]) -> bool:
         """Whether evidence that covers every sequence has found them, but those too short for it."""

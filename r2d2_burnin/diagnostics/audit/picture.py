@@ -26,7 +26,7 @@ def draw(result: AuditResult) -> tuple[bytes, str]:
     staleness = result.staleness
     below = [] if staleness is None else ["ages", "burn_ins"] if staleness.groups else ["burn_ins"]
     rows = [["verdicts"] * max(len(below), 1), *([below] if below else [])]
-    figure = Figure(figsize=(10.4, 3.8 * len(rows) + 0.6), layout="constrained")
+    figure = Figure(figsize=(10.4, 3.8 * len(rows)), layout="constrained")
     axes = figure.subplot_mosaic(rows)  # type: ignore[arg-type]  # lists of names are what it documents
     _verdicts(axes["verdicts"], result)
     caption = (
@@ -45,7 +45,6 @@ def draw(result: AuditResult) -> tuple[bytes, str]:
             " one of its one-sided 95 % upper bound and its 95 % quantile (band); the tolerance is dotted, the advised"
             " burn-in a triangle."
         )
-    figure.suptitle(textwrap.fill(result.sentence, 105), fontsize=10.5, fontweight="bold")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": ""})
     return buffer.getvalue(), caption

@@ -110,7 +110,7 @@ class Unroller:
             piece = slice(begin, begin + self.batch_size)
             started = time.perf_counter()
             state = nests.pack(self.template, [leaf[piece] for leaf in leaves])
-            given, after = self._network.unroll(observations[piece], state)
+            given, after = self._network.unroll(np.ascontiguousarray(observations[piece]), state)
             self.seconds += time.perf_counter() - started
             outputs.append(np.asarray(given, np.float64))
             states.append([np.asarray(leaf) for leaf in nests.flatten(after)])

@@ -98,12 +98,26 @@ def _copies(facts: Facts) -> np.ndarray:
     right = np.unique(np.concatenate([NONE, *(judgement.reproduced for judgement in facts.judgements)]))
     wrong = np.concatenate([judgement.unexplained for judgement in facts.judgements] + [facts.beginning_otherwise])
     wrong = np.setdiff1d(wrong, right)
-    if not len(right) or not len(wrong):
+    if not len(wrong):
         return NONE
     unroller = facts.unroller
     of_right = {key for piece in unroller.pieces(right) for key in _keys(unroller.stored(piece))}
     same = [key in of_right for piece in unroller.pieces(wrong) for key in _keys(unroller.stored(piece))]
-    return np.asarray(wrong[np.array(same)])
+    return np.union1d(wrong[np.array(same, np.bool_)], _right_for_neighbours(facts, wrong))
+
+
+def _right_for_neighbours(facts: Facts, wrong: np.ndarray) -> np.ndarray:
+    """Those of the sequences `wrong` whose state agrees to rounding where the one before or after them stands."""
+    count, found = len(facts.sequences), NONE
+    for offset in (1, -1):
+        hypothesis = Hypothesis(NAME, "", _stored_at(-offset, count))
+        for evidence in facts.evidences:
+            neighbours = (wrong + offset) % count
+            chosen = wrong[np.isin(neighbours, evidence.rows)]
+            trial = evidence.trial(hypothesis, (chosen + offset) % count)
+            with np.errstate(invalid="ignore"):
+                found = np.union1d(found, chosen[trial.tried <= evidence.rounding])
+    return found
 
 
 def _keys(leaves: Leaves) -> list[bytes]:
