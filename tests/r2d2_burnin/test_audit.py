@@ -291,30 +291,31 @@ def test_a_state_that_never_leaves_its_initial_value_is_no_fault() -> None:
 
 
 def test_staleness_is_delta_q_of_the_stored_states_and_the_advice_follows_from_it() -> None:
-    world = make(8, drift=0.15, oldest=1000, episodes=40)
+    world = make(8, drift=0.15, oldest=1000, episodes=18)
     arrays = replay(world, length=40)
     arrays["burn_in"] = 8
     staleness = audit_replay(world.network, arrays).staleness
     assert staleness is not None
     assert staleness.reference == "exact"
-    # Brute force over every sequence that goes on for all of its steps; the audit measures a random subset.
-    rows = [r for r in going_on(arrays) if arrays["mask"][r].all()]
-    values = []
-    for row in rows:
-        x = world.observations[arrays["episode"][row]]
+    rows = going_on(arrays)
+    assert staleness.sequences == len(rows)  # so few are measured all
+    values = np.full((len(rows), 40), np.nan)
+    for i, row in enumerate(rows):
+        x, start = world.observations[arrays["episode"][row]], int(arrays["first_step"][row])
         exact, _ = world.network.unroll(x[None], world.network.initial_state(1))
-        start = int(arrays["first_step"][row])
-        stored = tuple(arrays[f"state/{i}"][row : row + 1] for i in range(2))
+        stored = tuple(arrays[f"state/{j}"][row : row + 1] for j in range(2))
         tried, _ = world.network.unroll(x[None, start : start + 40], stored)
         off = np.linalg.norm(tried[0] - exact[0, start : start + 40], axis=-1)
-        values.append(off / np.abs(tried).max())
+        values[i, : len(off)] = off / np.abs(tried).max()
+    owners = arrays["episode"][rows]
+    expected = np.array([np.nanmean(values[owners == owner], 0) for owner in np.unique(owners)])
     curve = next(c for c in staleness.curves if c.start == "stored")
-    expected = np.array(values).mean(0)
     for k in (0, 8, 16):
-        assert curve.mean[curve.burn_in.index(k)] == pytest.approx(expected[k], rel=0.35)
+        assert curve.mean[curve.burn_in.index(k)] == pytest.approx(float(np.nanmean(expected[:, k])), rel=1e-3)
     assert staleness.groups[0].first < staleness.groups[-1].first
     assert staleness.advised is not None
-    assert np.quantile(np.array(values)[:, staleness.advised], 0.9) <= staleness.tolerance
+    at = values[:, staleness.advised]
+    assert np.mean(at[np.isfinite(at)] <= staleness.tolerance) >= 0.95
     assert "Advised burn-in" in staleness.sentence
     assert "The burn-in of 8 steps that this replay has leaves" in staleness.sentence
 
