@@ -1,4 +1,4 @@
-"""Bit-stream environments on Gymnasium's API, with their tasks and their error floors.
+"""Bit-stream environments on Gymnasium's API, with their tasks and their error floors, and a T-maze.
 
 Importing this package registers the ids below; `gymnasium.make("envs:BitStream/Count-v0")` imports it first.
 `envs.tasks` shows how to add a task, in a module of your own too.
@@ -10,8 +10,10 @@ Importing this package registers the ids below; `gymnasium.make("envs:BitStream/
 | `BitStream/Parity-v0` | parity of the ones so far |
 | `BitStream/Recall-v0` | the bit `delay` steps ago, 0 before that |
 
+`TMaze/Passive-v0` is no bit stream: a cue at the first step says which end of a corridor pays.
+
 `bit_stream` is the environment, `vector` many at once on `streams`, `tasks` what they ask, `error_floors` the smallest
-loss that a predictor could reach, `registration` their ids.
+loss that a predictor could reach, `t_maze` the T-maze, `registration` their ids.
 """
 
 from envs.registration import register_envs, register_task

@@ -1,13 +1,17 @@
-"""Registration of bit streams with Gymnasium: importing `envs` registers its own, and others can be added."""
+"""Registration with Gymnasium: importing `envs` registers its environments, and bit streams can be added."""
 
 from __future__ import annotations
 
 from gymnasium.envs.registration import register, registry
 
 from envs.bit_stream import BitStreamEnv
+from envs.t_maze import PassiveTMazeEnv
 from envs.tasks import TASKS
 from envs.tasks.task import Task
 from envs.vector import BitStreamVectorEnv
+
+T_MAZE = "TMaze/Passive-v0"
+"""Id of the passive T-maze."""
 
 
 def register_task(environment_id: str, task: type[Task]) -> None:
@@ -28,6 +32,9 @@ def register_task(environment_id: str, task: type[Task]) -> None:
 
 
 def register_envs() -> None:
-    """Register every task of `envs.tasks` as `BitStream/NAME-v0`."""
+    """Register every task of `envs.tasks` as `BitStream/NAME-v0`, and the T-maze as `TMaze/Passive-v0`."""
     for name, task in TASKS.items():
         register_task(f"BitStream/{name}-v0", task)
+    if T_MAZE not in registry:
+        # Gymnasium's type of an entry point takes any keyword; one that the class does not have is refused when called.
+        register(T_MAZE, entry_point=PassiveTMazeEnv)  # type: ignore[arg-type]

@@ -31,8 +31,10 @@ _PUBLIC = {
     "advise": "diagnostics.burn_in_advice",
     "audit_replay": "diagnostics.audit.audit_replay",
     "check_state_equivalence": "testing",
+    "load_episodes": "acting.episode_files",
     "parse": "initialization",
     "record_episodes": "testing",
+    "save_episodes": "acting.episode_files",
     "set_up": "runtime.tensorflow",
 }
 """The public names, and the modules that they are imported from when they are asked for: TensorFlow takes its time."""

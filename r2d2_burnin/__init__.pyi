@@ -1,4 +1,6 @@
 from r2d2_burnin.acting.actor import Actor as Actor
+from r2d2_burnin.acting.episode_files import load_episodes as load_episodes
+from r2d2_burnin.acting.episode_files import save_episodes as save_episodes
 from r2d2_burnin.data import Episode as Episode
 from r2d2_burnin.data import FragmentBatch as FragmentBatch
 from r2d2_burnin.data import TrainingResult as TrainingResult

@@ -19,6 +19,7 @@ COMMANDS = {
     "counting": ("experiments.counting", "Three counting studies whose right answers are known."),
     "advise": ("experiments.burnin_advisor", "Measure how long burn-in must be for your environment and network."),
     "staleness": ("experiments.staleness", "Measure how stored states go wrong as they age in replay."),
+    "memory": ("experiments.memory_use", "Measure how many steps of memory the agents of a comparison use."),
     "atlas": ("experiments.atlas", "Compare initializations on several tasks and learning rates, on one page."),
     "benchmark": ("experiments.benchmark", "Time this project against its peers and the machine's limits."),
     "check": (

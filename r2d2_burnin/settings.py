@@ -184,6 +184,10 @@ class ReplaySettings:
     """Priority: this part of the largest error in a fragment, the rest of the mean error."""
     importance_exponent: float = _DefaultFloat(0.0)
     """How far importance weights take back what priorities distort: 0 not at all, 1 wholly (R2D2: 0.6)."""
+    start_exponent: float = _DefaultFloat(0.0)
+    """Fragments are drawn the more seldom the later they start in their episode: by (1 + start / T) to the power of
+    minus this number. 0: all alike. 1: as often from the steps T to 2 T, 2 T to 4 T, and so on, for tasks in which what
+    is seen early has to be remembered for long: it has to be learned in an episode's first fragments first."""
 
     def __post_init__(self) -> None:
         for name in ("sequence_length", "period", "replay_capacity"):
@@ -191,6 +195,8 @@ class ReplaySettings:
         check_fragment_settings(self.sequence_length, self.period)
         for name in ("priority_exponent", "priority_eta", "importance_exponent"):
             _check_share(self, name)
+        if not 0 <= self.start_exponent < math.inf:
+            raise ValueError(f"start_exponent: got {self.start_exponent}, expected a finite number, at least 0")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -205,6 +211,9 @@ class QLearningSettings:
     """Learner updates between two copies of the network to the target network (R2D2: 2500)."""
     value_rescaling: bool = True
     """Learn h(Q) = sign(Q) (sqrt(|Q| + 1) - 1) + 1e-3 Q instead of Q."""
+    reward_scaling: bool = True
+    """Divide rewards by the root mean square of those that are not zero, of the first round of acting that has any, so
+    that rewards in another unit train the same agent. Returns are reported as the environment gives them."""
     epsilon: float = 0.4
     """Exploration of actor i of N: epsilon^(1 + alpha i / (N - 1))."""
     alpha: float = 7.0
@@ -281,6 +290,12 @@ class TrainingSettings:
             raise ValueError(
                 f"actors: got {self.actors}, expected at most one for each of {self.num_envs} environments (num_envs)"
             )
+
+
+def environment_steps(settings: TrainingSettings, update: int) -> int:
+    """Environment steps acted before `update` (from 1) of a run."""
+    rounds = -(-update // settings.updates_between)
+    return settings.initial_steps + (rounds - 1) * settings.new_steps
 
 
 def check_fragment_settings(sequence_length: int, period: int) -> None:

@@ -7,10 +7,12 @@ they are somewhat too narrow, for one task with three seeds much too narrow.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from experiments.atlas.tasks import Benchmark
 from experiments.burnin_compare.comparison import Comparison
 
 RESAMPLES = 2000
@@ -31,8 +33,10 @@ class Aggregate:
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
-def scores(comparison: Comparison) -> dict[str, dict[int, float]] | None:
+def scores(comparison: Comparison, benchmark: Benchmark | None = None) -> dict[str, dict[int, float]] | None:
     """Outcomes of a task on a scale of tasks, by strategy and seed; None where nothing was learned or no baseline.
+
+    Of a published task: the share of the reachable return.
 
     Errors: the share of the best constant answer's error that is gone, 1 - error / baseline. Returns: what is earned
     above the baseline (random actions and the best constant action), in relation to the strategy that earns most.
@@ -43,6 +47,8 @@ def scores(comparison: Comparison) -> dict[str, dict[int, float]] | None:
         return None
     if comparison.nothing_learned:
         return None
+    if benchmark is not None:
+        return {name: {s: benchmark.share(value) for s, value in by.items()} for name, by in outcomes.items()}
     if not comparison.outcome.higher_is_better:
         if any(value <= 0 for by_seed in baselines.values() for value in by_seed.values()):
             return None
@@ -55,12 +61,15 @@ def scores(comparison: Comparison) -> dict[str, dict[int, float]] | None:
 
 
 def interquartile_mean(scores_of: Scores) -> Aggregate:
-    """Mean of the middle half of all scores over tasks and seeds (Agarwal et al., 2021, section 4.3)."""
+    """Mean of the middle half of all scores over tasks and seeds (Agarwal et al., 2021, section 4.3).
+
+    Where tasks have different numbers of seeds, every task counts as much as every other.
+    """
 
     def statistic(samples: Sequence[np.ndarray]) -> float:
         from scipy import stats  # here alone: workers begin before it is needed
 
-        return float(stats.trim_mean(np.concatenate(samples), 0.25))
+        return float(stats.trim_mean(np.concatenate(_equally_many(samples)), 0.25))
 
     return _bootstrap(statistic, list(scores_of.values()))
 
@@ -77,6 +86,12 @@ def probability_of_improvement(scores_of: Scores, others: Scores) -> Aggregate:
         return float(np.mean([_probability(scores, theirs) for scores, theirs in pairs]))
 
     return _bootstrap(statistic, [*scores_of.values(), *(others[task] for task in scores_of)])
+
+
+def _equally_many(samples: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Scores of every task, repeated so that all tasks have as many."""
+    count = math.lcm(*map(len, samples))
+    return [np.repeat(sample, count // len(sample)) for sample in samples]
 
 
 def _probability(scores: np.ndarray, theirs: np.ndarray) -> float:

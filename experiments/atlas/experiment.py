@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.atlas.results import AtlasResults, Cell, aggregates, cost
-from experiments.atlas.settings import TASKS, Settings
+from experiments.atlas import shares
+from experiments.atlas.results import SHARES, Aggregates, AtlasResults, Cell, aggregates, cost
+from experiments.atlas.settings import Settings
+from experiments.atlas.tasks import TASKS
 from experiments.burnin_compare import experiment as comparing
 from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.settings import Settings as ComparisonSettings
@@ -58,10 +60,12 @@ def describe(settings: Settings) -> Experiment[TrainingResult, AtlasResults]:
 def comparison_settings(cell: Cell, settings: Settings) -> ComparisonSettings:
     """The settings of a comparison."""
     more = [part for flag in settings.flags for part in (f"--{flag.partition('=')[0]}", flag.partition("=")[2])]
-    seeds = [] if settings.quick else ["--seeds", str(settings.runs.seeds)]
+    task = TASKS[cell.task]
+    count = min(settings.runs.seeds, settings.slow_seeds) if task.is_slow else settings.runs.seeds
+    seeds = [] if settings.quick else ["--seeds", str(count)]
     return read_comparison_settings(
         [
-            *TASKS[cell.task],
+            *task.flags,
             *("--strategies", *settings.strategies, "--out", str(settings.directory / cell.name)),
             *([] if settings.reference is None else ["--reference", settings.reference]),
             *(["--quick"] if settings.quick else []),
@@ -86,11 +90,17 @@ def summary(results: AtlasResults, errors: Sequence[str]) -> dict[str, Any]:
     return {
         "tasks": {cell.name: _task_summary(comparison) for cell, comparison in results.comparisons.items()},
         "learning_rates": {task: sweep.as_json(results.strategies) for task, sweep in results.sweeps().items()},
-        "aggregates": {
-            row.strategy: {"interquartile_mean": str(row.interquartile_mean), "improvement": row.improvement_text}
-            for row in aggregates(results).rows
-        },
+        "aggregates": _aggregates(aggregates(results.unpublished())),
+        "published": shares.as_json(shares.published_tasks(results)),
+        "published_aggregates": _aggregates(aggregates(results.published(), SHARES)),
         "errors": list(errors),
+    }
+
+
+def _aggregates(of: Aggregates) -> dict[str, dict[str, str]]:
+    return {
+        row.strategy: {"interquartile_mean": str(row.interquartile_mean), "improvement": row.improvement_text}
+        for row in of.rows
     }
 
 

@@ -1,4 +1,4 @@
-"""The heat map of an atlas."""
+"""The pictures of an atlas: heat map, learning rates, shares of the reachable return on published tasks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 
+from experiments.atlas.shares import PublishedTask
 from experiments.atlas.sweep import Sweep
 from experiments.burnin_compare.comparison import Comparison
 from experiments.common import plots
@@ -74,6 +76,60 @@ def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path)
     )
 
 
+def draw_shares(tasks: Sequence[PublishedTask], strategies: Sequence[str], path: Path) -> str:
+    """Write the shares of the reachable return to `path`, a panel a task; returns the caption."""
+    drawn = [task for task in tasks if task.comparison.runs]
+    columns = min(len(drawn), 3)
+    rows = -(-len(drawn) // columns)
+    figure, grid = plots.figure(columns, rows, sharex=True, sharey=True)
+    figure.set_size_inches(2.7 * columns + 1.0, (0.16 * len(strategies) + 0.55) * rows + 0.8)
+    panels = list(grid.flat)
+    for axes, task in zip(panels, drawn, strict=False):
+        _draw_share(axes, task)
+    for axes in panels[len(drawn) :]:
+        axes.set_visible(False)
+    for axes in panels[max(len(drawn) - columns, 0) : len(drawn)]:
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("share of the reachable return", fontsize=8)
+    panels[0].set_yticks(range(len(strategies)), strategies)
+    panels[0].set_ylim(len(strategies) - 0.4, -0.6)
+    plots.save(figure, path, _shares_finding(drawn, strategies))
+    seeds = sorted({len(task.comparison.seeds) for task in drawn})
+    return (
+        "Return at the end of training as a share of what is reachable: 0 (dashed) is what random actions earn, 1"
+        f" (dashed) the best return. Points: means over {' or '.join(map(str, seeds))} seeds; bars: their 95 %"
+        " t-intervals. Thick line: the best published figure, of a best epoch; dotted where it is not checked against"
+        " its source."
+    )
+
+
+def _draw_share(axes: Axes, task: PublishedTask) -> None:
+    """A panel: the initializations of a task below each other, and the best published figure."""
+    for value in (0, 1):
+        axes.axvline(value, color="#999999", linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
+    if task.benchmark.results:
+        best = max(task.benchmark.results, key=lambda result: result.best_epoch)
+        dashes = "solid" if best.is_checked else (0, (1, 1))
+        share = task.benchmark.share(best.best_epoch)
+        axes.axvline(share, color="#CC79A7", linewidth=2.5, linestyle=dashes, zorder=1)
+    for index, row in enumerate(task.rows):
+        if row.share is not None:
+            look = plots.style(index) | {"linestyle": "none", "markersize": 5}
+            half = 0.0 if row.share.low is None else row.share.mean - row.share.low
+            axes.errorbar(row.share.mean, index, xerr=half, elinewidth=1.2, capsize=2, **look)
+    axes.set_title(task.name if task.is_learned else f"{task.name}: nothing learned", fontsize=8, loc="left")
+    axes.tick_params(axis="y", length=0, labelsize=8)
+
+
+def _shares_finding(tasks: Sequence[PublishedTask], strategies: Sequence[str]) -> str:
+    """On how many published tasks each strategy is worse than the reference, and where nothing is learned."""
+    failed = [task.name for task in tasks if not task.is_learned]
+    if len(failed) == len(tasks):
+        return "Nothing is learned on any published task, so nothing is compared"
+    learned = _finding([task.comparison for task in tasks], strategies, "published task")
+    return learned + (f"; nothing is learned on {', '.join(failed)}" if failed else "")
+
+
 def sweep_finding(sweeps: dict[str, Sweep]) -> str:
     """Which initializations are worse than the reference on each task, each at its own best rate."""
     texts = []
@@ -84,19 +140,19 @@ def sweep_finding(sweeps: dict[str, Sweep]) -> str:
     return f"Shown to be worse than {reference}, each at its own best learning rate: {'; '.join(texts)}"
 
 
-def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str]) -> str:
+def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str], task: str = "task") -> str:
     """On how many tasks each strategy is worse than the reference, as far as tests say so."""
     learned = [comparison for comparison in comparisons if comparison.runs and not comparison.nothing_learned]
     contrasts = [contrast for comparison in learned for contrast in comparison.contrasts()]
     if not any(contrast.seeds > 1 for contrast in contrasts):
-        return "What each initialization reaches on each task"
+        return f"What each initialization reaches on each {task}"
     worse = {
         name: sum(contrast.direction == "worse" for contrast in contrasts if contrast.strategy == name)
         for name in strategies
         if name != learned[0].reference
     }
     counts = ", ".join(f"{name} {count}" for name, count in worse.items())
-    return f"Worse than {learned[0].reference} on so many of {len(learned)} tasks: {counts}"
+    return f"Worse than {learned[0].reference} on so many of {len(learned)} {task}s: {counts}"
 
 
 def _shades(values: np.ndarray, comparison: Comparison, strategies: Sequence[str]) -> np.ndarray:

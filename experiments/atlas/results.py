@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments.atlas.aggregate import Aggregate, interquartile_mean, probability_of_improvement, scores
 from experiments.atlas.sweep import Sweep
+from experiments.atlas.tasks import TASKS
 from experiments.burnin_compare.comparison import Comparison
 from experiments.common.experiment import Table
 from experiments.common.statistics import Estimate, estimate
@@ -33,6 +34,17 @@ class AtlasResults:
 
     strategies: tuple[str, ...]
     comparisons: dict[Cell, Comparison]
+
+    def published(self) -> AtlasResults:
+        """Those of published tasks."""
+        return self._with({c for c in self.comparisons if TASKS[c.task].benchmark is not None})
+
+    def unpublished(self) -> AtlasResults:
+        """Those of all other tasks."""
+        return self._with({c for c in self.comparisons if TASKS[c.task].benchmark is None})
+
+    def _with(self, cells: set[Cell]) -> AtlasResults:
+        return AtlasResults(self.strategies, {c: part for c, part in self.comparisons.items() if c in cells})
 
     def sweeps(self) -> dict[str, Sweep]:
         """The comparisons of each task over learning rates; none where there is but one rate."""
@@ -106,13 +118,12 @@ class Aggregates:
 
     rows: list[AggregateRow]
     left_out: list[str]
+    scale: str = "scores in relation to each task's baseline"
 
     @property
     def title(self) -> str:
         """Of the table."""
-        title = (
-            "Over tasks and seeds, scores in relation to each task's baseline (bootstrap intervals, somewhat narrow)"
-        )
+        title = f"Over tasks and seeds, {self.scale} (bootstrap intervals, somewhat narrow)"
         return title + (f" (left out: {', '.join(self.left_out)})" if self.left_out else "")
 
     @property
@@ -122,9 +133,18 @@ class Aggregates:
         return Table(headers, [[row.strategy, str(row.interquartile_mean), row.improvement_text] for row in self.rows])
 
 
-def aggregates(results: AtlasResults) -> Aggregates:
-    """Scores over the comparisons whose tasks were learned and in which every strategy has all seeds."""
-    by_cell = {cell: scores(comparison) for cell, comparison in results.comparisons.items()}
+SHARES = "shares of the reachable return"
+"""What the scores of published tasks are."""
+
+
+def aggregates(results: AtlasResults, scale: str = Aggregates.scale) -> Aggregates:
+    """Scores over the comparisons whose tasks were learned and in which every strategy has all seeds.
+
+    Args:
+        results: all on one scale: those of published tasks, or those of the others.
+        scale: what the scores are, in words.
+    """
+    by_cell = {cell: scores(part, TASKS[cell.task].benchmark) for cell, part in results.comparisons.items()}
     whole = {
         cell.name: by_strategy
         for cell, by_strategy in by_cell.items()
@@ -134,7 +154,7 @@ def aggregates(results: AtlasResults) -> Aggregates:
     }
     left_out = [cell.name for cell in results.comparisons if cell.name not in whole]
     if not whole:
-        return Aggregates([], left_out)
+        return Aggregates([], left_out, scale)
     reference = str(next(iter(results.comparisons.values())).reference)
     of = {
         name: {task: np.array(list(by_strategy[name].values())) for task, by_strategy in whole.items()}
@@ -148,4 +168,4 @@ def aggregates(results: AtlasResults) -> Aggregates:
         )
         for name in results.strategies
     ]
-    return Aggregates(rows, left_out)
+    return Aggregates(rows, left_out, scale)

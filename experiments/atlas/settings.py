@@ -2,7 +2,8 @@
 
 Every task is a comparison as burnin_compare makes it, with the same files in a directory of its own. With
 --learning-rates it is one for each rate, and every initialization is judged at its own best rate: what holds at one
-learning rate alone is no finding. Runs resume, and finished runs are not made again: a killed atlas, or one with a
+learning rate alone is no finding. Published tasks (`--tasks popgym`) are reported beside what others reached, as shares
+of what is reachable. Runs resume, and finished runs are not made again: a killed atlas, or one with a
 task, a rate or a seed more, goes on from what is there.
 """
 
@@ -17,42 +18,28 @@ from typing import Annotated
 
 import tyro
 
+from experiments.atlas.tasks import GROUPS, TASKS, expand
 from experiments.burnin_compare.settings import check_checkpoint_every, check_reference
 from experiments.common.settings import RunSettings
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.runtime.command_line import from_command_line
 
-TASKS: dict[str, list[str]] = {
-    "count": ["--env", "BitStream/Count-v0"],
-    "window-count": ["--env", "BitStream/WindowCount-v0"],
-    "recall": ["--env", "BitStream/Recall-v0"],
-    "parity": ["--env", "BitStream/Parity-v0"],
-    "count-for-reward": [
-        *("--env", "BitStream/Count-v0", "--env-kwargs", "modulo=4"),
-        *("--objective", "q-learning", "--preset", "guess"),
-    ],
-    "position-only-cart-pole": ["--env", "popgym:popgym-PositionOnlyCartPoleEasy-v0"],
-    "repeat-previous": ["--env", "popgym:popgym-RepeatPreviousEasy-v0", "--discount", "0.9"],
-}
-"""Flags of burnin_compare for every task."""
+PUBLISHED_STRATEGIES = ("zero", "zero+20", "stored", "stored+20", "refreshed", "full")
+"""Initializations that are compared on published tasks, where nothing else is said."""
 
-
-NEEDS = {"position-only-cart-pole": "popgym", "repeat-previous": "popgym"}
-"""Packages of the extra envs-extra that tasks need."""
+PUBLISHED_SEEDS = 10
+"""Seeds on published tasks, where nothing else is said."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """The flags of the command line."""
 
-    tasks: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = (
-        "count",
-        "window-count",
-        "recall",
-        "count-for-reward",
-        "position-only-cart-pole",
-    )
-    """Tasks: count, window-count, recall, parity, count-for-reward, position-only-cart-pole, repeat-previous."""
+    tasks: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = GROUPS["bit-streams"]
+    """Tasks: count, window-count, recall, parity, count-for-reward, position-only-cart-pole, repeat-previous, and
+    published ones: repeat-first-easy, repeat-first-medium, repeat-previous-easy, count-recall-easy,
+    noisy-position-only-cart-pole-easy, autoencode-easy, higher-lower-easy, minigrid-memory-s7, passive-t-maze. A group:
+    bit-streams (the default), popgym (all published ones)."""
     strategies: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = (
         "zero",
         "zero+20",
@@ -65,7 +52,10 @@ class Settings:
         "full",
     )
     """Initializations: zero, stored, refreshed, learned, each also with +K steps of burn-in, full, and
-    `module:Class` of your own."""
+    `module:Class` of your own. On published tasks alone the default is zero, zero+20, stored, stored+20, refreshed and
+    full, and that of --seeds is 10."""
+    slow_seeds: int = 5
+    """Seeds, at most, of tasks whose runs take more than five minutes: repeat-first-medium, minigrid-memory-s7."""
     learning_rates: Annotated[tuple[float, ...], tyro.conf.arg(metavar="RATE ...")] = ()
     """Learning rates to try, all for each task; by default each task's own alone."""
     reference: str | None = None
@@ -81,17 +71,21 @@ class Settings:
     """A rough answer: fewer updates, 1 seed."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "tasks", expand(self.tasks))
         for name in ("tasks", "strategies"):
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
                 raise ValueError(f"{name}: got {' '.join(values) or 'none'}, expected at least one, each once")
         for task in self.tasks:
             if task not in TASKS:
-                raise ValueError(f"tasks: got {task!r}, expected some of {', '.join(TASKS)}")
-            if task in NEEDS and find_spec(NEEDS[task]) is None:
-                raise ValueError(f"tasks: {task} needs the package {NEEDS[task]}: pip install -e '.[envs-extra]'")
+                raise ValueError(f"tasks: got {task!r}, expected some of {', '.join((*TASKS, *GROUPS))}")
+            package = TASKS[task].package
+            if package is not None and find_spec(package) is None:
+                raise ValueError(f"tasks: {task} needs the package {package}: pip install -e '.[envs-extra]'")
         for strategy in self.strategies:
             parse(strategy)
+        if self.slow_seeds < 1:
+            raise ValueError(f"slow_seeds: got {self.slow_seeds}, expected at least 1")
         check_reference(self.reference, self.strategies)
         check_checkpoint_every(self.checkpoint_every)
         rates = self.learning_rates
@@ -112,5 +106,9 @@ class Settings:
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:
-    """Settings from the command line."""
-    return from_command_line(Settings, "experiments.atlas", __doc__ or "", arguments)
+    """Settings from the command line; what it leaves out of a study of published tasks alone has values of its own."""
+    settings = from_command_line(Settings, "experiments.atlas", __doc__ or "", arguments)
+    if any(TASKS[task].benchmark is None for task in settings.tasks):
+        return settings
+    preset = ["--strategies", *PUBLISHED_STRATEGIES, "--seeds", str(PUBLISHED_SEEDS)]
+    return from_command_line(Settings, "experiments.atlas", __doc__ or "", arguments, preset=preset)

@@ -26,6 +26,7 @@ BENCHMARKS = {
     "precision": Benchmark("training", "precision"),
     "drop-in": Benchmark("training", "drop_in"),
     "acting": Benchmark("acting", "acting"),
+    "control": Benchmark("control", "control"),
     "bit-streams": Benchmark("acting", "bit_streams"),
     "replay": Benchmark("replay", "drawing"),
     "priorities": Benchmark("replay", "priorities"),
@@ -34,6 +35,8 @@ BENCHMARKS = {
     "start-up": Benchmark("whole", "start_up"),
     "scaling": Benchmark("scaling", "scaling"),
     "calibration": Benchmark("calibration", "calibration"),
+    "reward-units": Benchmark("reward_units", "reward_units", by_name_only=True),
+    "solve": Benchmark("solve", "solve", by_name_only=True),
     "soak": Benchmark("soak", "soak", by_name_only=True),
 }
 
@@ -47,7 +50,7 @@ class Settings:
     repetitions: int = 15
     """Rounds through all candidates."""
     minutes: float = 10.0
-    """How long soak goes on."""
+    """How long soak goes on, and each agent of solve at most."""
     out: Path = Path("results/benchmark")
     """Directory of benchmark.json and the pictures."""
 

@@ -34,6 +34,7 @@ def advise_seed(run: RunSpecification, progress: Report, worker: Worker) -> None
     old, age, staleness = _parameters(trainer, task, run.seed, path, progress)
     today = get_weights(trainer.network)
     set_weights(trainer.network, old)
+    assert isinstance(task.episodes, int)  # files are another module's
     episodes = record_episodes(
         trainer.network,
         task.training.environment,
@@ -82,15 +83,15 @@ def _parameters(
     Trained parameters are kept beside the result before anything else is done.
     """
     if task.checkpoint is not None:
-        checkpoint.load(task.stored_checkpoint or task.checkpoint, trainer.network)
+        checkpoint.load(task.stored_checkpoint or task.checkpoint, trainer.network, inputs=trainer.inputs)
         old = get_weights(trainer.network)
-        checkpoint.load(task.checkpoint, trainer.network)
+        checkpoint.load(task.checkpoint, trainer.network, inputs=trainer.inputs)
         return old, None if task.stored_checkpoint is not None else 0, None
     old, age, staleness = _train(trainer, task, seed, progress)
     today = get_weights(trainer.network)
-    checkpoint.save(_today_path(path), trainer.network)
+    checkpoint.save(_today_path(path), trainer.network, inputs=trainer.inputs)
     set_weights(trainer.network, old)
-    checkpoint.save(_stored_path(path), trainer.network)
+    checkpoint.save(_stored_path(path), trainer.network, inputs=trainer.inputs)
     set_weights(trainer.network, today)
     return old, age, staleness
 

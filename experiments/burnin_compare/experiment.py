@@ -33,6 +33,7 @@ def describe(settings: Settings) -> Experiment[TrainingResult, Comparison]:
         "reference": settings.reference or default_reference(settings.strategies),
         "seeds": list(seeds),
         "inputs": inputs_of(training),
+        "preset": {"name": settings.preset, "reason": settings.preset_reason},
         "versions": versions(),
     }
     runs = [(name, seed) for name in sorted(settings.strategies, key=cost_of, reverse=True) for seed in seeds]

@@ -66,10 +66,28 @@ def _learning_curves(comparison: Comparison, path: Path) -> None:
     if not outcome.higher_is_better:
         error_axes.set_yscale("log")
     _baselines(comparison, error_axes)
+    if outcome.higher_is_better:
+        _environment_steps(comparison, error_axes)
     for axes in (loss_axes, error_axes):
         axes.grid(alpha=0.25)
     plots.legend_below(figure, error_axes)
     plots.save(figure, path, finding(comparison))
+
+
+def _environment_steps(comparison: Comparison, axes: Axes) -> None:
+    """A second axis, at the top: environment steps beside learner updates."""
+    settings = comparison.settings
+    slope = settings.new_steps / settings.updates_between
+    first = settings.initial_steps - settings.new_steps
+
+    def thousands_of_steps(updates: np.ndarray) -> np.ndarray:
+        return (first + slope * updates) / 1e3
+
+    def updates_of(thousands: np.ndarray) -> np.ndarray:
+        return (1e3 * thousands - first) / slope
+
+    second = axes.secondary_xaxis("top", functions=(thousands_of_steps, updates_of))  # type: ignore[arg-type]
+    second.set_xlabel("environment steps (thousands)")
 
 
 def _baselines(comparison: Comparison, axes: Axes) -> None:

@@ -48,11 +48,14 @@ class Settings:
     """Updates between two checkpoints of a run, from which it goes on after an interruption."""
     tensorboard: Path | None = None
     """Directory for the measures as TensorBoard scalars, while the job runs (pip install -e '.[tensorboard]')."""
-    preset: str = "small"
+    preset: str = "auto"
     """Values for all that is not set otherwise. small: minutes on 2 cores; the defaults shown are those that hold with
-    the flags beside --help, so add --objective q-learning to see its own. guess: q-learning on bit streams, where a
-    reward follows from the last guess alone. r2d2: the paper's agent (T 80, burn-in 40, period 40, 512 units,
-    batch 64)."""
+    the flags beside --help, so add --env or --objective to see its own. guess: q-learning where observations, ends and
+    the reward of a step do not depend on earlier actions, so that each action is a guess. auto: guess where that is so,
+    which is tested by playing a few episodes, else small. r2d2: the paper's agent (T 80, burn-in 40, period 40, 512
+    units, batch 64)."""
+    preset_reason: tyro.conf.Suppress[str] = ""
+    """Why auto took the preset."""
     quick: bool = False
     """A rough answer in half a minute, for what is not set otherwise: fewer updates, 1 seed."""
     command: tyro.conf.Suppress[str] = ""

@@ -8,8 +8,11 @@ import numpy as np
 
 from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.equal_cost import at_equal_cost
+from experiments.burnin_compare.memory import memory_results, memory_sentences
 from experiments.common.statistics import Estimate, estimate
+from experiments.memory_use.results import entry as memory_entry
 from r2d2_burnin.initialization import parse
+from r2d2_burnin.settings import environment_steps
 
 MEASURED = (
     "train_loss",
@@ -20,6 +23,7 @@ MEASURED = (
     "delta_q_first_exact",
     "delta_q_last_exact",
     "staleness",
+    "reward_scale",
 )
 """Metrics of every strategy."""
 
@@ -27,17 +31,23 @@ MEASURED = (
 def summary(comparison: Comparison) -> dict[str, Any]:
     """The content of `summary.json`, but for the status of the job."""
     settings, learned = comparison.settings, comparison.learned()
+    memory = memory_results(comparison)
     return {
         "env": settings.environment.env,
         "objective": settings.objective,
         "sequence_length": settings.replay.sequence_length,
         "period": settings.replay.period,
         "updates": settings.updates,
+        "environment_steps": environment_steps(settings, settings.updates),
         "seeds": list(comparison.seeds),
-        "strategies": {name: _entry(comparison, name, learned.get(name, {})) for name in comparison.strategies},
+        "strategies": {
+            name: _entry(comparison, name, learned.get(name, {})) | memory_entry(memory, name)
+            for name in comparison.strategies
+        },
         "reference": comparison.reference,
         "contrasts": [contrast.as_json() for contrast in comparison.contrasts()],
         "streams_differ": comparison.streams_differ(),
+        "memory": memory_sentences(comparison),
     }
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.equal_cost import at_equal_cost
 from experiments.common.experiment import Table
+from experiments.common.statistics import Estimate, estimate
 from r2d2_burnin.settings import MOST_CONSTANT_ACTIONS
 
 HOW_TO_READ = (
@@ -42,6 +45,7 @@ def how_to_read(comparison: Comparison) -> list[str]:
         *HOW_TO_READ[2:],
     ]
     if not has_targets:
+        sentences += _reward_scales(comparison)
         sentences.append(
             "Best constant action: what the best of all actions earns that is taken at every step of the same episodes."
             f" Of more than {MOST_CONSTANT_ACTIONS} actions, {MOST_CONSTANT_ACTIONS} at even distances are tried alone,"
@@ -55,6 +59,19 @@ def how_to_read(comparison: Comparison) -> list[str]:
             " are kept for a part of replay alone, so a larger --replay-capacity gives more of them."
         )
     return [*sentences, f"ΔQ here is relative to {comparison.objective.scale_name}."]
+
+
+def _reward_scales(comparison: Comparison) -> list[str]:
+    """What rewards were divided by, in training."""
+    values = [value for name in comparison.strategies for value in comparison.final(name, "reward_scale").values()]
+    if not values:
+        return []
+    scale = f"{values[0]:.4g}" if min(values) == max(values) else f"{min(values):.4g} to {max(values):.4g}"
+    return [
+        f"For training, rewards are divided by {scale}, the root mean square of the rewards that are not zero in a"
+        " run's first round of acting that has any; losses are in that unit. Returns are in the environment's own"
+        " unit. How large a return can be is not known here, so it is not given as a share of that."
+    ]
 
 
 COST_HEADERS = ("steps an update", "ms an update", "at equal updates", "at equal steps", "at equal seconds")
@@ -80,13 +97,17 @@ def cost_table(comparison: Comparison) -> Table:
     return Table(["strategy", *COST_HEADERS], rows)
 
 
+BEST_CONSTANT = "best constant action"
+"""A baseline's name, for want of a metric."""
+
+
 def result_table(comparison: Comparison) -> Table:
     """What each strategy reached, one row a strategy."""
     has_targets = comparison.objective.reads_targets
     columns = {
         **({f"whole-episode {comparison.outcome.name}": "eval_error"} if has_targets else {}),
         "episode return": "episode_return",
-        **({} if has_targets else {"random actions": "random_return"}),
+        **({} if has_targets else {"random actions": "random_return", "best constant action": BEST_CONSTANT}),
         "training loss": "train_loss",
         **({"loss on fresh fragments": "fresh_loss", "its floor": None} if has_targets else {}),
         "ΔQ first (stored)": "delta_q_first",
@@ -98,9 +119,19 @@ def result_table(comparison: Comparison) -> Table:
     for name in comparison.strategies:
         row = [name]
         for metric in columns.values():
-            value = comparison.floors[name] if metric is None else comparison.estimate(name, metric)
+            value = _value(comparison, name, metric)
             row.append("-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value))
         seconds = [run.seconds for run in comparison.of(name).values()]
         row.append(f"{sum(seconds) / len(seconds):.1f}" if seconds else "-")
         rows.append(row)
     return Table(["strategy", *columns, "seconds a run"], rows)
+
+
+def _value(comparison: Comparison, strategy: str, metric: str | None) -> Estimate | float | None:
+    """What a column of the result table shows: a metric, a baseline, or the error floor (None)."""
+    if metric is None:
+        return comparison.floors[strategy]
+    if metric == BEST_CONSTANT:
+        returns = [run.baselines.get(BEST_CONSTANT, []) for run in comparison.of(strategy).values()]
+        return estimate([float(np.mean(values)) for values in returns if values])
+    return comparison.estimate(strategy, metric)

@@ -11,7 +11,10 @@ from pathlib import Path
 from experiments.burnin_compare.settings import RunSpecification
 from experiments.common.jobs import Report, Worker
 from experiments.common.results import DamagedFile, fingerprint, from_json, read_sealed, to_json, write_sealed
+from r2d2_burnin.data import FEWEST_MEMORY_EPISODES, MemoryUse
+from r2d2_burnin.diagnostics.memory_use import MOST_EPISODES
 from r2d2_burnin.environments.guard import EnvironmentFault
+from r2d2_burnin.faults import TrainingDiverged
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.runtime.tensorflow import use_one_thread
 from r2d2_burnin.training import checkpoint
@@ -44,15 +47,36 @@ def train(run: RunSpecification, report: Report, worker: Worker) -> None:
         checkpoints=checkpoints,
         on_measurements=lambda new: report.measured([(m.update, m.name, m.value) for m in new]),
     )
-    checkpoint.save(path.with_suffix(".npz"), trainer.network)
+    checkpoint.save(path.with_suffix(".npz"), trainer.network, inputs=trainer.inputs)
     if not trainer.objective.reads_targets:
         returns = constant_returns(
             lambda: trainer.constant_returns(seed), path.parent / f"constant-returns-{seed}.json"
         )
         if returns:
             result = dataclasses.replace(result, baselines={**result.baselines, "best constant action": returns})
+    result = dataclasses.replace(result, memory=memory_use(trainer, seed))
     write_sealed(path, to_json(result))
     checkpoints.remove()
+
+
+MEMORY_SHARE = 0.1
+"""Part of a run's steps that the measure of its memory may take."""
+
+
+def memory_use(trainer: Trainer, seed: int) -> MemoryUse | None:
+    """How much memory the trained agent uses; None where too few episodes can be tested.
+
+    Nothing where the environment fails, which costs the run nothing.
+    """
+    episodes = min(trainer.settings.evaluation_episodes, MOST_EPISODES)
+    if episodes < FEWEST_MEMORY_EPISODES:
+        return None
+    try:
+        memory = trainer.memory_use(seed, episodes=episodes, share=MEMORY_SHARE)
+    except (EnvironmentFault, TrainingDiverged) as error:
+        print(f"memory use was not measured: {error}", file=sys.stderr)
+        return None
+    return memory if memory.episodes >= FEWEST_MEMORY_EPISODES else None
 
 
 def constant_returns(measure: Callable[[], list[float]], path: Path) -> list[float]:

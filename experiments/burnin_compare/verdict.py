@@ -8,6 +8,7 @@ import numpy as np
 
 from experiments.burnin_compare.comparison import Comparison
 from experiments.common.statistics import FEWEST_EPISODES, LEVEL, Contrast, Estimate, is_below
+from r2d2_burnin.settings import environment_steps
 
 ALARMS = ("LEAK", "NOTHING LEARNED", "NOT LEARNED")
 """How sentences begin that a reader must not miss."""
@@ -130,8 +131,15 @@ def _learned(comparison: Comparison) -> list[str]:
     learned = comparison.learned()
     baselines = _baselines_in_words(comparison)
     if comparison.nothing_learned:
+        alarm = f"NOTHING LEARNED: no run is shown to be better than {baselines}."
+        if comparison.rewards_are_zero:
+            steps = environment_steps(comparison.settings, comparison.settings.updates)
+            return [
+                f"{alarm} All rewards were zero in the {steps:,} environment steps of a run, so there was nothing to"
+                " learn."
+            ]
         return [
-            f"NOTHING LEARNED: no run is shown to be better than {baselines}.",
+            alarm,
             "So nothing is compared: differences between agents that have not learned the task say nothing about"
             " initializations. More --updates, another --learning-rate or, in control, another --preset may help.",
         ]

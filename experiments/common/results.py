@@ -314,6 +314,8 @@ def _read(kind: Any, value: Any) -> Any:
         if not isinstance(value, dict) or not value.keys() <= hints.keys():
             raise TypeError(f"got {str(value)[:80]!r}, expected the fields {', '.join(hints)}")
         return kind(**{name: _read(hints[name], item) for name, item in value.items()})
+    if kind is Any:
+        return value
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (typing.Union, types.UnionType):
         (inner,) = [argument for argument in arguments if argument is not types.NoneType]
@@ -324,6 +326,8 @@ def _read(kind: Any, value: Any) -> Any:
         return value
     if origin is list and isinstance(value, list):
         return [_read(arguments[0], item) for item in value]
+    if origin is tuple and arguments[1:] == (...,) and isinstance(value, list):
+        return tuple(_read(arguments[0], item) for item in value)
     if origin is dict and isinstance(value, dict):
         return {key: _read(arguments[1], item) for key, item in value.items()}
     if kind is float and not isinstance(value, bool | str):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from experiments.common.engine import default_workers
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments import spaces
-from r2d2_burnin.learning.objectives import choose_objective, objective_defaults
+from r2d2_burnin.environments.action_dependence import action_dependence
+from r2d2_burnin.learning.objectives import choose_objective, objective_class, objective_defaults
+from r2d2_burnin.networks.factory import check_trainable
+from r2d2_burnin.networks.user_factory import load_factory
 from r2d2_burnin.runtime.command_line import from_command_line
 from r2d2_burnin.settings import CELLS, TrainingSettings
 
@@ -42,15 +46,15 @@ class RunSettings:
             raise ValueError("resume: got it together with fresh, expected one of them at most")
 
 
-PRESET_NAMES = ("small", "guess", "r2d2")
+AUTO, SMALL, GUESS_NAME = "auto", "small", "guess"
+
+PRESET_NAMES = (AUTO, SMALL, GUESS_NAME, "r2d2")
 
 GUESS: dict[str, Any] = {**objective_defaults("q-learning")} | {
     "learning_rate": 6e-3,
     "final_learning_rate": 2e-4,
     "updates": 4000,
-    "new_steps": 5120,
-    "discount": 0.5,
-    "n_step": 1,
+    "discount": 0.0,
     "value_rescaling": False,
     "previous_action": False,
     "previous_reward": False,
@@ -58,6 +62,13 @@ GUESS: dict[str, Any] = {**objective_defaults("q-learning")} | {
     "importance_exponent": 0.0,
 }
 """A reward that only the last action earns: what comes later is noise to it, and easy fragments teach the hard ones."""
+
+LONG_EPISODE = 10
+"""Sequence lengths from which on an episode is long: its first fragments, in which it has to be learned what is to be
+remembered, are then less than a tenth of all."""
+
+LONG_GUESS: dict[str, Any] = {"start_exponent": 1.0}
+"""What `auto` adds to `guess` for long episodes."""
 
 R2D2: dict[str, Any] = {
     "sequence_length": 80,
@@ -86,7 +97,41 @@ R2D2: dict[str, Any] = {
 QUICK: dict[str, Any] = {"updates": 400, "seeds": 1, "measure_every": 50, "evaluation_episodes": 128}
 
 
-PRESETS = {"guess": GUESS, "r2d2": R2D2}
+PRESETS = {GUESS_NAME: GUESS, "r2d2": R2D2}
+
+
+class PresetChoice(NamedTuple):
+    """Which preset gives what the command line does not, and why."""
+
+    name: str
+    reason: str = ""
+    more: Mapping[str, Any] = {}
+    """Values beside the preset's."""
+
+
+def choose_preset(preset: str, objective: str, training: TrainingSettings) -> PresetChoice:
+    """The preset of that name, or for `auto` the one that fits the task.
+
+    Where actions decide nothing but their own step's reward, that is `guess`; in doubt, and for objectives on targets,
+    `small`: the objective's own settings.
+
+    Raises:
+        ValueError: for an unknown name, and for an environment that cannot be made.
+    """
+    if preset not in PRESET_NAMES:
+        raise ValueError(f"preset: got {preset!r}, expected one of {', '.join(PRESET_NAMES)}")
+    if preset != AUTO:
+        return PresetChoice(preset)
+    if objective_class(objective).reads_targets:
+        return PresetChoice(SMALL)
+    dependence, limit = action_dependence(training.environment), LONG_EPISODE * training.replay.sequence_length
+    if not dependence.independent:
+        return PresetChoice(SMALL, dependence.reason)
+    if dependence.steps <= limit:
+        return PresetChoice(GUESS_NAME, dependence.reason)
+    more = " ".join(f"--{name.replace('_', '-')} {value:g}" for name, value in LONG_GUESS.items())
+    long = f"episodes of {dependence.steps} steps are longer than {LONG_EPISODE} --sequence-length, hence {more}"
+    return PresetChoice(GUESS_NAME, f"{dependence.reason}; {long}", LONG_GUESS)
 
 
 class _WithTraining(Protocol):
@@ -100,12 +145,20 @@ class _WithTraining(Protocol):
     def preset(self) -> str:
         """The name of one of `PRESET_NAMES`."""
 
+    @property
+    def preset_reason(self) -> str:
+        """Why `auto` took the preset."""
+
 
 Settings = TypeVar("Settings", bound=_WithTraining)
 
 
-def read_with_preset(settings: type[Settings], module: str, description: str, arguments: Sequence[str]) -> Settings:
+def read_with_preset(
+    settings: type[Settings], module: str, description: str, arguments: Sequence[str], *, trains: bool = True
+) -> Settings:
     """Settings from the command line; the preset gives what it does not, and the environment the objective.
+
+    A network that cannot be trained here is refused, unless the command gets along without training (`trains`).
 
     Raises:
         ValueError: for settings that cannot work, an unknown environment, wrapper or network among them.
@@ -114,30 +167,35 @@ def read_with_preset(settings: type[Settings], module: str, description: str, ar
     if not without_help and len(arguments):
         from_command_line(settings, module, description, arguments)  # answers at once
     first = from_command_line(settings, module, description, without_help)
-    if first.preset not in PRESET_NAMES:
-        raise ValueError(f"preset: got {first.preset!r}, expected one of {', '.join(PRESET_NAMES)}")
-    objective = _objective(first.training)
+    objective = _objective(first.training, trains=trains)
+    preset = choose_preset(first.preset, objective, first.training)
     known = {field.name for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
-    flags = preset_flags(first.preset, objective, quick=getattr(first, "quick", False), known=known)
+    flags = preset_flags(preset, objective, quick=getattr(first, "quick", False), known=known)
     read = from_command_line(settings, module, description, without_help, preset=flags)
     if len(without_help) < len(arguments):  # help shows the defaults that hold with the other flags
         from_command_line(settings, module, description, ["--help"], default=read)
+    if preset.reason:
+        print(f"preset: auto takes {preset.name}: {preset.reason}", file=sys.stderr)
     training = dataclasses.replace(read.training, objective=objective)
-    return dataclasses.replace(read, training=training)  # type: ignore[type-var]
+    chosen = {"preset": preset.name, "preset_reason": preset.reason}
+    return dataclasses.replace(read, training=training, **chosen)  # type: ignore[type-var]
 
 
 HELP = ("-h", "--help")
 
 
-def _objective(training: TrainingSettings) -> str:
+def _objective(training: TrainingSettings, *, trains: bool) -> str:
     """The objective that the environment's targets ask for, after a look at environment and network."""
     env = environments.make(training.environment)
     try:
         objective = choose_objective(training.objective, env)
+        inputs = spaces.input_space(env.observation_space, env.action_space)
     finally:
         env.close()
-    if training.network.network is not None:
-        environments.import_object("network", training.network.network)
+    if training.network.network is not None and trains:
+        check_trainable(training.network.network, inputs, inputs.actions)
+    elif training.network.network is not None:
+        load_factory(training.network.network)
     if training.network.cell not in CELLS:
         environments.import_object("cell", training.network.cell)
     return objective
@@ -156,13 +214,11 @@ EXPERIMENTS_OWN = ("strategies",)
 """Flags of a preset that not every experiment has."""
 
 
-def preset_flags(preset: str, objective: str, *, quick: bool, known: set[str]) -> list[str]:
+def preset_flags(preset: PresetChoice, objective: str, *, quick: bool, known: set[str]) -> list[str]:
     """Command-line flags of a preset, as far as an experiment with the `known` flags of its own has them."""
     values: dict[str, Any] = {}
-    if preset in PRESETS:
-        values |= PRESETS[preset]
-    else:
-        values |= objective_defaults(objective)
+    values |= PRESETS.get(preset.name, objective_defaults(objective))
+    values |= preset.more
     if quick:
         values |= QUICK
     flags = []

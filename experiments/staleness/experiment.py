@@ -26,6 +26,7 @@ def describe(settings: Settings) -> Experiment[AgeCurves, AgeResults]:
         "strategies": settings.strategies,
         "seeds": list(seeds),
         "inputs": inputs_of(training),
+        "preset": {"name": settings.preset, "reason": settings.preset_reason},
         "versions": versions(),
     }
     combinations = itertools.product(settings.replay_ratios, settings.learning_rates, settings.strategies)

@@ -30,8 +30,10 @@ class Settings:
     strategies: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ("stored", "stored+20", "refreshed")
     """Initializations to try, of those that store states."""
     runs: RunSettings = dataclasses.field(default_factory=RunSettings)
-    preset: str = "small"
-    """Values for all that is not set otherwise, as burnin_compare has them: small, guess or r2d2."""
+    preset: str = "auto"
+    """Values for all that is not set otherwise, as burnin_compare has them: auto, small, guess or r2d2."""
+    preset_reason: tyro.conf.Suppress[str] = ""
+    """Why auto took the preset."""
     quick: bool = False
     """A rough answer: fewer updates, 1 seed, for what is not set otherwise."""
 

@@ -9,11 +9,11 @@ from typing import Any, cast
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from r2d2_burnin.acting.actor_step import ActorStep
+from r2d2_burnin.acting.callable_step import step_of
 from r2d2_burnin.acting.episode_builder import EpisodeBuilder
 from r2d2_burnin.acting.next_steps import LONGEST_BLOCK, NextSteps
 from r2d2_burnin.acting.policies import Act, greedy
-from r2d2_burnin.acting.protocols import BlockEnv
+from r2d2_burnin.acting.protocols import BlockEnv, NetworkStep
 from r2d2_burnin.acting.resuming import environment_state
 from r2d2_burnin.acting.vector_checks import CheckedCalls, TargetReader
 from r2d2_burnin.data import Episode
@@ -23,9 +23,9 @@ from r2d2_burnin.environments.guard import EnvironmentFault
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.environments.targets import TargetRange
 from r2d2_burnin.faults import TrainingDiverged
+from r2d2_burnin.networks.adapters import CallableNetwork
 from r2d2_burnin.networks.protocol import RecurrentNetwork
 from r2d2_burnin.runtime import archive, nests
-from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import EnvironmentSettings
 
 ANY_NUMBER = TargetRange(required=False)
@@ -40,7 +40,7 @@ class Actor:
 
     Args:
         env: a vector environment, or the id of an environment, of which one is then made.
-        network: acts; or its compiled step, for several actors.
+        network: acts, whatever its framework; or its compiled step, for several actors.
         act: chooses actions from outputs; by default that of the largest output.
         seed: of the environments' first reset.
         inputs: what the network sees of a step; by default the observation alone.
@@ -60,7 +60,7 @@ class Actor:
     def __init__(
         self,
         env: VectorEnv[Any, Any, Any] | str,
-        network: ActorStep | RecurrentNetwork,
+        network: NetworkStep | RecurrentNetwork | CallableNetwork,
         act: Act = greedy,
         *,
         seed: int = 0,
@@ -74,7 +74,7 @@ class Actor:
     ) -> None:
         if isinstance(env, str):
             env = environments.make_vector(EnvironmentSettings(env), 1)
-        step = network if isinstance(network, ActorStep) else ActorStep(network)
+        step = step_of(network)
         mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if mode not in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
             raise ValueError(f"env: got autoreset mode {mode}, expected next-step or same-step")
@@ -93,8 +93,8 @@ class Actor:
         self._longest = longest
         self._builder = EpisodeBuilder(env.num_envs)
         self._reader = TargetReader(targets, self._call.name, env.num_envs)
-        sees_actions = self._inputs.previous_action or self._inputs.previous_reward
-        self._next = NextSteps(env, self._call, self._reader, blocks=blocks and not sees_actions)
+        self._sees_previous = self._inputs.previous_action or self._inputs.previous_reward
+        self._next = NextSteps(env, self._call, self._reader, blocks=blocks and not self._sees_previous)
         observations, info = self._call(env.reset, seed=seed)
         self._state = step.network.initial_state(env.num_envs)
         self._starts = np.ones(env.num_envs, np.bool_)
@@ -137,26 +137,28 @@ class Actor:
         }
         if targets is not None:
             rows["targets"] = targets
-        leaves = [leaf.numpy() for leaf in nests.flatten(before)]
+        leaves = [self._step.to_numpy(leaf) for leaf in nests.flatten(before)]
         rows |= {f"state/{i}": leaf if steps > 1 else leaf[None] for i, leaf in enumerate(leaves)}
         self._check_length(self._builder.write(acted, rows))
 
-        numbers = np.flatnonzero(ended)
-        final = next_observations[numbers]
-        if self._same_step and len(numbers):
-            final = spaces.encode(np.stack([np.asarray(observation) for observation in info["final_obs"][numbers]]))
-        episodes = [
-            _episode(rows, before, bool(terminations[number]), last, number)
-            for number, rows, last in zip(numbers.tolist(), self._builder.pop(numbers), final, strict=True)
-        ]
-
+        episodes: list[Episode] = []
+        if ended.any():
+            numbers = np.flatnonzero(ended)
+            final = next_observations[numbers]
+            if self._same_step:
+                final = spaces.encode(np.stack([np.asarray(observation) for observation in info["final_obs"][numbers]]))
+            episodes = [
+                _episode(rows, before, bool(terminations[number]), last, number)
+                for number, rows, last in zip(numbers.tolist(), self._builder.pop(numbers), final, strict=True)
+            ]
         self._starts = ended if self._same_step else self._resetting
         self._resetting = np.zeros_like(ended) if self._same_step else ended
         self._reader.ended += ended
         self._next.receive(next_observations, info, ~self._resetting, self._builder.lengths)
-        # Where an episode starts with the next step, whatever came before is not its own.
-        self._previous_actions = np.where(self._starts, -1, actions[-1])
-        self._previous_rewards = np.where(self._starts, 0, rewards[-1]).astype(np.float32)
+        if self._sees_previous:
+            # Where an episode starts with the next step, whatever came before is not its own.
+            self._previous_actions = np.where(self._starts, -1, actions[-1])
+            self._previous_rewards = np.where(self._starts, 0, rewards[-1]).astype(np.float32)
         return episodes, steps * int(acted.sum())
 
     def _apply_network(self, observations: np.ndarray) -> tuple[np.ndarray, Any]:
@@ -167,7 +169,7 @@ class Actor:
             outputs, before, self._state = self._step.block(inputs, self._state, self._starts)
         else:
             outputs, before, self._state = self._step(inputs[0], self._state, self._starts)
-        outputs = outputs.numpy().reshape(steps, self.env.num_envs, -1)
+        outputs = self._step.to_numpy(outputs).reshape(steps, self.env.num_envs, -1)
         if not np.isfinite(outputs).all():
             raise TrainingDiverged(
                 f"the network's outputs after {self.update} updates are not finite, expected finite numbers; a smaller"
@@ -226,7 +228,7 @@ class Actor:
         self._previous_rewards = state["previous_rewards"].copy()
         self._builder.set_state(archive.part("record", state))
         leaves = archive.part("state", state)
-        self._state = nests.pack(self._state, [tf.constant(leaves[str(i)]) for i in range(len(leaves))])
+        self._state = nests.pack(self._state, [self._step.restored(leaves[str(i)]) for i in range(len(leaves))])
         if hasattr(self._act, "generator"):
             self._act.generator.bit_generator.state = json.loads(str(state["generator"]))
 

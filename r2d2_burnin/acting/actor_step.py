@@ -19,9 +19,14 @@ class ActorStep:
         self.network = network
         self._compiled = Compiled(self._one_step)
         self._compiled_block = Compiled(self._several_steps)
+        self._no_starts: dict[int, Any] = {}  # by N
 
     def __call__(self, inputs: np.ndarray, state: Any, starts: np.ndarray) -> tuple[Any, Any, Any]:
         """Outputs `[N, A]`, state before (initial where an episode `starts` [N]) and after inputs `[N, F]`."""
+        if not starts.any():
+            if len(starts) not in self._no_starts:
+                self._no_starts[len(starts)] = tf.constant(starts)
+            starts = self._no_starts[len(starts)]
         return self._compiled(inputs, state, starts)  # type: ignore[no-any-return]
 
     def block(self, inputs: np.ndarray, state: Any, starts: np.ndarray) -> tuple[Any, Any, Any]:
@@ -30,6 +35,14 @@ class ActorStep:
         Episodes may `start` [N] with the first of the steps only.
         """
         return self._compiled_block(inputs, state, starts)  # type: ignore[no-any-return]
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        """A tensor that this step returned, in NumPy."""
+        return array.numpy()  # type: ignore[no-any-return]
+
+    def restored(self, array: np.ndarray) -> Any:
+        """An array of a state, as a tensor."""
+        return tf.constant(array)
 
     def _one_step(self, inputs: Any, state: Any, starts: Any) -> tuple[Any, Any, Any]:
         initial = self.network.initial_state(inputs.shape[0])

@@ -10,6 +10,7 @@ class EpisodeBuilder:
 
     def __init__(self, environments: int) -> None:
         self._length = np.zeros(environments, np.int64)
+        self._common: int | None = 0  # length of all episodes; None: not known to be the same
         self._arrays: dict[str, np.ndarray] = {}  # [N, size, ...]
         self._size = 0
 
@@ -21,25 +22,32 @@ class EpisodeBuilder:
     def write(self, active: np.ndarray, rows: dict[str, np.ndarray]) -> int:
         """Add S rows `[S, N, ...]` to the episodes of the active environments [N]; returns the longest one's length."""
         steps = len(next(iter(rows.values())))
-        longest = int(self._length.max()) + steps
+        all_active = bool(active.all())
+        if all_active and self._common is None and (self._length == self._length[0]).all():
+            self._common = int(self._length[0])
+        first = self._common if all_active else None
+        longest = (int(self._length.max()) if first is None else first) + steps
         if longest > self._size:
             self._grow(rows, longest)
-        first = int(self._length[0])
-        if active.all() and (self._length == first).all():
-            for name, values in rows.items():
-                self._arrays[name][:, first : first + steps] = np.swapaxes(values, 0, 1)
-        else:
+        if first is None:
             chosen = np.flatnonzero(active)
             places = self._length[chosen] + np.arange(steps)[:, None]
             for name, values in rows.items():
                 self._arrays[name][chosen, places] = values[:, chosen]
-        self._length[active] += steps
-        return int(self._length.max())
+            self._length[active] += steps
+            self._common = None
+            return int(self._length.max())
+        for name, values in rows.items():
+            self._arrays[name][:, first:longest] = values.swapaxes(0, 1)
+        self._length += steps
+        self._common = longest
+        return longest
 
     def pop(self, environments: np.ndarray) -> list[dict[str, np.ndarray]]:
         """The rows of the episodes of some environments `[n]`, which then start empty."""
         lengths = self._length[environments].tolist()
         self._length[environments] = 0
+        self._common = 0 if len(lengths) == len(self._length) else None
         arrays = self._arrays
         if len(lengths) == len(self._length) and min(lengths) == self._size:
             # All end together, and fill their arrays: nothing need be copied if these are handed over.
@@ -57,7 +65,7 @@ class EpisodeBuilder:
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Go on from what `get_state` returned."""
-        self._length = state["length"].copy()
+        self._length, self._common = state["length"].copy(), None
         self._arrays = {name[5:]: array.copy() for name, array in state.items() if name.startswith("rows/")}
         self._size = next(iter(self._arrays.values())).shape[1] if self._arrays else 0
 

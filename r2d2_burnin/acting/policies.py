@@ -39,10 +39,10 @@ class EpsilonGreedy:
     def __call__(self, outputs: np.ndarray) -> np.ndarray:
         """Actions `[S, N]` from outputs `[S, N, A]`; random numbers are drawn step by step."""
         steps, size = outputs.shape[:2]
-        drawn = [
-            (self._generator.random(size), self._generator.integers(self._actions, size=size)) for _ in range(steps)
-        ]
-        chances, random = (np.stack(numbers) for numbers in zip(*drawn, strict=True))
+        chances, random = np.empty((steps, size)), np.empty((steps, size), np.int64)
+        for step in range(steps):
+            self._generator.random(out=chances[step])
+            random[step] = self._generator.integers(self._actions, size=size)
         return np.where(chances < self._epsilons, random, self._best(outputs))
 
 

@@ -16,6 +16,9 @@ RESET = ("observation", "info")
 STEP = ("observation", "reward", "terminated", "truncated", "info")
 """What `reset` and `step` return, since Gym 0.26."""
 
+Step = tuple[Any, float, bool, bool, dict[str, Any]]
+"""Observation, reward, terminated, truncated and info."""
+
 
 class EnvironmentFault(RuntimeError):
     """An environment raised, or returned what no training can use."""
@@ -43,14 +46,14 @@ class EnvironmentGuard(gym.Wrapper[Any, Any, Any, Any]):
 
     def __init__(self, env: gym.Env[Any, Any], name: str) -> None:
         super().__init__(env)
+        self.steps = 0  # of the episode, for messages
         self._name = name
         self._episode = -1
-        self._step = 0
         self._check = observation_check(env.observation_space, "the observation", self._warn)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset the environment and check its observation."""
-        self._episode, self._step = self._episode + 1, 0
+        self._episode, self.steps = self._episode + 1, 0
         try:
             returned = self.env.reset(seed=seed, options=options)
         except Exception as error:
@@ -61,13 +64,17 @@ class EnvironmentGuard(gym.Wrapper[Any, Any, Any, Any]):
         except Unfit as error:
             raise EnvironmentFault(f"{self._place}: {error}") from None
 
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> Step:
         """Step the environment and check its observation, reward and ends."""
-        self._step += 1
+        self.steps += 1
         try:
             returned = self.env.step(action)
         except Exception as error:
-            raise self._raised(f"step with action {action!r}", error) from error
+            raise self.step_fault(action, error) from error
+        return self.checked_step(returned)
+
+    def checked_step(self, returned: Any) -> Step:
+        """What the environment's `step` returned, checked: observation, reward, terminated, truncated and info."""
         try:
             _check_parts("step", returned, STEP)
             observation, reward, terminated, truncated, info = returned
@@ -81,9 +88,13 @@ class EnvironmentGuard(gym.Wrapper[Any, Any, Any, Any]):
         except Unfit as error:
             raise EnvironmentFault(f"{self._place}: {error}") from None
 
+    def step_fault(self, action: Any, error: Exception) -> EnvironmentFault:
+        """What to raise where the environment's `step` raised an error."""
+        return self._raised(f"step with action {action!r}", error)
+
     @property
     def _place(self) -> str:
-        return f"env: {self._name}, episode {self._episode}, step {self._step}"
+        return f"env: {self._name}, episode {self._episode}, step {self.steps}"
 
     def _raised(self, what: str, error: Exception) -> EnvironmentFault:
         # A wrapper that unpacks what an environment of Gym's old interface returns: it knows nothing of the reason.

@@ -73,7 +73,8 @@ def image_layout(shape: tuple[int, ...], dtype: Any = np.float32) -> ImageLayout
 class InputSpace(spaces.Box):
     """The space of a network's inputs `[F]`, float32: flat observation, previous action (one-hot), previous reward.
 
-    At an episode's first step both of the latter are zeros.
+    At an episode's first step both of the latter are zeros. Rewards are divided by `reward_scale`, which is 1 unless
+    a run sets it: a network is shown rewards in the unit that it is trained in.
 
     Args:
         observation_shape: shape of an observation.
@@ -97,6 +98,7 @@ class InputSpace(spaces.Box):
         self.actions = actions
         self.previous_action = previous_action
         self.previous_reward = previous_reward
+        self.reward_scale = 1.0
         self.observation_size = int(np.prod(observation_shape))
         size = self.observation_size + actions * previous_action + previous_reward
         super().__init__(-np.inf, np.inf, (size,), np.float32)
@@ -118,7 +120,7 @@ class InputSpace(spaces.Box):
             assert actions is not None
             parts.append((actions[..., None] == np.arange(self.actions)).astype(np.float32))
         if self.previous_reward:
-            parts.append(np.asarray(rewards, np.float32)[..., None])
+            parts.append(np.asarray(rewards, np.float32)[..., None] / np.float32(self.reward_scale))
         return np.concatenate(parts, -1)
 
     def of_episode(self, episode: Episode) -> np.ndarray:

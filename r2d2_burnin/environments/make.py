@@ -18,12 +18,13 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
+from gymnasium.vector import AsyncVectorEnv, VectorEnv
 
 from r2d2_burnin.environments.guard import EnvironmentGuard
 from r2d2_burnin.environments.namespaces import register_namespace
 from r2d2_burnin.environments.native import NoNativeVersion, make_native, spec_of
 from r2d2_burnin.environments.returned_values import shown, shown_space
+from r2d2_burnin.environments.vector import GuardedVectorEnv
 from r2d2_burnin.environments.wrapper_calls import WrapperCall
 from r2d2_burnin.settings import EnvironmentSettings, copy_of_kwargs
 
@@ -98,7 +99,7 @@ def make_vector(settings: EnvironmentSettings, num_envs: int) -> VectorEnv[Any, 
             make_registered = functools.partial(_make_registered, settings, spec)
             vector = _QuietAsyncVectorEnv([make_registered] * num_envs, context="spawn")
         else:
-            vector = SyncVectorEnv([make_single] * num_envs)
+            vector = GuardedVectorEnv(make_single, num_envs)
     except RuntimeError as error:  # Gymnasium's, where spaces differ
         raise ValueError(
             f"env: {settings.env!r} could not be made {num_envs} times, expected environments of the same settings to"

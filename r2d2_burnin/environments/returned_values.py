@@ -216,42 +216,67 @@ def _multi_binary_check(space: spaces.MultiBinary, name: str) -> Check:
     return check
 
 
+class BoxBounds:
+    """The bounds of a Box `[*shape]`, as numbers where all elements have the same.
+
+    Attributes:
+        slack: how far outside a float may lie, `[*shape]` or one number.
+    """
+
+    def __init__(self, space: spaces.Box) -> None:
+        is_float = space.dtype.kind == "f"
+        self._low, self._high = space.low.astype(np.float64), space.high.astype(np.float64)
+        self._is_float = is_float
+        low, high = self._low, self._high
+        self.slack = ROUNDING * np.maximum(1, np.minimum(np.abs(low), np.abs(high))) if is_float else 0.0
+        with np.errstate(invalid="ignore", over="ignore"):
+            self._accept(low - self.slack, high + self.slack)
+        limits: Any = np.iinfo(str(space.dtype)) if space.dtype.kind in "iu" else None
+        whole_range = limits is not None and bool((space.low == limits.min).all() and (space.high == limits.max).all())
+        self.hold_any = whole_range or space.dtype.kind == "b" or 0 in space.shape  # value of the space's dtype
+
+    @property
+    def width(self) -> np.ndarray:
+        """How far outside a value may lie after `widen`, `[*shape]`."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            return self._high - self._low if self._is_float else np.zeros(self._low.shape)
+
+    def hold(self, array: np.ndarray) -> bool:
+        """Whether all values of an array `[..., *shape]` lie within; False where one is NaN."""
+        if self._limits is None:
+            return bool(((array >= self._least) & (array <= self._most)).all())
+        # Comparisons with a NaN, which both of these give where there is one, are False.
+        return bool(self._limits[0] <= array.min().item() and array.max().item() <= self._limits[1])
+
+    def widen(self) -> None:
+        """From now on accept whatever is outside by no more than the Box is wide."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            self._accept(self._low - self.width, self._high + self.width)
+
+    def _accept(self, low: np.ndarray, high: np.ndarray) -> None:
+        self._least, self._most = np.maximum(low, -FLOAT32_MAX), np.minimum(high, FLOAT32_MAX)
+        low, high = self._least, self._most
+        same = low.size > 0 and bool((low == low.flat[0]).all() and (high == high.flat[0]).all())
+        self._limits = (float(low.flat[0]), float(high.flat[0])) if same else None
+
+
 class _BoxCheck:
-    """A check of arrays against a Box, by bounds that are numbers where all elements have the same."""
+    """A check of arrays against a Box."""
 
     def __init__(self, space: spaces.Box, name: str, warn: Warn) -> None:
         self._space, self._name, self._warn = space, name, warn
         self._dtype, self._shape = space.dtype, space.shape
-        self._is_float = space.dtype.kind == "f"
-        low, high = space.low.astype(np.float64), space.high.astype(np.float64)
-        self._slack = ROUNDING * np.maximum(1, np.minimum(np.abs(low), np.abs(high))) if self._is_float else 0.0
-        with np.errstate(invalid="ignore", over="ignore"):
-            self._set_bounds(low - self._slack, high + self._slack)
-        limits: Any = np.iinfo(str(space.dtype)) if space.dtype.kind in "iu" else None
-        whole_range = limits is not None and bool((space.low == limits.min).all() and (space.high == limits.max).all())
-        self._any_value_fits = whole_range or space.dtype.kind == "b" or 0 in space.shape
+        self._bounds = BoxBounds(space)
 
     def __call__(self, value: Any) -> Any:
         array = value
         if type(value) is not np.ndarray or value.dtype != self._dtype or value.shape != self._shape:
             array = _shaped(self._name, value, self._space, castable=True)
-        elif self._any_value_fits:
+        elif self._bounds.hold_any:
             return array
-        if not self._lies_within(array):
+        if not self._bounds.hold(array):
             self._explain(array)
         return array.astype(self._dtype, copy=False)
-
-    def _set_bounds(self, low: np.ndarray, high: np.ndarray) -> None:
-        low, high = np.maximum(low, -FLOAT32_MAX), np.minimum(high, FLOAT32_MAX)
-        self._low, self._high = low, high
-        same = low.size > 0 and bool((low == low.flat[0]).all() and (high == high.flat[0]).all())
-        self._limits = (float(low.flat[0]), float(high.flat[0])) if same else None
-
-    def _lies_within(self, array: np.ndarray) -> bool:
-        if self._limits is None:
-            return bool(((array >= self._low) & (array <= self._high)).all())
-        # Comparisons with a NaN, which both of these give where there is one, are False.
-        return bool(self._limits[0] <= array.min().item() and array.max().item() <= self._limits[1])
 
     def _explain(self, array: np.ndarray) -> None:
         """Refuse an array that is not within the bounds, or warn of it once."""
@@ -259,12 +284,10 @@ class _BoxCheck:
         check_finite(self._name, array, hint=f"{clip} --wrappers")
         low, high = self._space.low.astype(np.float64), self._space.high.astype(np.float64)
         excess = np.maximum(low - array, array - high)
-        with np.errstate(invalid="ignore", over="ignore"):
-            width = high - low if self._is_float else np.zeros(self._shape)
-        outside = excess > self._slack
+        outside = excess > self._bounds.slack
         if not outside.any():
             return
-        refused = outside & (excess >= width)
+        refused = outside & (excess >= self._bounds.width)
         if refused.any():
             _refuse_outside(self._name, array, refused, self._space, low, high)
         wrong, where = _first(array, outside)
@@ -273,8 +296,7 @@ class _BoxCheck:
             f"has the value {wrong}{where}, outside its space {shown_space(self._space)}; it is used as it is, and"
             " further values outside by less than the width of the space are not mentioned",
         )
-        with np.errstate(invalid="ignore", over="ignore"):
-            self._set_bounds(low - width, high + width)
+        self._bounds.widen()
 
 
 def _refuse_outside(

@@ -9,14 +9,14 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from r2d2_burnin.acting.actor import Actor
-from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.acting.policies import Act, EpsilonGreedy
+from r2d2_burnin.acting.protocols import NetworkStep
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments import spaces
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.environments.targets import TargetRange
 from r2d2_burnin.learning.objectives import Objective, choose_objective, objective_class, objective_defaults
-from r2d2_burnin.networks.factory import make_network
+from r2d2_burnin.networks.factory import make_any_network, make_network
 from r2d2_burnin.settings import TrainingSettings, fill_defaults
 
 
@@ -45,14 +45,15 @@ class Task:
     def actor(
         self,
         env: VectorEnv[Any, Any, Any],
-        step: ActorStep,
+        step: NetworkStep,
         act: Act,
         *,
         seed: int,
         keeps_states: bool = True,
         keeps_actions: bool = False,
+        blocks: bool = True,
     ) -> Actor:
-        """An actor in `env`, of the network that `step` was compiled from."""
+        """An actor in `env`, of the network that `step` is a step of."""
         return Actor(
             env,
             step,
@@ -63,6 +64,7 @@ class Task:
             step_timeout=self.settings.environment.env_timeout,
             keeps_states=keeps_states,
             keeps_actions=keeps_actions,
+            blocks=blocks,
             targets=self.targets,
         )
 
@@ -89,9 +91,8 @@ def make_task(settings: TrainingSettings) -> Task:
         env.close()
 
 
-def make_task_network(task: Task, *, seed: int) -> Any:
-    """A network of the kind that the task's settings ask for."""
+def make_task_network(task: Task, *, seed: int, trained: bool = True) -> Any:
+    """A network of the kind that the task's settings ask for: one that can be `trained` here, or of any framework."""
     objective = task.objective
-    return make_network(
-        task.settings.network, task.inputs, objective.outputs, dueling=objective.allows_dueling, seed=seed
-    )
+    make = make_network if trained else make_any_network
+    return make(task.settings.network, task.inputs, objective.outputs, dueling=objective.allows_dueling, seed=seed)

@@ -21,6 +21,10 @@ class Composer(Protocol):
     def previous_reward(self) -> bool:
         """Whether the network sees the previous reward."""
 
+    @property
+    def reward_scale(self) -> float:
+        """What rewards are divided by."""
+
     def compose(self, observations: np.ndarray, actions: np.ndarray | None, rewards: np.ndarray | None) -> np.ndarray:
         """Inputs `[..., F]` from observations `[..., O]`, previous actions `[...]` and previous rewards `[...]`."""
 
@@ -64,6 +68,8 @@ class Batcher:
         known = np.arange(trained + lookahead) <= left[..., None] if lookahead else mask
         labels = {name: store.steps.windows(f"label/{name}", first, trained) for name in store.labels}
         _zero_padding(mask, *labels.values())
+        if self._inputs is not None and self._inputs.reward_scale != 1:
+            labels = store.labelling.scale_rewards(labels, self._inputs.reward_scale)
         return FragmentBatch(
             processed=self._seen(first - burn_in, np.concatenate([burn_in_mask, known], -1)),
             labels=labels,

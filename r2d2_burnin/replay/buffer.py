@@ -49,7 +49,8 @@ class Replay:
         self._store = EpisodeStore(settings, initialization, objective)
         self._batcher = Batcher(self._store, objective.lookahead, inputs)
         self._references = ReferenceSample(every=True) if references is None else references
-        self._priorities = SumTree() if settings.priority_exponent > 0 else None
+        uniform = settings.priority_exponent == 0 and settings.start_exponent == 0
+        self._priorities = None if uniform else SumTree()
 
     def __len__(self) -> int:
         """Fragments stored."""
@@ -114,7 +115,7 @@ class Replay:
         self._store.add(episodes, positions)
         self._add_references(begin, episodes, positions)
         if self._priorities is not None:
-            self._priorities.append(np.ones(self._store.fragments.end - begin))
+            self._priorities.append(start_weights(np.concatenate([p.starts for p in positions]), self.settings))
 
     def _add_references(self, begin: int, episodes: Sequence[Episode], positions: Sequence[Positions]) -> None:
         """Offer the fragments of new episodes, with rows from `begin` on, to the sample of references."""
@@ -132,7 +133,7 @@ class Replay:
         self._references.add(begin + np.arange(len(starts)), states_of)
 
     def sample(self, generator: np.random.Generator, *shape: int) -> np.ndarray:
-        """Draw fragments, with replacement, uniformly or by priority: their row numbers, of the given shape.
+        """Draw fragments, with replacement, uniformly or by priority and start: row numbers, of the given shape.
 
         Raises:
             ValueError: when nothing has been added yet.
@@ -144,11 +145,12 @@ class Replay:
         return generator.integers(self._store.fragments.first, self._store.fragments.end, shape)
 
     def set_priorities(self, rows: np.ndarray, priorities: np.ndarray) -> None:
-        """Change the priorities `[n]` of fragments `[n]`; without effect where drawing is uniform."""
-        if self._priorities is not None:
+        """Change the priorities `[n]` of fragments `[n]`; without effect where they do not count."""
+        if self._priorities is not None and self.settings.priority_exponent > 0:
             # A fragment without any error may still be drawn: its error may come back.
             floored = np.maximum(priorities, SMALLEST_PRIORITY)
-            self._priorities.set(rows, floored**self.settings.priority_exponent)
+            of_start = start_weights(self.starts(rows), self.settings) if self.settings.start_exponent else 1.0
+            self._priorities.set(rows, of_start * floored**self.settings.priority_exponent)
 
     def refresh(self, rows: np.ndarray, states: Any, update: int) -> None:
         """Overwrite stored states by those that updates have just recomputed.
@@ -217,3 +219,8 @@ class Replay:
             return np.ones(rows.shape, np.float32)
         priorities = self._priorities.get(rows)
         return importance_weights(priorities, self._priorities.total, len(self), self.settings.importance_exponent)
+
+
+def start_weights(starts: np.ndarray, settings: ReplaySettings) -> np.ndarray:
+    """How often fragments `[n]` are drawn by their first trained steps `[n]`; 1 at an episode's start."""
+    return np.asarray((1 + starts / settings.sequence_length) ** -settings.start_exponent)

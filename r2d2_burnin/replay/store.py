@@ -39,6 +39,9 @@ class Labelling(Protocol):
     def labels(self, episode: Episode) -> dict[str, np.ndarray]:
         """Labels of every step of an episode, `[L]` each."""
 
+    def scale_rewards(self, labels: dict[str, np.ndarray], scale: float) -> dict[str, np.ndarray]:
+        """Labels `[..., T]` with rewards divided by `scale`."""
+
 
 class Positions(NamedTuple):
     """Where the fragments of an episode are, counted in steps from its first one, `[n]` each."""
@@ -60,7 +63,7 @@ class EpisodeStore:
     def __init__(self, settings: ReplaySettings, start: StartState, labelling: Labelling) -> None:
         self.settings = settings
         self._start = start
-        self._labelling = labelling
+        self.labelling = labelling
         # An episode's steps, and its final observation as one row more.
         self.steps = Ring((start.burn_in or 0) + settings.sequence_length + labelling.lookahead)
         self.episodes = Ring()  # where an episode's steps and fragments begin, and its steps, as [3]
@@ -190,7 +193,7 @@ class EpisodeStore:
             self.fragments.expect(episodes * fragments)
 
     def _step_rows(self, episodes: Sequence[Episode]) -> dict[str, np.ndarray]:
-        labels = [self._labelling.labels(episode) for episode in episodes]
+        labels = [self.labelling.labels(episode) for episode in episodes]
         self.labels = tuple(labels[0])
         no_action, no_reward = np.array([-1], np.int32), np.zeros(1, np.float32)
         rows = {

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from r2d2_burnin.environments.guard import EnvironmentFault
+from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.networks.protocol import RecurrentNetwork
 from r2d2_burnin.networks.weights import all_variables, get_weights, set_weights
 from r2d2_burnin.runtime import archive
@@ -30,21 +31,26 @@ class Resumable(Protocol):
         """Go on from what `get_state` returned."""
 
 
-def save(path: Path, network: RecurrentNetwork, state: Any = None) -> None:
+def save(path: Path, network: RecurrentNetwork, state: Any = None, *, inputs: InputSpace | None = None) -> None:
     """Write all variables of `network`, and a nest of recurrent states `[B, ...]`, to an archive at `path`.
 
     `numpy.load(path)` reads it as well: `parameter/0`, `parameter/1`, .. are plain arrays, trained variables first, in
-    the order of `networks.all_variables`; `parameter_names` [P] names them; `state/0`, .. are the state's.
+    the order of `networks.all_variables`; `parameter_names` [P] names them; `state/0`, .. are the state's;
+    `reward_scale` is what rewards are divided by, if `inputs` are given.
     """
     arrays = {f"parameter/{i}": parameter for i, parameter in enumerate(get_weights(network))}
     arrays["parameter_names"] = np.array([_name(variable) for variable in all_variables(network)], np.str_)
     if state is not None:
         arrays |= {f"state/{i}": np.asarray(leaf) for i, leaf in enumerate(tf.nest.flatten(state))}
+    if inputs is not None:
+        arrays["reward_scale"] = np.array(inputs.reward_scale)
     archive.write(path, arrays)
 
 
-def load(path: Path, network: RecurrentNetwork) -> Any:
+def load(path: Path, network: RecurrentNetwork, *, inputs: InputSpace | None = None) -> Any:
     """Read the parameters into `network`; returns the nest of recurrent states saved with them, or None.
+
+    The scale of rewards goes to `inputs`; it is 1 where the file has none.
 
     A file with the trained variables alone, as earlier versions wrote it, leaves the others as they are.
 
@@ -58,6 +64,8 @@ def load(path: Path, network: RecurrentNetwork) -> Any:
     if got not in (expected, expected[: len(network.trainable_variables)]):
         raise ValueError(f"checkpoint: {path} has parameters of shapes {got}, expected {expected}")
     set_weights(network, [parameters[str(i)] for i in range(len(got))])
+    if inputs is not None:
+        inputs.reward_scale = float(arrays.get("reward_scale", 1.0))
     structure = network.initial_state(1)
     leaves = [states[str(i)] for i in range(len(tf.nest.flatten(structure))) if str(i) in states]
     return tf.nest.pack_sequence_as(structure, leaves) if leaves else None

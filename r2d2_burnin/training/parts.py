@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.diagnostics.discrepancy import DiscrepancyMeasure
+from r2d2_burnin.diagnostics.memory_use import MemoryMeasure
 from r2d2_burnin.initialization import Initialization
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.learning.task import Task, make_task_network
@@ -45,6 +47,11 @@ class Parts:
             )
         self.learners[key].reset()
         return self.learners[key]
+
+    @functools.cached_property
+    def memory_measure(self) -> MemoryMeasure:
+        """The measure of how much memory the network uses."""
+        return MemoryMeasure(self.task, self.network, self.actor_step)
 
     def measure(self, initialization: Initialization) -> DiscrepancyMeasure:
         """The measure of ΔQ; initializations whose start states are made alike share one."""

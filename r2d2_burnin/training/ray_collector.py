@@ -15,6 +15,7 @@ import numpy as np
 from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.data import Episode
 from r2d2_burnin.environments import make as environments
+from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.learning.task import make_task, make_task_network
 from r2d2_burnin.networks.protocol import RecurrentNetwork
 from r2d2_burnin.networks.weights import get_weights, set_weights
@@ -43,13 +44,14 @@ class RayCollector:
     Args:
         settings: of the run; `actors` share its `num_envs` environments.
         network: what the learner trains.
+        inputs: what it sees of a step.
         seed: of environments and exploration.
 
     Raises:
         ValueError: if Ray is not installed or there is no cluster.
     """
 
-    def __init__(self, settings: TrainingSettings, network: RecurrentNetwork, *, seed: int) -> None:
+    def __init__(self, settings: TrainingSettings, network: RecurrentNetwork, inputs: InputSpace, *, seed: int) -> None:
         self._ray = connect(
             settings.actors_address,
             settings.actors,
@@ -59,6 +61,7 @@ class RayCollector:
         )
         self._settings = settings
         self._network = network
+        self._inputs = inputs
         self._seed = seed
         self._incarnations = [0] * settings.actors
         self._steps = max(settings.new_steps // settings.actors, 1)
@@ -133,7 +136,7 @@ class RayCollector:
     def _call(self, index: int) -> None:
         assert self._parameters is not None
         parameters, update, began = self._parameters
-        call = self._actors[index].act.remote(parameters, update, self._steps)
+        call = self._actors[index].act.remote(parameters, update, self._steps, self._inputs.reward_scale)
         self._running[call] = index, update, began
 
 
@@ -145,13 +148,15 @@ class _RemoteActor:
         shares = np.array_split(np.arange(settings.num_envs), settings.actors)
         task = make_task(settings)
         self._network = make_task_network(task, seed=0)
+        self._inputs = task.inputs
         env = environments.make_vector(settings.environment, len(shares[index]))
         # Each explores as its share of all environments does.
         policy = task.policy(exploration_seed, shares[index])
         self._actor = task.actor(env, ActorStep(self._network), policy, seed=environment_seed)
 
-    def act(self, parameters: list[np.ndarray], update: int, steps: int) -> list[Episode]:
-        """Take parameters and act for so many steps; returns the episodes that ended."""
+    def act(self, parameters: list[np.ndarray], update: int, steps: int, reward_scale: float) -> list[Episode]:
+        """Take parameters and the scale of rewards, and act for so many steps; returns the episodes that ended."""
         set_weights(self._network, parameters)
+        self._inputs.reward_scale = reward_scale
         self._actor.update = update
         return [episode for episodes in self._actor.collect(steps) for episode in episodes]

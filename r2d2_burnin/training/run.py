@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from r2d2_burnin.data import Episode, Measurement, TrainingResult
 from r2d2_burnin.diagnostics.evaluator import Evaluator, fresh_loss
 from r2d2_burnin.faults import TrainingDiverged
 from r2d2_burnin.initialization import Initialization
-from r2d2_burnin.learning.learner import Updates
+from r2d2_burnin.learning.learner import Learner, Updates
+from r2d2_burnin.learning.reward_scale import RewardScale
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.replay.references import ReferenceSample
 from r2d2_burnin.runtime import archive, nests
@@ -56,6 +58,8 @@ class TrainingRun:
         self._generator = np.random.default_rng(sampling_seed)
         self._evaluator = evaluator
         self._costs = Costs()
+        self._reward_scale = RewardScale(enabled=task.objective.scales_rewards)
+        task.inputs.reward_scale = self._reward_scale.value
         self._loss = float("nan")
 
     @property
@@ -120,6 +124,7 @@ class TrainingRun:
             "generator": self._generator.bit_generator.state,
             "measurements": [[m.update, m.metric, m.value, m.step] for m in self.measurements],
             "costs": self._costs.get_state(),
+            "reward_scale": self._reward_scale.get_state(),
         }
         return arrays, header
 
@@ -132,6 +137,8 @@ class TrainingRun:
         self._generator.bit_generator.state = header["generator"]
         self.measurements = [Measurement(*row) for row in header["measurements"]]
         self._costs.set_state(header["costs"])
+        self._reward_scale.set_state(header["reward_scale"])
+        self._parts.task.inputs.reward_scale = self._reward_scale.value
 
     def _note(self, metric: str, value: float, step: int | None = None) -> None:
         self.measurements.append(Measurement(self.update, metric, value, step))
@@ -139,21 +146,20 @@ class TrainingRun:
     def _collect(self, steps: int) -> None:
         """Act for `steps` steps, and on until replay holds an episode; rate new fragments where priorities count."""
         self.collector.prepare(self.update)
-        added = [self.replay.add(*self._costs.count(episodes)) for episodes in self.collector.collect(steps)]
+        added = [self._add(episodes) for episodes in self.collector.collect(steps)]
         while not len(self.replay):
-            added += [self.replay.add(*self._costs.count(episodes)) for episodes in self.collector.collect(1)]
-        if self._settings.replay.priority_exponent == 0 or not added:
-            return
-        rows = np.intersect1d(np.concatenate(added), self.replay.all_rows())
-        size = self._settings.batch_size
-        for chunk in np.resize(rows, (-(-len(rows) // size), size)):  # whole chunks: one program to compile
-            priorities = self.learner.priorities(self.replay.batch(chunk))
-            if not np.isfinite(priorities).all():
-                raise TrainingDiverged(
-                    f"the errors of new fragments after update {self.update} are not finite, expected finite numbers;"
-                    " a smaller --learning-rate or --gradient-clip may help"
-                )
-            self.replay.set_priorities(chunk, priorities)
+            added += [self._add(episodes) for episodes in self.collector.collect(1)]
+        if self._reward_scale.end_round():
+            self._parts.task.inputs.reward_scale = self._reward_scale.value
+            self._note("reward_scale", self._reward_scale.value)
+        if self._settings.replay.priority_exponent > 0 and added:
+            rows = np.intersect1d(np.concatenate(added), self.replay.all_rows())
+            rate_fragments(self.replay, self.learner, rows, size=self._settings.batch_size, update=self.update)
+
+    def _add(self, episodes: list[Episode]) -> np.ndarray:
+        """Add episodes to replay; returns the rows of their fragments."""
+        self._reward_scale.add(episodes)
+        return self.replay.add(*self._costs.count(episodes))
 
     def _make_updates(self, rows: np.ndarray) -> Updates:
         """An update for each row of fragments `[U, B]`, in one compiled call, or in two where acting asks for it."""
@@ -200,22 +206,47 @@ class TrainingRun:
             self._measure_last(evaluation.episodes)
 
     def _measure_last(self, episodes: list[Episode]) -> None:
-        task = self._parts.task
-        if task.objective.reads_targets:
-            loss = fresh_loss(
-                episodes,
-                self._settings.replay,
-                self._initialization,
-                task.objective,
-                task.inputs,
-                self._measure_discrepancies,
-                self.learner.learned_state,
-                self._settings.measured_fragments,
-            )
-            if loss is not None:
-                mean, standard_error = loss
-                self._note("fresh_loss", mean)
-                if standard_error is not None:
-                    self._note("fresh_loss_standard_error", standard_error)
+        for metric, value in fresh_losses(self._parts, self._initialization, self.learner, episodes):
+            self._note(metric, value)
         for metric, value, step in self._evaluator.profiles():
             self._note(metric, value, step)
+
+
+def fresh_losses(
+    parts: Parts, initialization: Initialization, learner: Learner, episodes: list[Episode]
+) -> Iterator[tuple[str, float]]:
+    """The loss on fragments of fresh episodes, and its standard error, by metric, where the objective has targets."""
+    task = parts.task
+    if not task.objective.reads_targets:
+        return
+    loss = fresh_loss(
+        episodes,
+        task.settings.replay,
+        initialization,
+        task.objective,
+        task.inputs,
+        parts.measure(initialization),
+        learner.learned_state,
+        task.settings.measured_fragments,
+    )
+    if loss is not None:
+        mean, standard_error = loss
+        yield "fresh_loss", mean
+        if standard_error is not None:
+            yield "fresh_loss_standard_error", standard_error
+
+
+def rate_fragments(replay: Replay, learner: Learner, rows: np.ndarray, *, size: int, update: int) -> None:
+    """Set the priorities of new fragments `[n]`, in batches of `size`, by today's parameters.
+
+    Raises:
+        TrainingDiverged: when a priority is not finite.
+    """
+    for chunk in np.resize(rows, (-(-len(rows) // size), size)):  # whole chunks: one program to compile
+        priorities = learner.priorities(replay.batch(chunk))
+        if not np.isfinite(priorities).all():
+            raise TrainingDiverged(
+                f"the errors of new fragments after update {update} are not finite, expected finite numbers;"
+                " a smaller --learning-rate or --gradient-clip may help"
+            )
+        replay.set_priorities(chunk, priorities)

@@ -13,9 +13,10 @@ from gymnasium.vector import VectorEnv
 
 from r2d2_burnin.acting.actor import Actor
 from r2d2_burnin.acting.policies import Act, ConstantAction
-from r2d2_burnin.data import Measurement, TrainingResult
+from r2d2_burnin.data import Measurement, MemoryUse, TrainingResult
 from r2d2_burnin.diagnostics.evaluation import evaluate
 from r2d2_burnin.diagnostics.evaluator import Evaluator
+from r2d2_burnin.diagnostics.memory_use import MOST_EPISODES
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.initialization import Initialization, parse
@@ -151,6 +152,23 @@ class Trainer:
             environments.close(env)
         return max(returns, key=sum)
 
+    def memory_use(self, seed: int, *, episodes: int = MOST_EPISODES, share: float | None = None) -> MemoryUse:
+        """How much memory the network, as it is, uses in fresh episodes of the run with this seed.
+
+        Args:
+            seed: of the run; the episodes are the first ones of its evaluations.
+            episodes: how many.
+            share: part of a run's steps that this may take, None for no limit; see `MemoryMeasure`.
+
+        Raises:
+            ValueError: for too few episodes.
+            EnvironmentFault: when the environment raises, hangs, or returns what no training can use.
+            TrainingDiverged: when an output is not finite.
+        """
+        seeds = _seeds(seed)
+        measure = self.parts.memory_measure
+        return measure(seeds.evaluation, seeds.evaluation_exploration, episodes=episodes, share=share)
+
     def _begin(
         self,
         initialization: Initialization,
@@ -182,7 +200,7 @@ class Trainer:
     def _collector(self, env: VectorEnv[Any, Any, Any] | None, seeds: _Seeds, *, resumable: bool) -> Collector:
         settings, parts = self.settings, self.parts
         if env is None:
-            return RayCollector(settings, parts.network, seed=seeds.acting)
+            return RayCollector(settings, parts.network, self.task.inputs, seed=seeds.acting)
         actor = self.task.actor(
             env,
             parts.acting_step,

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from experiments.common.jobs import Job, Listener, Outcome, Rows, Work, Worker, ignore
-from r2d2_burnin.runtime import tensorflow
+from r2d2_burnin.runtime.tensorflow import tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +54,8 @@ def jobs_in_process() -> Iterator[None]:
     """Commands called inside do their jobs in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("experiments.common.experiment.run_jobs", run_jobs)
-        # This process may have used TensorFlow already, and then its threads are decided.
-        ours = [module for name, module in sys.modules.items() if name.startswith("experiments.")]
-        for module in (tensorflow, *(module for module in ours if "use_one_thread" in vars(module))):
-            patch.setattr(module, "use_one_thread", lambda: None)
+        # This process may have used TensorFlow already, and then its number of threads cannot be changed. TensorFlow's
+        # own functions are replaced: whatever imported `use_one_thread`, and when, calls these.
+        for name in ("set_intra_op_parallelism_threads", "set_inter_op_parallelism_threads"):
+            patch.setattr(tf.config.threading, name, lambda threads: None)
         yield

@@ -17,7 +17,7 @@ from experiments.benchmark.command import main
 from experiments.benchmark.peers import PeerProcess, peers
 from experiments.benchmark.settings import BENCHMARKS, Settings
 from experiments.benchmark.timing import measure, ratio_rows
-from tests.experiments.work import peer_that_dies, peer_that_raises, peer_that_sleeps
+from tests.common.work import peer_that_dies, peer_that_raises, peer_that_sleeps
 
 
 def test_a_peer_is_timed_in_its_own_process_and_one_that_fails_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,27 +33,28 @@ TINY = [
 
 @pytest.mark.usefixtures("jobs_in_process")
 def test_it_trains_an_agent_and_advises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    flags = [*TINY, "--env-kwargs", "length=12", "--episodes", "16", "--out", str(tmp_path)]
+    flags = [*TINY, "--env-kwargs", "length=12", "--episodes", "16", "--longest", "2", "--out", str(tmp_path)]
     assert burnin_advisor.main(flags) == 0
     printed = capsys.readouterr().out
     content = json.loads((tmp_path / "summary.json").read_text())
-    one = content["seeds"]["0"]
-    assert one["stored_age"] == 10  # two rounds of 10 updates; states of both are replayed in the second
-    assert 0 < one["staleness"] < 20
-    assert f"parameters of 10 updates ago; in training they were {one['staleness']:.4g} updates" in printed
-    assert content["verdict"] == one["verdict"]
-    assert {m["start"] for m in one["measures"]} == {"zero", "stored"}
-    assert len({(m["fragments"], m["episodes"]) for m in one["measures"]}) == 1
-    assert [cost["burn_in"] for cost in one["costs"]] == [0, 1, 2, 4, 7]  # fragments start at 9 at the latest
-    for m in one["measures"]:
+    advice = content["seeds"]["0"]
+    assert advice["stored_age"] == 10  # two rounds of 10 updates; states of both are replayed in the second
+    assert 0 < advice["staleness"] < 20
+    assert f"parameters of 10 updates ago; in training they were {advice['staleness']:.4g} updates" in printed
+    assert content["verdict"] == advice["verdict"]
+    assert {m["start"] for m in advice["measures"]} == {"zero", "stored"}
+    assert len({(m["fragments"], m["episodes"]) for m in advice["measures"]}) == 1
+    assert advice["possible"] == 7  # fragments start at 9 at the latest, and must leave out two steps
+    assert [cost["burn_in"] for cost in advice["costs"]] == [0, 1, 2]
+    for m in advice["measures"]:
         assert m["delta_q_first"] <= m["delta_q_first_upper"]
-    for words in ("95 % upper bounds", "95 % quantiles", f"{one['measures'][0]['delta_q_first_upper']:.3g}"):
-        assert words in printed
-        assert words in (tmp_path / "report.html").read_text()
-    assert one["costs"][0]["burn_in_bytes"] == 0
-    assert one["costs"][3]["burn_in_bytes"] == 4 * (4 + 1)  # a float32 and a flag a step
-    assert one["costs"][0]["state_bytes"] == 2 * 4 * 4
-    assert all(cost["update_seconds"] > 0 for cost in one["costs"])
+    for text in ("95 % upper bounds", "95 % quantiles", f"{advice['measures'][0]['delta_q_first_upper']:.3g}"):
+        assert text in printed
+        assert text in (tmp_path / "report.html").read_text()
+    assert advice["costs"][0]["burn_in_bytes"] == 0
+    assert advice["costs"][2]["burn_in_bytes"] == 2 * (4 + 1)  # a float32 and a flag a step
+    assert advice["costs"][0]["state_bytes"] == 2 * 4 * 4
+    assert all(cost["update_seconds"] > 0 for cost in advice["costs"])
     for name in ("advice.png", "report.html", "config.json"):
         assert (tmp_path / name).stat().st_size > 0
     assert burnin_advisor.main(flags) == 0
@@ -68,8 +69,8 @@ def advise_on(stored: Path, today: Path, out: Path, capsys: pytest.CaptureFixtur
     pair = ["--checkpoint", str(today), "--stored-checkpoint", str(stored)]
     more = ["--episodes", "24", "--sequence-length", "2", "--period", "2", "--longest", "1", "--out", str(out)]
     assert burnin_advisor.main([*CART_POLE, *pair, *more]) == 0
-    one = json.loads((out / "summary.json").read_text())["seeds"]["0"]
-    measured = [m for m in one["measures"] if m["start"] == "stored"]
+    advice = json.loads((out / "summary.json").read_text())["seeds"]["0"]
+    measured = [m for m in advice["measures"] if m["start"] == "stored"]
     assert measured[0]["delta_q_first"] > 0  # other parameters computed them
     capsys.readouterr()
     assert burnin_advisor.main([*CART_POLE, *pair[:2], "--units", "6", "--out", str(out.with_name("wrong"))]) == 1
@@ -174,8 +175,8 @@ def test_the_nearest_settings_that_a_refusal_names_work(length: int, sequence_le
         return
     with pytest.raises(ValueError, match=f"sequence_length: got {sequence_length}") as refusal:
         check_task(task)
-    words = str(refusal.value).split()
-    named = {name: int(words[words.index(f"--{name}") + 1]) for name in ("sequence-length", "period")}
+    arguments = str(refusal.value).split()
+    named = {name: int(arguments[arguments.index(f"--{name}") + 1]) for name in ("sequence-length", "period")}
     replay = ReplaySettings(named["sequence-length"], named["period"])
     check_task(dataclasses.replace(task, training=dataclasses.replace(training, replay=replay)))
 
@@ -192,9 +193,9 @@ def test_too_short_episodes_that_only_training_shows_keep_the_trained_parameters
     assert "sequence_length is 120; CartPole-v1 gave episodes of" in printed
     runs = tmp_path / "first" / "runs"
     again = [f"--checkpoint {runs / 'seed0.npz'}", f"--stored-checkpoint {runs / 'seed0_stored.npz'}"]
-    for words in again:
-        assert words in printed
-    given = [part for words in again for part in words.split()]
+    for flag in again:
+        assert flag in printed
+    given = [part for flag in again for part in flag.split()]
     more = ["--sequence-length", "2", "--period", "2", "--longest", "0", "--out", str(tmp_path / "second")]
     assert burnin_advisor.main([*flags, *given, *more]) == 0
 
@@ -203,7 +204,7 @@ def test_stored_states_come_from_the_parameters_of_the_age_that_is_reported() ->
     settings = burnin_advisor.read_settings([*TINY, "--env-kwargs", "length=12", "--updates", "50"])
     task = task_of(settings)
     trainer = Trainer(task.training)
-    old, age, staleness = _train(trainer, task, 3, lambda update, words: None)  # type: ignore[arg-type]
+    old, age, staleness = _train(trainer, task, 3, lambda update, status: None)  # type: ignore[arg-type]
     assert age in (10, 20, 30, 40)
     assert abs(age - staleness) <= 5
     result: dict[int, list[np.ndarray]] = {}
@@ -229,18 +230,18 @@ def test_kept_ages_are_those_of_rounds_and_near_any_staleness(updates: int, betw
     assert age > 0 or staleness == 0
     assert abs(age - staleness) <= max(between, age / 8)
     if staleness <= 16 * between and staleness >= between / 2:
-        nearest = min({updates - end for end in ends} - {0}, key=lambda one: abs(one - staleness))
+        nearest = min({updates - end for end in ends} - {0}, key=lambda age: abs(age - staleness))
         assert abs(age - staleness) <= abs(nearest - staleness) + 1e-9
 
 
 def test_a_verdict_for_all_seeds_claims_no_more_than_was_tried() -> None:
-    def one(burn_in: int | None, longest: int) -> Advice:
+    def advice(burn_in: int | None, longest: int) -> Advice:
         return Advice("", burn_in, longest, longest, 0, 0.05, [], Forgetting(None, None, None, []))
 
     for seeds, verdict, burn_in in (
-        ([one(0, 9)], "zero state is enough", 0),
-        ([one(0, 9), one(4, 9)], "burn-in suffices", 4),
-        ([one(0, 9), one(None, 7), one(None, 12)], "none up to 12 steps", None),
+        ([advice(0, 9)], "zero state is enough", 0),
+        ([advice(0, 9), advice(4, 9)], "burn-in suffices", 4),
+        ([advice(0, 9), advice(None, 7), advice(None, 12)], "none up to 12 steps", None),
     ):
         total = overall(seeds)
         assert (total.verdict, total.burn_in) == (verdict, burn_in)

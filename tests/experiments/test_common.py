@@ -35,7 +35,7 @@ from experiments.common.results import (
 )
 from r2d2_burnin.data import Measurement, TrainingResult
 from r2d2_burnin.runtime.command_line import parse_pairs
-from tests.experiments.work import do
+from tests.common.work import do
 
 
 def test_a_failing_job_and_a_dying_process_cost_nothing_but_themselves() -> None:
@@ -73,8 +73,8 @@ def test_workers_stay_with_their_group_then_take_one_that_nobody_has() -> None:
 )
 def test_a_worker_that_has_used_its_memory_mappings_is_replaced() -> None:
     jobs = [Job(str(i), 1, payload) for i, payload in enumerate(["process", "process", "use up mappings", "process"])]
-    one, same, worn, fresh = (outcome.result for outcome in run_jobs(jobs, do, workers=1, title="test"))
-    assert one == same == worn != fresh
+    first, same, worn, fresh = (outcome.result for outcome in run_jobs(jobs, do, workers=1, title="test"))
+    assert first == same == worn != fresh
 
 
 def test_ctrl_c_stops_running_jobs_and_keeps_finished_results() -> None:
@@ -82,7 +82,7 @@ def test_ctrl_c_stops_running_jobs_and_keeps_finished_results() -> None:
 import signal
 from experiments.common.engine import run_jobs
 from experiments.common.jobs import Job
-from tests.experiments.work import do
+from tests.common.work import do
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where pytest runs in a shell's background
     jobs = [Job("quick", 1, 4), Job("slow", 1, "sleep"), Job("slow too", 1, "sleep")]

@@ -73,9 +73,9 @@ SMALL = StudySettings(length=5, sequences=24, validation=6, batch_size=7, epochs
 @pytest.fixture(scope="module")
 def studies() -> SeedStudies:
     """The studies of a seed."""
-    told: list[int] = []
-    studies = make_studies(SMALL, STUDIES, 0, lambda done, words: told.append(done))
-    assert told == list(range(4, 241, 4))
+    reported: list[int] = []
+    studies = make_studies(SMALL, STUDIES, 0, lambda done, status: reported.append(done))
+    assert reported == list(range(4, 241, 4))
     return studies
 
 
@@ -104,7 +104,7 @@ def test_studies_of_one_seed(studies: SeedStudies) -> None:
     assert from_json(SeedStudies, json.loads(json.dumps(to_json(result)))) == result
 
 
-def _ignore(done: int, words: str) -> None:
+def _ignore(done: int, status: str) -> None:
     """Progress that nobody watches."""
 
 
@@ -185,7 +185,9 @@ def test_known_errors_are_those_of_the_articles_settings() -> None:
 @pytest.mark.parametrize(("ours", "theirs"), [(1, 1), (1, 5), (5, 5), (4, 3)])
 def test_exceedances_against_all_orders(ours: int, theirs: int) -> None:
     places = range(ours + theirs)
-    exceeding = np.array([sum(place > max(one) for place in places) for one in itertools.combinations(places, theirs)])
+    exceeding = np.array(
+        [sum(place > max(ranks) for place in places) for ranks in itertools.combinations(places, theirs)]
+    )
     for outside in range(ours + 1):
         assert exceedance_probability(outside, ours, theirs) == pytest.approx(np.mean(exceeding >= outside))
 
@@ -194,9 +196,9 @@ def test_exceedances_against_all_orders(ours: int, theirs: int) -> None:
 def test_the_p_value_holds_its_level_and_can_reach_the_smallest(ours: int, theirs: int) -> None:
     everyone = set(range(ours + theirs))
     values = []
-    for one in itertools.combinations(everyone, theirs):
-        article = SeedRange(min(one), max(one), theirs)
-        values.append(AgainstArticle("every-step", 20, article, tuple(sorted(everyone - set(one)))).p_value)
+    for chosen in itertools.combinations(everyone, theirs):
+        article = SeedRange(min(chosen), max(chosen), theirs)
+        values.append(AgainstArticle("every-step", 20, article, tuple(sorted(everyone - set(chosen)))).p_value)
     for level in (0.01, 0.05, 0.2, 0.5):
         assert np.mean(np.array(values) <= level) <= level
     best = AgainstArticle("every-step", 20, SeedRange(0, 1, theirs), (2.0,) * ours)
@@ -241,6 +243,7 @@ def test_the_picture_shows_the_articles_ranges(tmp_path: Path, monkeypatch: pyte
     assert bars == known
 
 
+@pytest.mark.usefixtures("jobs_in_process")  # the studies of the article's settings run in worker processes
 def test_all_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status = counting.main([*TINY, "--seeds", "2", "--workers", "2", "--out", str(tmp_path)])
     printed = capsys.readouterr().out
@@ -379,8 +382,8 @@ def test_every_step_forgets_as_a_plain_keras_network_does(article: dict[str, Any
     lengths, seeds = (30, 40), SEEDS
     theirs = np.log([_errors_with_keras(seed, lengths) for seed in range(seeds)])
     ours = article["every-step"]
-    measured = [np.log(one)[[n - 1 for n in lengths]] for one in ours["error_at_length"]]
-    at_last_step = [np.log(one)[[n - 1 for n in lengths]] for one in ours["error_at_last_step"]]
+    measured = [np.log(errors)[[n - 1 for n in lengths]] for errors in ours["error_at_length"]]
+    at_last_step = [np.log(errors)[[n - 1 for n in lengths]] for errors in ours["error_at_last_step"]]
     spread = np.sqrt((theirs.var(0, ddof=1) + np.var(measured, 0, ddof=1)) / seeds)
     allowed = student.ppf(0.995, 2 * seeds - 2) * spread
     difference = np.mean(measured, 0) - theirs.mean(0)

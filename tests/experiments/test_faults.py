@@ -24,9 +24,9 @@ from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 from r2d2_burnin.training.trainer import Trainer
 from tests.common.commands import ROOT, run_command
-from tests.disk import remount, small_disk
+from tests.common.disk import remount, small_disk
 
-USER = "tests.r2d2_burnin.user_code"
+USER = "tests.common.user_networks"
 USERS_ENVIRONMENTS = "tests.common.user_environments"
 COMMON = [
     *("--strategies", "stored", "zero+3", "--env-kwargs", "length=15", "--units", "4", "--batch-size", "4"),

@@ -13,7 +13,7 @@ from experiments import burnin_compare
 from r2d2_burnin.settings import TrainingSettings
 from tests.common.tiny import TINY
 
-USER = "tests.r2d2_burnin.user_code"
+USER = "tests.common.user_networks"
 USERS_ENVIRONMENTS = "tests.common.user_environments"
 FLAGS = [*TINY, "--target-update-period", "5"]
 
@@ -168,3 +168,20 @@ def test_stored_states_solve_a_control_task(tmp_path: Path) -> None:
     flags = ["--env-kwargs", "modulo=4", "--objective", "q-learning", "--preset", "guess", "--strategies", "stored"]
     assert burnin_compare.main([*flags, "--seeds", "1", "--out", str(tmp_path)]) == 0
     assert read_summary(tmp_path)["strategies"]["stored"]["episode_return"]["mean"] > 79
+
+
+def test_auto_takes_the_preset_that_fits_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    guess = burnin_compare.read_settings(["--objective", "q-learning", "--updates", "7"])
+    assert "preset: auto takes guess: observations, ends" in capsys.readouterr().err
+    assert (guess.preset, guess.training.q_learning.discount, guess.training.updates) == ("guess", 0.0, 7)
+    assert guess.training.replay.start_exponent == 0
+    long = burnin_compare.read_settings(["--objective", "q-learning", "--env-kwargs", "length=201"])
+    assert "episodes of 201 steps" in capsys.readouterr().err
+    assert long.training.replay.start_exponent == 1
+    control = burnin_compare.read_settings(["--env", "CartPole-v1"])
+    assert "preset: auto takes small: the observation after step" in capsys.readouterr().err
+    assert (control.preset, control.training.q_learning.discount) == ("small", 0.997)
+    given = burnin_compare.read_settings(["--objective", "q-learning", "--preset", "small"])
+    assert not capsys.readouterr().err
+    assert given.training.q_learning.discount == 0.997
+    assert burnin_compare.read_settings([]).preset == "small"  # targets to learn from: no actions to choose

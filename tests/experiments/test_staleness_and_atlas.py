@@ -43,10 +43,10 @@ def test_staleness(strategies: list[str], tmp_path: Path, capsys: pytest.Capture
     }
     assert set(cases) == {(name, rate) for name in strategies for rate in (0.001, 0.1)}
     for case in cases.values():
-        for one in case["runs"].values():
-            assert one["age"] == sorted(one["age"])
-            assert 0 < one["oldest"] <= 40
-            assert sum(one["fragments"]) == 5 * FRAGMENTS  # after 20, 25, .., 40 updates
+        for run in case["runs"].values():
+            assert run["age"] == sorted(run["age"])
+            assert 0 < run["oldest"] <= 40
+            assert sum(run["fragments"]) == 5 * FRAGMENTS  # after 20, 25, .., 40 updates
     # A larger step size moves the parameters further from those that computed the states.
     errors = [cases["stored", rate]["runs"]["0"]["state_error"][-1] for rate in (0.001, 0.1)]
     assert errors[1] > 3 * errors[0]
@@ -118,7 +118,7 @@ def test_atlas_judges_each_initialization_at_its_own_best_learning_rate(
             rate: content["tasks"][f"count-lr{rate:g}"]["strategies"][name]["eval_error"] for rate in sweep["rates"]
         }
         assert sweep["best_rate"][name] == min(by_rate, key=lambda rate: math.prod(by_rate[rate]["per_seed"]))
-        assert set(sweep["at_best"][name]["per_seed"]) <= {v for one in by_rate.values() for v in one["per_seed"]}
+        assert set(sweep["at_best"][name]["per_seed"]) <= {v for errors in by_rate.values() for v in errors["per_seed"]}
     assert content["tasks"]["count-lr0.03"]["reference"] == "zero"
     assert set(content["aggregates"]) <= {"zero", "full"}
     assert (tmp_path / "sweep.png").stat().st_size > 0

@@ -28,10 +28,10 @@ from experiments.common.statistics import (
 
 def test_estimates() -> None:
     assert estimate([]) is None
-    one = estimate([2.0])
-    assert one is not None
-    assert (one.mean, one.low, one.high) == (2.0, None, None)
-    assert one.as_json() == {"mean": 2.0, "ci95": [None, None], "per_seed": [2.0]}
+    single = estimate([2.0])
+    assert single is not None
+    assert (single.mean, single.low, single.high) == (2.0, None, None)
+    assert single.as_json() == {"mean": 2.0, "ci95": [None, None], "per_seed": [2.0]}
     values = [1.0, 2.0, 4.0]
     result = estimate(values)
     assert result is not None
@@ -171,8 +171,11 @@ def test_holm_by_its_definition(p_values: list[float]) -> None:
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
 def test_holm_is_the_closed_test_with_bonferroni(p_values: list[float]) -> None:
     indices = range(len(p_values))
-    subsets = [set(one) for size in indices for one in itertools.combinations(indices, size + 1)]
-    expected = [max(min(1.0, len(one) * min(p_values[j] for j in one)) for one in subsets if i in one) for i in indices]
+    subsets = [set(subset) for size in indices for subset in itertools.combinations(indices, size + 1)]
+    expected = [
+        max(min(1.0, len(subset) * min(p_values[j] for j in subset)) for subset in subsets if i in subset)
+        for i in indices
+    ]
     adjusted, _ = holm(dict(enumerate(p_values)))
     np.testing.assert_allclose([adjusted[i] for i in indices], expected)
 

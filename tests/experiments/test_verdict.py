@@ -25,71 +25,24 @@ from experiments.burnin_compare.tables import cost_table, how_to_read
 from experiments.burnin_compare.verdict import finding, leaks, verdict
 from r2d2_burnin.data import Measurement, TrainingResult
 from r2d2_burnin.settings import EnvironmentSettings, QLearningSettings, TrainingSettings
-
-REGRESSION = TrainingSettings(objective="regression")
-CONTROL = TrainingSettings(EnvironmentSettings("CartPole-v1"), objective="q-learning")
-
-
-EPISODES = np.linspace(0.98, 1.02, 20)
-"""How the outcomes of episodes scatter around their mean."""
-
-
-def run(metrics: dict[str, float], **more: Any) -> TrainingResult:
-    """A run with one measurement of each metric, at its end."""
-    fields = {"seconds": 1.0, "longest_start": 60, "streams": "a", "processed_steps": 1000}
-    return TrainingResult([Measurement(2000, name, value) for name, value in metrics.items()], **{**fields, **more})
-
-
-def made_up(
-    errors: dict[str, list[float]],
-    *,
-    fresh: dict[str, float] | None = None,
-    constant: float | None = 500.0,
-    episodes: np.ndarray = EPISODES,
-    **more: Any,
-) -> Comparison:
-    """A comparison on Count in which strategies reached these errors, seed by seed."""
-    seeds = tuple(range(max(map(len, errors.values()))))
-    comparison = Comparison(REGRESSION, tuple(errors), seeds)
-    for name, values in errors.items():
-        for seed, value in enumerate(values):
-            metrics = {"train_loss": value, "eval_error": value}
-            if fresh is not None:
-                metrics |= {"fresh_loss": fresh[name], "fresh_loss_standard_error": 0.7}
-            baselines = {} if constant is None else {"best constant answer": (constant * episodes[::-1]).tolist()}
-            outcomes = (value * episodes).tolist()
-            comparison.runs[name, seed] = run(metrics, outcomes=outcomes, baselines=baselines, **more)
-    return comparison
-
-
-def in_control(returns: dict[str, list[float]], *, random: float = 0.0, constant: float | None = None) -> Comparison:
-    comparison = Comparison(CONTROL, tuple(returns), tuple(range(max(map(len, returns.values())))))
-    for name, values in returns.items():
-        for seed, value in enumerate(values):
-            baselines = {"random actions": (random + 0.1 * (EPISODES - 1)).tolist()}
-            if constant is not None:
-                baselines["best constant action"] = (constant + 0.1 * (1 - EPISODES)).tolist()
-            outcomes = (value + EPISODES - 1).tolist()
-            metrics = {"episode_return": value, "random_return": random}
-            comparison.runs[name, seed] = run(metrics, outcomes=outcomes, baselines=baselines, streams=name)
-    return comparison
+from tests.common.comparisons import CONTROL, EPISODES, REGRESSION, control_comparison, regression_comparison, run
 
 
 def test_a_loss_below_its_floor_is_called_a_leak() -> None:
     errors = {"zero": [104.0] * 3, "zero+20": [39.0] * 3, "stored": [0.0] * 3}
-    result = leaks(made_up(errors, fresh={"zero": 104.0, "zero+20": 39.0, "stored": 0.0}))
+    result = leaks(regression_comparison(errors, fresh={"zero": 104.0, "zero+20": 39.0, "stored": 0.0}))
     assert list(result) == ["zero"]
     assert "LEAK: zero reached a loss of 104" in result["zero"]
     at_floor = {"learned": 70.0, "learned+20": 21.4, "refreshed": 0.1}
-    assert leaks(made_up({name: [1.0] * 3 for name in at_floor}, fresh=at_floor)) == {}
-    below = made_up({"zero": [1.0] * 3, "full": [1.0] * 3}, fresh={"zero": 90.0, "full": 1.0})
+    assert leaks(regression_comparison({name: [1.0] * 3 for name in at_floor}, fresh=at_floor)) == {}
+    below = regression_comparison({"zero": [1.0] * 3, "full": [1.0] * 3}, fresh={"zero": 90.0, "full": 1.0})
     assert verdict(below)[0].startswith("LEAK")
     assert not any("at its error floor" in text or "below its error floor:" in text for text in verdict(below))
 
 
 @pytest.mark.parametrize(("episodes", "said"), [(1, "1 evaluation episode"), (7, "7 evaluation episodes")])
 def test_few_episodes_show_no_leak_and_that_is_said(episodes: int, said: str) -> None:
-    few = made_up(
+    few = regression_comparison(
         {"zero": [50.0] * 3, "full": [1.0] * 3}, fresh={"zero": 50.0, "full": 1.0}, episodes=EPISODES[:episodes]
     )
     if episodes == 1:  # which has no standard error
@@ -99,7 +52,7 @@ def test_few_episodes_show_no_leak_and_that_is_said(episodes: int, said: str) ->
     (sentence,) = [text for text in verdict(few) if "a leak in our code" in text]
     assert sentence.startswith("Whether the loss of zero is below its error floor")
     assert f"cannot be tested with {said}: 8 at least are needed" in sentence
-    enough = made_up({"zero": [50.0] * 3}, fresh={"zero": 50.0}, episodes=EPISODES[:8])
+    enough = regression_comparison({"zero": [50.0] * 3}, fresh={"zero": 50.0}, episodes=EPISODES[:8])
     assert list(leaks(enough)) == ["zero"]
     assert not any("cannot be tested with" in text and "leak" in text for text in verdict(enough))
 
@@ -191,7 +144,7 @@ def test_contrasts_are_with_full_then_stored_then_the_first_and_no_sentence_is_t
     assert default_reference(("zero+10", "zero", "stored")) == "stored"
     assert default_reference(("zero+10", "zero")) == "zero+10"
     errors = {"zero+10": [40.0, 42.0, 39.0], "stored": [0.7, 0.8, 0.6], "zero": [110.0, 120.0, 118.0]}
-    sentences = verdict(made_up(errors))
+    sentences = verdict(regression_comparison(errors))
     assert len(set(sentences)) == len(sentences)
     assert sum("zero+10 against stored" in sentence for sentence in sentences) == 1
     chosen = Comparison(REGRESSION, ("zero", "full"), (0,), reference="zero")
@@ -205,7 +158,7 @@ def test_directions_are_those_of_tests_and_no_difference_is_not_equal() -> None:
         "stored+20": [1.01, 1.09, 0.91, 1.05, 0.94],
         "zero": [90.0, 110.0, 100.0, 95.0, 105.0],
     }
-    comparison = made_up(errors)
+    comparison = regression_comparison(errors)
     sentences = {text.split(" against")[0]: text for text in verdict(comparison) if " against full: " in text}
     test = stats.ttest_1samp(np.log(errors["zero"]) - np.log(errors["full"]), 0)
     assert test.pvalue < 0.001
@@ -225,7 +178,7 @@ def test_directions_are_those_of_tests_and_no_difference_is_not_equal() -> None:
 def test_where_nothing_was_learned_nothing_is_compared() -> None:
     """RepeatFirstEasy as it was reported: all near what random actions earn, and ranked all the same."""
     returns = {"zero": [-0.45, -0.4, -0.42], "zero+20": [-0.41, -0.4, -0.43], "full": [-0.44, -0.46, -0.41]}
-    comparison = in_control(returns, random=-0.5, constant=-0.4)
+    comparison = control_comparison(returns, random=-0.5, constant=-0.4)
     assert comparison.nothing_learned
     sentences = verdict(comparison)
     assert sentences[0] == (
@@ -236,19 +189,19 @@ def test_where_nothing_was_learned_nothing_is_compared() -> None:
     assert "so nothing is compared" in finding(comparison)
 
     returns["full"] = [0.9, 0.95, 0.97]
-    partly = in_control(returns, random=-0.5, constant=-0.4)
+    partly = control_comparison(returns, random=-0.5, constant=-0.4)
     assert partly.learned()["full"] == dict.fromkeys(range(3), True)
     assert not any(partly.learned()["zero"].values())
     sentences = verdict(partly)
     assert sentences[0].startswith("NOT LEARNED: zero in 3 of 3 seeds, zero+20 in 3 of 3 seeds, not shown to be better")
     assert any("zero against full: worse, return -1.3" in text for text in sentences)
     # Without the constant action, which earns more than random ones, more would count as having learned.
-    assert all(in_control(returns, random=-0.5).learned()["zero+20"].values())
+    assert all(control_comparison(returns, random=-0.5).learned()["zero+20"].values())
 
-    constant = made_up({"zero": [500.0, 505.0, 510.0], "full": [500.0, 520.0, 500.0]})
+    constant = regression_comparison({"zero": [500.0, 505.0, 510.0], "full": [500.0, 520.0, 500.0]})
     assert constant.nothing_learned
     assert "best constant answer 500 (mean squared error)" in verdict(constant)[0]
-    unknown = made_up({"zero": [490.0, 505.0], "full": [1.0, 2.0]}, constant=None)
+    unknown = regression_comparison({"zero": [490.0, 505.0], "full": [1.0, 2.0]}, constant=None)
     assert unknown.learned() == {"zero": {}, "full": {}}
     assert any("not known: no baseline was measured" in text for text in verdict(unknown))
 
@@ -261,7 +214,7 @@ def test_what_too_few_episodes_cannot_test_is_said_and_compared_all_the_same(epi
         for name, value, factor in (("zero", 100.0, 1.1), ("full", 1.0, 1.0))
     }
     errors["stored"] = errors["full"]
-    few = made_up(errors, episodes=EPISODES[:episodes])
+    few = regression_comparison(errors, episodes=EPISODES[:episodes])
     assert not few.nothing_learned
     sentences = verdict(few)
     assert not any("NOTHING LEARNED" in text or "NOT LEARNED" in text for text in sentences)
@@ -272,7 +225,7 @@ def test_what_too_few_episodes_cannot_test_is_said_and_compared_all_the_same(epi
     ) in sentences
     assert any(text.startswith("zero against full: worse, 121 times the error") for text in sentences)
     assert summary(few)["strategies"]["zero"]["learned_seeds"] is None
-    enough = made_up(errors, episodes=EPISODES[:9])
+    enough = regression_comparison(errors, episodes=EPISODES[:9])
     assert all(enough.learned()["full"].values())
     assert not any("cannot be tested" in text for text in verdict(enough))
 
@@ -280,7 +233,7 @@ def test_what_too_few_episodes_cannot_test_is_said_and_compared_all_the_same(epi
 def test_two_that_learned_nothing_are_not_compared() -> None:
     """`stored` and `full` are at random returns; `stored` is a little better than `full` in every seed."""
     returns = {"zero": [0.9, 0.95, 0.97], "stored": [-0.52, -0.526, -0.516], "full": [-0.6, -0.601, -0.599]}
-    comparison = in_control(returns, random=-0.5)
+    comparison = control_comparison(returns, random=-0.5)
     assert [contrast.strategy for contrast in comparison.contrasts()] == ["zero"]
     assert [contrast["strategy"] for contrast in summary(comparison)["contrasts"]] == ["zero"]
     sentences = verdict(comparison)
@@ -296,9 +249,9 @@ def test_two_that_learned_nothing_are_not_compared() -> None:
     assert contrast.p == pytest.approx(2 * both[0])
     assert any("2 in all" in text for text in sentences)
 
-    nothing = in_control({"zero": [-0.6, -0.61, -0.62], "full": [-0.7, -0.71, -0.72]}, random=-0.5)
+    nothing = control_comparison({"zero": [-0.6, -0.61, -0.62], "full": [-0.7, -0.71, -0.72]}, random=-0.5)
     assert summary(nothing)["contrasts"] == []
-    learned = in_control({"zero": [-0.6, -0.61, -0.62], "full": [0.7, 0.71, 0.72]}, random=-0.5)
+    learned = control_comparison({"zero": [-0.6, -0.61, -0.62], "full": [0.7, 0.71, 0.72]}, random=-0.5)
     sweep = Sweep("control", {1e-3: nothing, 1e-2: learned})
     assert any("of 2 single rates worse at 1." in text for text in sweep.sentences())
     assert sweep_finding({"control": sweep}) == (
@@ -317,17 +270,19 @@ def test_a_task_that_every_run_solves_is_learned_with_any_number_of_seeds() -> N
 
 
 def test_findings_name_the_reason_where_nothing_is_tested() -> None:
-    uneven = made_up({"full": [0.1, 0.2, 0.15], "zero": [100.0]})
+    uneven = regression_comparison({"full": [0.1, 0.2, 0.15], "zero": [100.0]})
     assert finding(uneven).endswith("not tested for lack of seeds: full 0.15; zero 100")
     del uneven.runs["full", 0], uneven.runs["full", 1], uneven.runs["full", 2]
     assert finding(uneven).endswith("full, the reference, has no finished run")
-    alone = made_up({"zero": [100.0, 101.0, 99.0]})
+    alone = regression_comparison({"zero": [100.0, 101.0, 99.0]})
     assert finding(alone).endswith("zero 100")
     assert not any("no finished run" in text for text in verdict(alone))
 
 
 def test_sentences_about_floors_are_carried_by_their_intervals() -> None:
-    comparison = made_up({"zero": [100.0, 101.0, 99.0], "zero+20": [50.0, 51.0, 49.0], "full": [0.1, 0.2, 0.15]})
+    comparison = regression_comparison(
+        {"zero": [100.0, 101.0, 99.0], "zero+20": [50.0, 51.0, 49.0], "full": [0.1, 0.2, 0.15]}
+    )
     losses = {"zero": [106.5, 107.5, 108.0], "zero+20": [15.0, 39.5, 64.0], "full": [0.1, 0.1, 0.1]}
     for (name, seed), result in comparison.runs.items():
         more = {"fresh_loss": losses[name][seed], "fresh_loss_standard_error": 5.0}
@@ -356,7 +311,7 @@ def test_a_loss_against_its_floor(losses: list[float], said: str) -> None:
     """107.5, with a margin of 5.375."""
 
     def compared(error: float) -> list[str]:
-        comparison = made_up({"zero": [error] * len(losses), "full": [1.0] * len(losses)})
+        comparison = regression_comparison({"zero": [error] * len(losses), "full": [1.0] * len(losses)})
         for seed, loss in enumerate(losses):
             more = {"fresh_loss": loss, "fresh_loss_standard_error": 20.0}
             comparison.runs["zero", seed].measurements.extend(Measurement(2000, *item) for item in more.items())
@@ -369,25 +324,25 @@ def test_a_loss_against_its_floor(losses: list[float], said: str) -> None:
 
 def test_what_cannot_differ_from_full_is_said() -> None:
     errors = {name: [1.0, 1.1, 0.9] for name in ("zero", "zero+59", "zero+60", "stored+80", "full")}
-    comparison = made_up(errors)
+    comparison = regression_comparison(errors)
     assert comparison.cannot_differ() == ["zero+60", "stored+80"]
     (sentence,) = [text for text in verdict(comparison) if "cannot differ" in text]
     assert "the last fragment starts at step 60" in sentence
-    one_fragment = made_up(errors, longest_start=0)
+    one_fragment = regression_comparison(errors, longest_start=0)
     assert one_fragment.cannot_differ() == ["zero", "zero+59", "zero+60", "stored+80"]
     assert any("every episode fits in one fragment" in text for text in verdict(one_fragment))
-    assert made_up(errors, longest_start=None).cannot_differ() == []
+    assert regression_comparison(errors, longest_start=None).cannot_differ() == []
 
 
 def test_different_streams_are_said() -> None:
-    differing = in_control({"zero": [5.0, 6.0], "full": [7.0, 8.0]})
+    differing = control_comparison({"zero": [5.0, 6.0], "full": [7.0, 8.0]})
     assert differing.streams_differ() is True
     assert any("saw different streams" in text for text in verdict(differing))
-    same = made_up({"zero": [5.0, 6.0], "full": [7.0, 8.0]})
+    same = regression_comparison({"zero": [5.0, 6.0], "full": [7.0, 8.0]})
     assert same.streams_differ() is False
     assert not any("streams" in text for text in verdict(same))
-    assert made_up({"zero": [5.0]}).streams_differ() is None
-    assert made_up({"zero": [5.0], "full": [5.0]}, streams=None).streams_differ() is None
+    assert regression_comparison({"zero": [5.0]}).streams_differ() is None
+    assert regression_comparison({"zero": [5.0], "full": [5.0]}, streams=None).streams_differ() is None
 
 
 def test_in_control_the_outcome_is_the_mean_over_the_last_evaluations() -> None:
@@ -434,7 +389,7 @@ def test_at_equal_cost_the_update_that_was_measured_is_named() -> None:
 
 
 def test_how_to_read_a_page_says_what_was_measured() -> None:
-    plain = how_to_read(made_up({"zero": [1.0]}, measured_fragments=256))
+    plain = how_to_read(regression_comparison({"zero": [1.0]}, measured_fragments=256))
     assert any("carried state and without exploration" in text for text in plain)
     assert not any("distinct" in text or "constant action" in text for text in plain)
     exploring = dataclasses.replace(CONTROL, q_learning=QLearningSettings(evaluation_epsilon=0.05))
@@ -448,7 +403,7 @@ def test_how_to_read_a_page_says_what_was_measured() -> None:
 
 
 def test_a_summary_has_null_where_nothing_was_measured() -> None:
-    comparison = made_up({"zero": [110.0, 110.0], "stored": [1.0, 1.0]})
+    comparison = regression_comparison({"zero": [110.0, 110.0], "stored": [1.0, 1.0]})
     del comparison.runs["stored", 0], comparison.runs["stored", 1]
     entries = summary(comparison)["strategies"]
     assert entries["stored"]["eval_error"] is None
@@ -462,9 +417,9 @@ def test_a_summary_has_null_where_nothing_was_measured() -> None:
 
 def test_each_initialization_is_judged_at_its_own_best_rate() -> None:
     by_rate = {
-        1e-3: made_up({"stored": [9.0, 9.5, 8.5], "full": [8.0, 8.2, 7.9]}),
-        6e-3: made_up({"stored": [1.0, 1.1, 0.9], "full": [20.0, 21.0, 19.0]}),
-        1e-2: made_up({"stored": [4.0, 0.5, 4.1], "full": [1.0, 1.2, 0.8]}),
+        1e-3: regression_comparison({"stored": [9.0, 9.5, 8.5], "full": [8.0, 8.2, 7.9]}),
+        6e-3: regression_comparison({"stored": [1.0, 1.1, 0.9], "full": [20.0, 21.0, 19.0]}),
+        1e-2: regression_comparison({"stored": [4.0, 0.5, 4.1], "full": [1.0, 1.2, 0.8]}),
     }
     sweep = Sweep("count", by_rate)
     assert (sweep.best_rate("stored"), sweep.best_rate("full")) == (6e-3, 1e-2)
@@ -483,7 +438,9 @@ def test_each_initialization_is_judged_at_its_own_best_rate() -> None:
     assert table.rows[0][-1] == "0.006"
     del by_rate[1e-2].runs["full", 0], by_rate[1e-2].runs["full", 1]
     assert Sweep("count", by_rate).best_rate("full") == 1e-3  # a rate whose runs failed is not the best one
-    failed = {rate: made_up({"stored": [600.0] * 3, "full": [700.0, 710.0, 690.0]}) for rate in (1e-3, 1e-2)}
+    failed = {
+        rate: regression_comparison({"stored": [600.0] * 3, "full": [700.0, 710.0, 690.0]}) for rate in (1e-3, 1e-2)
+    }
     assert Sweep("count", failed).contrasts() == ()
     assert Sweep("count", failed).sentences()[0].startswith("NOTHING LEARNED")
 
@@ -497,14 +454,26 @@ def test_aggregates_over_tasks() -> None:
     assert probability_of_improvement(better, mine).value == pytest.approx((1.0 + 0.25) / 2)
     assert probability_of_improvement(mine, mine).value == pytest.approx(0.5)
 
-    errors = made_up({"zero": [250.0, 125.0], "full": [5.0, 0.0]})
+    errors = regression_comparison({"zero": [250.0, 125.0], "full": [5.0, 0.0]})
     assert scores(errors) == {"zero": {0: 0.5, 1: 0.75}, "full": {0: 0.99, 1: 1.0}}
-    assert scores(made_up({"zero": [250.0], "full": [5.0]}, constant=None)) is None
-    assert scores(made_up({"zero": [900.0], "full": [800.0]})) is None  # nothing learned
-    returns = in_control({"zero": [10.0, 20.0, 15.0], "full": [40.0, 40.0, 42.0]}, constant=2.0)
-    found_scores = scores(returns)
-    assert found_scores is not None
+    assert scores(regression_comparison({"zero": [250.0], "full": [5.0]}, constant=None)) is None
+    assert scores(regression_comparison({"zero": [900.0], "full": [800.0]})) is None  # nothing learned
+    returns = control_comparison({"zero": [10.0, 20.0, 15.0], "full": [40.0, 40.0, 42.0]}, constant=2.0)
+    scores_of = scores(returns)
+    assert scores_of is not None
     above = math.fsum([38.0, 38.0, 40.0]) / 3
-    assert found_scores["full"][2] == pytest.approx(40.0 / above)
-    assert found_scores["zero"][1] == pytest.approx(18.0 / above)
-    assert scores(in_control({"zero": [0.0, 1.0], "full": [1.0, 0.0]}, constant=2.0)) is None  # nothing learned
+    assert scores_of["full"][2] == pytest.approx(40.0 / above)
+    assert scores_of["zero"][1] == pytest.approx(18.0 / above)
+    assert scores(control_comparison({"zero": [0.0, 1.0], "full": [1.0, 0.0]}, constant=2.0)) is None  # nothing learned
+
+
+def test_a_task_whose_rewards_are_all_zero_is_said_to_be_so() -> None:
+    comparison = Comparison(TrainingSettings(objective="q-learning"), ("zero", "stored"), (0, 1))
+    for name, seed in itertools.product(("zero", "stored"), (0, 1)):
+        nothing = [0.0] * 16
+        comparison.runs[name, seed] = TrainingResult(
+            [Measurement(100, "episode_return", 0.0)], 1.0, outcomes=nothing, baselines={"random actions": nothing}
+        )
+    assert "All rewards were zero" in verdict(comparison)[0]
+    comparison.runs["zero", 0].measurements.append(Measurement(0, "reward_scale", 1.0))
+    assert "All rewards were zero" not in verdict(comparison)[0]

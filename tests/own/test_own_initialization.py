@@ -12,8 +12,8 @@ import pytest
 from r2d2_burnin.initialization import Initialization, parse
 from r2d2_burnin.initialization.start_state import first_state
 from r2d2_burnin.runtime.tensorflow import tf
+from tests.common.networks import act_episodes, make_network, make_replay
 from tests.common.tiny import compare
-from tests.r2d2_burnin.common import act_episodes, make_network, make_replay
 
 HALVED = f"{__name__}:Halved"
 

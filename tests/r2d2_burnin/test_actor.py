@@ -19,7 +19,7 @@ from r2d2_burnin.faults import TrainingDiverged
 from r2d2_burnin.learning.objectives import Classification, Regression, choose_objective
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.settings import NetworkSettings
-from tests.r2d2_burnin.common import TOLERANCE, act_episodes, actor_step, assert_states_close, make_network
+from tests.common.networks import TOLERANCE, act_episodes, actor_step, assert_states_close, make_network
 
 
 class Ladder(gym.Env[np.ndarray, np.integer[Any]]):
@@ -78,9 +78,9 @@ def test_states_are_noted_with_the_updates_made_when_they_arose() -> None:
 
 
 def test_the_same_seed_gives_the_same_streams_whatever_the_network_does() -> None:
-    one = act_episodes(make_network("lstm", 1), 9, length=7)
-    other = act_episodes(make_network("gru", 3), 9, length=7)
-    for a, b in zip(one, other, strict=True):
+    first = act_episodes(make_network("lstm", 1), 9, length=7)
+    second = act_episodes(make_network("gru", 3), 9, length=7)
+    for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a.observations, b.observations)
         np.testing.assert_array_equal(a.targets, b.targets)
 
@@ -177,12 +177,12 @@ def test_blocks_of_steps_are_the_same_as_single_steps(mode: AutoresetMode, lengt
         result.append(episodes)
     in_blocks, step_by_step = result
     assert len(in_blocks) == len(step_by_step) > 5
-    for one, other in zip(in_blocks, step_by_step, strict=True):
+    for block, step in zip(in_blocks, step_by_step, strict=True):
         for name in ("observations", "actions", "rewards", "targets", "updates", "final_observation"):
-            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-        assert (one.terminated, one.environment) == (other.terminated, other.environment)
-        np.testing.assert_allclose(one.outputs, other.outputs, **TOLERANCE)
-        assert_states_close(one.states, other.states)
+            np.testing.assert_array_equal(getattr(block, name), getattr(step, name))
+        assert (block.terminated, block.environment) == (step.terminated, step.environment)
+        np.testing.assert_allclose(block.outputs, step.outputs, **TOLERANCE)
+        assert_states_close(block.states, step.states)
 
 
 def test_outputs_that_are_not_finite_are_blamed_on_the_network() -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from hypothesis.extra import numpy as arrays_of
 
 from r2d2_burnin.runtime import archive
 from r2d2_burnin.runtime.archive import DamagedArchive
-from tests.disk import small_disk
+from tests.common.disk import small_disk
 
 ARRAYS = {
     "a/b": np.arange(2000, dtype=np.float32).reshape(4, -1),
@@ -29,9 +28,9 @@ ARRAYS = {
 }
 
 
-def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
-    assert one.keys() == other.keys()
-    for name, array in one.items():
+def assert_same(arrays: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    assert arrays.keys() == other.keys()
+    for name, array in arrays.items():
         assert array.dtype == other[name].dtype
         np.testing.assert_array_equal(array, other[name])
 
@@ -137,35 +136,53 @@ def test_the_last_two_are_kept_and_the_newest_whole_one_is_read(tmp_path: Path) 
     assert len(problems) == 1
 
 
-WRITER = """
-import sys
+WRITERS = """
+import os, signal, sys, time
 import numpy as np
 from pathlib import Path
 from r2d2_burnin.runtime import archive
-for number in range(1, 1_000_000):
-    archive.write_numbered(Path(sys.argv[1]), number, {"a": np.full(50_000, number)}, {"number": number})
-    print(number, flush=True)
+
+generator = np.random.default_rng(0)
+for attempt in range(int(sys.argv[2])):
+    directory = Path(sys.argv[1]) / str(attempt)
+    readable, writable = os.pipe()
+    writer = os.fork()
+    if writer == 0:
+        os.close(readable)
+        for number in range(1, 1_000_000):
+            archive.write_numbered(directory, number, {"a": np.full(50_000, number)}, {"number": number})
+            os.write(writable, b"%d\\n" % number)
+    os.close(writable)
+    written = os.read(readable, 100)  # the first archive is whole
+    time.sleep(float(generator.random()) * 0.05)
+    os.kill(writer, signal.SIGKILL)
+    while more := os.read(readable, 4096):
+        written += more
+    os.waitpid(writer, 0)
+    os.close(readable)
+    print(written.split()[-1].decode())
 """
+"""Begins writers of archives, each in a process of its own, and kills each after a random time."""
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, which Windows does not have")
 def test_a_writer_killed_at_any_moment_leaves_a_whole_archive(tmp_path: Path) -> None:
-    generator = np.random.default_rng(0)
-    in_the_middle = 0
-    for attempt in range(25):
+    attempts = 25
+    program = subprocess.run(
+        [sys.executable, "-c", WRITERS, str(tmp_path), str(attempts)], capture_output=True, text=True, check=True
+    )
+    last_confirmed = [int(line) for line in program.stdout.split()]
+    assert len(last_confirmed) == attempts
+    killed_inside_a_write = 0
+    for attempt, confirmed in enumerate(last_confirmed):
         directory = tmp_path / str(attempt)
-        process = subprocess.Popen([sys.executable, "-c", WRITER, str(directory)], stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(float(generator.random()) * 0.05)
-        process.send_signal(signal.SIGKILL)
-        confirmed = [1, *map(int, process.communicate()[0].split())]
-        in_the_middle += bool(list(directory.glob("*.partial")))
+        killed_inside_a_write += bool(list(directory.glob("*.partial")))
         result, problems = archive.read_newest(directory)
         assert result is not None
-        assert result[1]["number"] >= confirmed[-1]
+        assert result[1]["number"] >= confirmed
         assert (result[0]["a"] == result[1]["number"]).all()
         assert problems == []
-    assert in_the_middle > 5  # it did happen inside a write
+    assert killed_inside_a_write > 5
 
 
 def test_a_full_disk_leaves_the_last_archive(tmp_path: Path) -> None:

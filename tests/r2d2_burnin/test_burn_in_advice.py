@@ -13,7 +13,7 @@ from r2d2_burnin.data import Episode
 from r2d2_burnin.diagnostics.burn_in_advice import Advice, BurnInMeasures, advise, steps_left_out
 from r2d2_burnin.learning.objectives import Classification, Regression
 from r2d2_burnin.runtime.tensorflow import tf
-from tests.r2d2_burnin.known_networks import Known, record
+from tests.common.known_networks import Known, record
 
 
 def advise_on(network: Known, episodes: list[Episode] | None = None, **settings: Any) -> Advice:

@@ -11,7 +11,7 @@ import pytest
 
 from r2d2_burnin.training.ray_collector import RayCollector, actor_seeds
 from r2d2_burnin.training.trainer import Trainer
-from tests.r2d2_burnin.test_resume import SMALL
+from tests.common.interruptions import SMALL
 
 
 def test_seeds_are_those_of_spawned_sequences_and_all_different() -> None:
@@ -30,12 +30,13 @@ def test_seeds_are_those_of_spawned_sequences_and_all_different() -> None:
 def test_a_replaced_actor_and_a_resumed_run_do_not_repeat_episodes() -> None:
     ray = pytest.importorskip("ray")
     settings = dataclasses.replace(SMALL, actors=2, num_envs=2, new_steps=60)
-    network = Trainer(dataclasses.replace(settings, actors=0)).network
+    trainer = Trainer(dataclasses.replace(settings, actors=0))
+    network, inputs = trainer.network, trainer.inputs
 
     def collected(acting: Any) -> set[bytes]:
         return {e.observations.tobytes() for episodes in acting.collect(200) for e in episodes}
 
-    acting = RayCollector(settings, network, seed=4)
+    acting = RayCollector(settings, network, inputs, seed=4)
     acting.prepare(0)
     first = collected(acting)
     assert len(first) > 10
@@ -46,11 +47,11 @@ def test_a_replaced_actor_and_a_resumed_run_do_not_repeat_episodes() -> None:
     assert acting.get_state()["incarnations"].tolist() == [1, 1]
     assert len(second) > 10
     assert not first & second
-    kept = acting.get_state()
+    state = acting.get_state()
     acting.close()
 
-    resumed = RayCollector(settings, network, seed=4)
-    resumed.set_state(kept)
+    resumed = RayCollector(settings, network, inputs, seed=4)
+    resumed.set_state(state)
     resumed.prepare(0)
     third = collected(resumed)
     assert resumed.get_state()["incarnations"].tolist() == [2, 2]
@@ -59,7 +60,7 @@ def test_a_replaced_actor_and_a_resumed_run_do_not_repeat_episodes() -> None:
     assert resumed.get_state()["incarnations"].tolist() == [1, 1]
     resumed.close()
 
-    again = RayCollector(settings, network, seed=4)
+    again = RayCollector(settings, network, inputs, seed=4)
     again.prepare(0)
     assert collected(again) & first  # the same seed, from its beginning
     again.close()

@@ -49,7 +49,7 @@ def test_the_interval_covers_the_time_of_noisy_decays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "curve", "reason", "kept"),
+    ("name", "curve", "reason", "stays"),
     [
         ("constant", np.ones(46), "does not fall in the last", True),
         ("rising", 1 + 0.1 * STEPS, "does not fall in the last", True),
@@ -64,12 +64,12 @@ def test_the_interval_covers_the_time_of_noisy_decays() -> None:
         ("never wrong", np.zeros(46), "below 0.1 % of its first value at once", False),
     ],
 )
-def test_other_curves_have_none(name: str, curve: np.ndarray, reason: str, kept: bool | None) -> None:
+def test_other_curves_have_none(name: str, curve: np.ndarray, reason: str, stays: bool | None) -> None:
     result = fit(curve)
     assert (result.steps, result.low, result.high) == (None, None, None)
     assert result.reason is not None
     assert re.search(reason, result.reason), f"{name}: {result.reason}"
-    assert kept is None or result.kept is kept
+    assert stays is None or result.kept is stays
 
 
 @given(amplitude=st.floats(0.05, 0.9), period=st.floats(20, 400), phase=st.floats(0, 2 * np.pi))

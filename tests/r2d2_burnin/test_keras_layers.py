@@ -47,12 +47,15 @@ def values_and_gradients(layer, inputs, state, mask, training=None):
 
 def assert_same(theirs, ours, tolerance, *arguments):
     expected, got = values_and_gradients(theirs, *arguments), values_and_gradients(ours, *arguments)
-    for one, other in zip(tf.nest.flatten(expected), tf.nest.flatten(got), strict=True):
-        assert other.dtype == one.dtype
-        assert other.shape == one.shape
-        scale = max(1.0, float(np.abs(np.asarray(one, np.float64)).max(initial=0)))
+    for theirs_part, ours_part in zip(tf.nest.flatten(expected), tf.nest.flatten(got), strict=True):
+        assert ours_part.dtype == theirs_part.dtype
+        assert ours_part.shape == theirs_part.shape
+        scale = max(1.0, float(np.abs(np.asarray(theirs_part, np.float64)).max(initial=0)))
         np.testing.assert_allclose(
-            np.asarray(other, np.float64), np.asarray(one, np.float64), rtol=tolerance, atol=tolerance * scale
+            np.asarray(ours_part, np.float64),
+            np.asarray(theirs_part, np.float64),
+            rtol=tolerance,
+            atol=tolerance * scale,
         )
 
 
@@ -221,7 +224,7 @@ def test_variables_assigned_before_the_gradient_is_asked_for_change_nothing(kind
             variable.assign(variable + 1.0)
         if what == "variables":
             mask.assign(~mask)
-        result.append([one for one in tape.gradient(loss, sources) if one is not None])
+        result.append([gradient for gradient in tape.gradient(loss, sources) if gradient is not None])
     for expected, got in zip(*result, strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
 

@@ -12,8 +12,8 @@ from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.runtime.tensorflow import keras, tf
 from r2d2_burnin.settings import LearnerSettings, NetworkSettings, QLearningSettings
-from tests.r2d2_burnin import reference
-from tests.r2d2_burnin.common import act_episodes, make_network, make_replay
+from tests.common import reference
+from tests.common.networks import act_episodes, make_network, make_replay
 
 
 def filled_replay(name: str, network: DenseRecurrentNetwork, length: int = 13) -> Replay:
@@ -62,9 +62,9 @@ def test_padding_enters_no_loss_and_no_gradient() -> None:
     wrong_targets = np.where(batch.mask, batch.labels["target"], -1e4).astype(np.float32)
     learner = Learner(network, Regression(2), LearnerSettings(), updates=1)
     results = []
-    for one in (batch, batch._replace(processed=garbage, labels={"target": wrong_targets})):
+    for variant in (batch, batch._replace(processed=garbage, labels={"target": wrong_targets})):
         with tf.GradientTape() as tape:
-            loss = learner.loss(one)
+            loss = learner.loss(variant)
         results.append([loss, *tape.gradient(loss, network.trainable_variables)])
     for a, b in zip(*results, strict=True):
         np.testing.assert_array_equal(np.asarray(a), np.asarray(b))

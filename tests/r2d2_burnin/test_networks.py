@@ -19,14 +19,14 @@ from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import LearnerSettings, NetworkSettings, QLearningSettings
 from r2d2_burnin.training import checkpoint
 from r2d2_burnin.training.collector import LocalCollector
-from tests.r2d2_burnin import user_code
-from tests.r2d2_burnin.common import KINDS, make_network, random_state
-from tests.r2d2_burnin.test_state_dtypes import act_episode, replay_of
+from tests.common import user_networks
+from tests.common.episodes import act_episode, replay_of
+from tests.common.networks import KINDS, make_network, random_state
 
 NOT_TRAINED = {
-    user_code.Averaging: 2,  # the average, and the seed that every recurrent cell of Keras has
-    user_code.Normalised: 4,  # mean, variance, and the seeds of dropout and cell
-    user_code.Plain: 4,  # mean, variance, the cell's seed, and its own variable
+    user_networks.Averaging: 2,  # the average, and the seed that every recurrent cell of Keras has
+    user_networks.Normalised: 4,  # mean, variance, and the seeds of dropout and cell
+    user_networks.Plain: 4,  # mean, variance, the cell's seed, and its own variable
 }
 
 
@@ -128,7 +128,7 @@ def test_the_target_and_the_acting_network_get_every_variable(kind: Any) -> None
 
 def test_an_update_copies_every_variable_to_the_target_network_when_it_is_due() -> None:
     objective = QLearning(2, QLearningSettings(n_step=1))
-    online, target = user_code.Averaging(2), user_code.Averaging(2)
+    online, target = user_networks.Averaging(2), user_networks.Averaging(2)
     for network in (online, target):
         network.step(tf.zeros([1, 1]), network.initial_state(1))
     replay = replay_of(act_episode(online, 2, block=False), "stored", objective)
@@ -159,14 +159,14 @@ def test_variables_assigned_before_the_gradient_is_asked_for_change_nothing(kind
             outputs, last = network.unroll(observations, state, mask)
             loss = tf.reduce_sum(tf.sin(outputs)) + sum(tf.reduce_sum(leaf**2) for leaf in tf.nest.flatten(last))
         if assigns:
-            kept = observations.numpy()
+            before = observations.numpy()
             for variable in sources:
                 variable.assign(2 * variable + 1)
             if mask is not None:
                 mask.assign(~mask)
         result.append(tape.gradient(loss, sources))
         if assigns:
-            observations.assign(kept)
+            observations.assign(before)
     for expected, got in zip(*result, strict=True):
         np.testing.assert_array_equal(got, expected)
     if not masked:
@@ -194,17 +194,17 @@ def test_this_projects_own_network_lists_its_variables_once() -> None:
 
 def test_a_factory_gets_whole_numbers_and_its_errors_have_a_place() -> None:
     inputs = InputSpace((3,), 2)
-    user = "tests.r2d2_burnin.user_code"
-    with pytest.raises(ValueError, match=r"network: .*:misspelt.* raised AttributeError.*user_code.py, line \d+"):
+    user = "tests.common.user_networks"
+    with pytest.raises(ValueError, match=r"network: .*:misspelt.* raised AttributeError.*user_networks.py, line \d+"):
         make_network_of(NetworkSettings(network=f"{user}:misspelt"), inputs, 2, seed=0)
     counts: list[Any] = []
-    factory = user_code.make_network
+    factory = user_networks.make_network
 
     def noted(observation_space: InputSpace, action_space: Any) -> Any:
         counts.append(action_space.n)
         return factory(observation_space, action_space)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(user_code, "make_network", noted)
+        patch.setattr(user_networks, "make_network", noted)
         make_network_of(NetworkSettings(network=f"{user}:make_network"), inputs, 2, seed=0)
     assert [type(count) for count in counts] == [int]

@@ -35,10 +35,10 @@ from r2d2_burnin.runtime.command_line import parse_pairs
 from r2d2_burnin.runtime.literals import read_value, written
 from r2d2_burnin.settings import EnvironmentSettings, LearnerSettings, NetworkSettings, ReplaySettings, TrainingSettings
 from r2d2_burnin.training.trainer import Trainer
-from tests.r2d2_burnin.common import actor_step, make_network
-from tests.r2d2_burnin.odd_environments import Counted, Noise, OldReset, OldStep, WithoutSeed, is_missing
+from tests.common.networks import actor_step, make_network
+from tests.common.odd_environments import Counted, Noise, OldReset, OldStep, WithoutSeed, is_missing
 
-MODULE = "tests.r2d2_burnin.odd_environments"
+MODULE = "tests.common.odd_environments"
 
 
 def guarded(**odd: Any) -> EnvironmentGuard:
@@ -115,8 +115,8 @@ def test_an_actor_goes_on_with_missing_targets_where_it_was() -> None:
         list(begun.collect(steps))
         resumed.set_state(begun.get_state())
         list(whole.collect(steps))
-        for one, other in zip(whole.collect(60), resumed.collect(60), strict=True):
-            for a, b in zip(one, other, strict=True):
+        for by_whole, by_resumed in zip(whole.collect(60), resumed.collect(60), strict=True):
+            for a, b in zip(by_whole, by_resumed, strict=True):
                 np.testing.assert_array_equal(a.targets, b.targets)
                 np.testing.assert_array_equal(a.observations, b.observations)
         whole = make()
@@ -178,9 +178,11 @@ def test_a_batch_without_any_target_changes_nothing() -> None:
     replay = Replay(ReplaySettings(6, 3, 1000), parse("zero"), Regression(2))
     replay.add(episode_of(np.full(9, np.nan), 1))
     before = [variable.numpy() for variable in network.trainable_variables]
-    made = Learner(network, Regression(2), LearnerSettings(), updates=2).update(replay.batch(replay.all_rows()[None]))
-    assert made.losses.tolist() == [0.0]
-    assert made.trained.tolist() == [0]
+    updates = Learner(network, Regression(2), LearnerSettings(), updates=2).update(
+        replay.batch(replay.all_rows()[None])
+    )
+    assert updates.losses.tolist() == [0.0]
+    assert updates.trained.tolist() == [0]
     for variable, value in zip(network.trainable_variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
 
@@ -191,9 +193,14 @@ def test_evaluations_count_steps_with_a_target() -> None:
     env.envs[0].unwrapped._episode = 2  # its next episode has 6 steps, the others 4
     result = evaluate(actor_of(env), Regression(2).error)
     errors = [(e.outputs[:, 0] - e.targets) ** 2 for e in result.episodes if e.targets is not None]
-    assert [len(one) for one in errors] == [6, 4, 4]
+    assert [len(errors_of_episode) for errors_of_episode in errors] == [6, 4, 4]
     assert result.error == pytest.approx(np.nanmean(np.concatenate(errors)))
-    padded = np.stack([np.pad(one, (0, 6 - len(one)), constant_values=np.nan) for one in errors])
+    padded = np.stack(
+        [
+            np.pad(errors_of_episode, (0, 6 - len(errors_of_episode)), constant_values=np.nan)
+            for errors_of_episode in errors
+        ]
+    )
     assert result.error_by_position is not None
     np.testing.assert_allclose(result.error_by_position[::2], np.nanmean(padded[:, ::2], 0), rtol=1e-6)
     assert np.isnan(result.error_by_position[1::2]).all()
@@ -534,7 +541,7 @@ def test_spaces_that_are_too_large_are_refused_before_any_work() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "dtype", "image_shape", "words"),
+    ("shape", "dtype", "image_shape", "description"),
     [
         ((3, 64, 64), np.uint8, (64, 64, 3), "channels first, [3, 64, 64] read as [64, 64, 3]"),
         ((64, 64, 3), np.uint8, (64, 64, 3), "channels last, [64, 64, 3]"),
@@ -557,11 +564,11 @@ def test_spaces_that_are_too_large_are_refused_before_any_work() -> None:
         ((), np.float32, None, None),
     ],
 )
-def test_image_layouts(shape: tuple[int, ...], dtype: Any, image_shape: Any, words: str | None) -> None:
+def test_image_layouts(shape: tuple[int, ...], dtype: Any, image_shape: Any, description: str | None) -> None:
     layout = image_layout(shape, dtype)
     assert (None if layout is None else layout.image_shape) == image_shape
     space = spaces.Box(0, 1, shape, dtype)
-    assert describe_inputs(guarded(space=space))["image"] == words
+    assert describe_inputs(guarded(space=space))["image"] == description
     inputs = input_space(space, spaces.Discrete(2))
     network = DenseRecurrentNetwork(inputs, 2, NetworkSettings(3))
     kernel = tuple(network.trainable_variables[0].shape)
@@ -579,14 +586,14 @@ def test_an_image_is_the_same_in_every_layout(shape: tuple[int, ...]) -> None:
     assert inputs.image is not None
     height, width, channels = inputs.image.image_shape
     plain = InputSpace((height, width, channels), 3, previous_action=True, observation_dtype=np.uint8)
-    one, other = (DenseRecurrentNetwork(space, 2, NetworkSettings(4), seed=3) for space in (inputs, plain))
+    network, plain_network = (DenseRecurrentNetwork(space, 2, NetworkSettings(4), seed=3) for space in (inputs, plain))
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (2, *shape)).astype(np.float32)
     first = 1 + shape.index(height)
     moved = np.moveaxis(images, (first, first + 1), (1, 2)).reshape(2, -1)
     actions = np.eye(3, dtype=np.float32)[:2]
-    result, _ = one.step(np.concatenate([images.reshape(2, -1), actions], 1), one.initial_state(2))
-    expected, _ = other.step(np.concatenate([moved, actions], 1), other.initial_state(2))
+    result, _ = network.step(np.concatenate([images.reshape(2, -1), actions], 1), network.initial_state(2))
+    expected, _ = plain_network.step(np.concatenate([moved, actions], 1), plain_network.initial_state(2))
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
 
 

@@ -15,7 +15,7 @@ from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import LearnerSettings, NetworkSettings
-from tests.r2d2_burnin.common import KINDS, TOLERANCE, act_episodes, make_network, make_replay
+from tests.common.networks import KINDS, TOLERANCE, act_episodes, make_network, make_replay
 
 FROZEN = LearnerSettings(learning_rate=1e-12, final_learning_rate=1e-12)
 """So small that float32 parameters stay what they are."""

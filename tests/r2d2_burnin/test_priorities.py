@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from r2d2_burnin.replay.sum_tree import LARGEST, SumTree, importance_weights
-from tests.r2d2_burnin.common import make_replay
-from tests.r2d2_burnin.test_state_equivalence import numbered_episode
+from tests.common.episodes import numbered_episode
+from tests.common.networks import make_replay
 
 
 @given(
@@ -119,6 +119,21 @@ def test_replay_draws_by_priority_to_its_power_and_weighs_it_back() -> None:
     shares = np.bincount((drawn - rows[0]).ravel(), minlength=4) / drawn.size
     np.testing.assert_allclose(shares, np.array([1, 2, 3, 4]) / 10, atol=0.005)
     np.testing.assert_allclose(replay.batch(rows).weights, [1, 1 / 2, 1 / 3, 1 / 4], rtol=1e-6)
+
+
+@pytest.mark.parametrize("priority_exponent", [0.0, 0.5])
+def test_replay_draws_late_fragments_more_seldom(priority_exponent: float) -> None:
+    exponents = {"start_exponent": 2.0, "priority_exponent": priority_exponent}
+    replay = make_replay("stored", sequence_length=4, period=2, importance_exponent=1.0, **exponents)
+    rows = np.concatenate([replay.add(numbered_episode(number, length)) for number, length in ((0, 4), (1, 10))])
+    priorities = np.array([9.0, 1.0, 4.0, 1.0, 1.0])
+    replay.set_priorities(rows, priorities)
+    starts = np.array([0, 0, 2, 4, 6])
+    expected = priorities**priority_exponent / (1 + starts / 4) ** 2
+    drawn = replay.sample(np.random.default_rng(0), 100, 1000)
+    shares = np.bincount((drawn - rows[0]).ravel(), minlength=5) / drawn.size
+    np.testing.assert_allclose(shares, expected / expected.sum(), atol=0.005)
+    np.testing.assert_allclose(replay.batch(rows).weights, expected.min() / expected, rtol=1e-6)
 
 
 def test_a_fragment_without_error_stays_and_forgotten_ones_are_never_drawn() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from r2d2_burnin.environments.guard import EnvironmentFault
 from r2d2_burnin.testing import record_episodes
-from tests.r2d2_burnin.common import make_network
-from tests.r2d2_burnin.known_networks import Known
+from tests.common.known_networks import Known
+from tests.common.networks import make_network
 
 SHORT, LONG = 5, 100
 

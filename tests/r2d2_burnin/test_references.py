@@ -20,7 +20,7 @@ from r2d2_burnin.replay.references import FEWEST, SHARE, ReferenceSample
 from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, ReplaySettings, TrainingSettings
 from r2d2_burnin.training.costs import Costs
 from r2d2_burnin.training.trainer import Trainer
-from tests.r2d2_burnin.test_state_equivalence import numbered_episode
+from tests.common.episodes import numbered_episode
 
 
 def filled(lengths: list[int], period: int, seed: int, *, name: str = "zero", every: bool = False) -> Replay:
@@ -29,10 +29,11 @@ def filled(lengths: list[int], period: int, seed: int, *, name: str = "zero", ev
     sample = ReferenceSample(np.random.default_rng(seed), every=every)
     replay = Replay(ReplaySettings(max(period, 5), period, capacity), parse(name), Regression(2), references=sample)
     order = np.random.default_rng(1000 + seed)
+    episodes = {length: numbered_episode(0, length) for length in set(lengths)}
     added = 0
     while added < 3 * capacity:
         length = int(order.choice(lengths))
-        replay.add(numbered_episode(0, length))
+        replay.add(episodes[length])
         added += length
     return replay
 
@@ -113,9 +114,9 @@ def test_references_take_a_twentieth_of_the_steps_memory(features: int, units: i
     for _ in range(300):
         replay.add(idle_episode(np.zeros((90, features), np.float32), np.zeros((90, units), np.float32)))
     steps = replay.steps * (4 * features + 3 * 4)  # observation, action, reward, target
-    one = 2 * 2 * units * 4 + 16
-    assert replay.reference_bytes <= max(SHARE * steps * 1.02, FEWEST * one)
-    assert len(sample) >= min(0.8 * FEWEST, 0.7 * SHARE * steps / one)
+    reference_bytes = 2 * 2 * units * 4 + 16
+    assert replay.reference_bytes <= max(SHARE * steps * 1.02, FEWEST * reference_bytes)
+    assert len(sample) >= min(0.8 * FEWEST, 0.7 * SHARE * steps / reference_bytes)
 
 
 def test_there_is_always_something_to_measure_and_short_episodes_do_not_starve_long_ones() -> None:
@@ -134,13 +135,14 @@ def test_there_is_always_something_to_measure_and_short_episodes_do_not_starve_l
 def test_ages_are_uniform_where_long_episodes_give_way_to_short_ones() -> None:
     """Fewer fragments in replay, so a larger share of the new ones is sampled: the old ones then stand for more."""
     newer = []
+    long_episode, short_episode = numbered_episode(0, 1000), numbered_episode(1, 20)
     for seed in range(150):
         sample = ReferenceSample(np.random.default_rng(seed))
         replay = Replay(ReplaySettings(20, 1, 20_000), parse("zero"), Regression(2), references=sample)
         for _ in range(30):
-            replay.add(numbered_episode(0, 1000))
-        for _ in range(500):
-            replay.add(numbered_episode(1, 20))
+            replay.add(long_episode)
+        for _ in range(100):
+            replay.add(*[short_episode] * 5)
         rows = replay.draw_measured(200)
         newer.append(float((replay.episodes_of(rows) >= replay.episodes_of(replay.all_rows()[-500:]).min()).mean()))
     share = 500 / len(replay)

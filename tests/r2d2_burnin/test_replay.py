@@ -17,8 +17,8 @@ from r2d2_burnin.replay.references import ReferenceSample
 from r2d2_burnin.replay.ring import Ring
 from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import ReplaySettings
-from tests.r2d2_burnin.common import make_replay
-from tests.r2d2_burnin.test_state_equivalence import naive_fragments, numbered_episode
+from tests.common.episodes import naive_fragments, numbered_episode
+from tests.common.networks import make_replay
 
 
 def small_replay(capacity: int, name: str = "stored", **more: Any) -> Replay:
@@ -27,16 +27,16 @@ def small_replay(capacity: int, name: str = "stored", **more: Any) -> Replay:
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=40), st.integers(30, 80))
 def test_oldest_episodes_go_first_and_only_when_they_must(lengths: list[int], capacity: int) -> None:
-    replay, kept = small_replay(capacity), []
+    replay, episodes = small_replay(capacity), []
     for number, length in enumerate(lengths):
         replay.add(numbered_episode(number, length))
-        kept.append((number, length))
-        while sum(steps for _, steps in kept) > capacity:
-            kept.pop(0)
-        assert replay.steps == sum(steps for _, steps in kept)
+        episodes.append((number, length))
+        while sum(steps for _, steps in episodes) > capacity:
+            episodes.pop(0)
+        assert replay.steps == sum(steps for _, steps in episodes)
         batch = replay.batch(replay.all_rows())
         expected = [
-            [100 * owner + t + 1 for t in steps] for owner, total in kept for steps in naive_fragments(total, 4, 2)
+            [100 * owner + t + 1 for t in steps] for owner, total in episodes for steps in naive_fragments(total, 4, 2)
         ]
         got = [row[mask].tolist() for row, mask in zip(batch.observations[..., 0], batch.mask, strict=True)]
         assert got == expected

@@ -17,7 +17,7 @@ from r2d2_burnin.replay.buffer import SMALLEST_PRIORITY, Replay
 from r2d2_burnin.replay.references import ReferenceSample
 from r2d2_burnin.runtime import archive
 from r2d2_burnin.settings import ReplaySettings
-from tests.r2d2_burnin.test_state_equivalence import naive_fragments, numbered_episode
+from tests.common.episodes import naive_fragments, numbered_episode
 
 
 class NaiveReplay:

@@ -24,31 +24,14 @@ from r2d2_burnin.settings import (
     EnvironmentSettings,
     LearnerSettings,
     NetworkSettings,
-    ReplaySettings,
-    TrainingSettings,
 )
-from r2d2_burnin.training.checkpoint import Checkpoints
 from r2d2_burnin.training.trainer import Trainer
-from tests.r2d2_burnin.common import shared_trainer
+from tests.common.interruptions import SMALL, Interrupted, checkpoints, interrupt_at
+from tests.common.networks import shared_trainer
 
-USER = "tests.r2d2_burnin.user_code"
+USER = "tests.common.user_networks"
 USERS_ENVIRONMENTS = "tests.common.user_environments"
 
-SMALL = TrainingSettings(
-    environment=EnvironmentSettings("BitStream/Count-v0", {"length": 13}),
-    network=NetworkSettings(4),
-    replay=ReplaySettings(5, 3, 300),
-    objective="regression",
-    updates=120,
-    batch_size=4,
-    num_envs=3,
-    initial_steps=250,
-    new_steps=50,
-    updates_between=10,
-    measure_every=30,
-    measured_fragments=4,
-    evaluation_episodes=3,
-)
 PRIORITIZED = dataclasses.replace(SMALL.replay, priority_exponent=0.9, importance_exponent=0.6, replay_capacity=600)
 CASES = {
     "stored+2": SMALL,
@@ -57,7 +40,10 @@ CASES = {
     "full": dataclasses.replace(SMALL, network=NetworkSettings(4, "gru", 2)),
     "stored": dataclasses.replace(SMALL, parameter_lag=23),
     "zero+2": dataclasses.replace(
-        SMALL, environment=EnvironmentSettings("CartPole-v1"), objective="q-learning", replay=PRIORITIZED
+        SMALL,
+        environment=EnvironmentSettings("CartPole-v1", max_episode_steps=30),  # few lengths, so few programs
+        objective="q-learning",
+        replay=PRIORITIZED,
     ),
     "stored+3": dataclasses.replace(
         SMALL,
@@ -72,23 +58,6 @@ CASES = {
         objective="q-learning",
     ),
 }
-
-
-class Interrupted(Exception):
-    """What a test interrupts a run with."""
-
-
-def interrupt_at(update: int) -> Any:
-    def progress(done: int, words: str) -> None:
-        if done >= update:
-            raise Interrupted
-
-    return progress
-
-
-def checkpoints(directory: Path, warnings: list[str] | None = None, **more: Any) -> Checkpoints:
-    keywords: dict[str, Any] = {"every": 20, "identity": {"seed": 3}, **more}
-    return Checkpoints(directory, warn=(warnings if warnings is not None else []).append, **keywords)
 
 
 def some(default: set[str]) -> list[Any]:
@@ -135,7 +104,7 @@ def test_damaged_checkpoints_are_left_out(tmp_path: Path) -> None:
     resumed = trainer.run(
         parse("stored"),
         3,
-        lambda update, words: begun.append(update),
+        lambda update, status: begun.append(update),
         checkpoints=checkpoints(tmp_path, warnings),
     )
     assert begun[0] == 70  # from the checkpoint before, of update 60
@@ -164,7 +133,7 @@ def test_an_environment_that_cannot_be_repeated_is_begun_anew(tmp_path: Path) ->
     with pytest.raises(Interrupted):
         trainer.run(parse("stored"), 3, interrupt_at(50), checkpoints=checkpoints(tmp_path))
     trainer.run(
-        parse("stored"), 3, lambda update, words: begun.append(update), checkpoints=checkpoints(tmp_path, warnings)
+        parse("stored"), 3, lambda update, status: begun.append(update), checkpoints=checkpoints(tmp_path, warnings)
     )
     assert begun[0] == 10
     assert "the same seed and the same actions led to other observations" in warnings[0]
@@ -211,7 +180,7 @@ def test_a_lag_is_exact_to_the_update(lag: int, monkeypatch: pytest.MonkeyPatch)
         batches.extend(tf.nest.map_structure(lambda leaf, i=i: leaf[i : i + 1], batch) for i in range(len(batch.mask)))
         return make_updates(learner, batch)
 
-    def note(done: int, words: str) -> None:  # the acting network has still what the round before these updates used
+    def note(done: int, status: str) -> None:  # the acting network has still what the round before these updates used
         used[done - 10] = get_weights(acting)
 
     monkeypatch.setattr(Learner, "update", update)
@@ -221,21 +190,23 @@ def test_a_lag_is_exact_to_the_update(lag: int, monkeypatch: pytest.MonkeyPatch)
 
     # The same updates again, one by one.
     learner = trainer.parts.learner(parse("stored"))
-    made = [used[0]]
-    set_weights(network, made[0])
+    by_update = [used[0]]
+    set_weights(network, by_update[0])
     learner.reset()
     for batch in batches:
         learner.update(batch)
-        made.append(get_weights(network))
-    assert len(made) == 61
+        by_update.append(get_weights(network))
+    assert len(by_update) == 61
     assert sorted(used) == [0, 10, 20, 30, 40, 50]
-    assert nearest(last, made) == 60
-    assert [nearest(used[update], made) for update in sorted(used)] == [max(u - lag, 0) for u in sorted(used)]
+    assert nearest(last, by_update) == 60
+    assert [nearest(used[update], by_update) for update in sorted(used)] == [max(u - lag, 0) for u in sorted(used)]
 
 
-def nearest(parameters: list[np.ndarray], made: list[list[np.ndarray]]) -> int:
+def nearest(parameters: list[np.ndarray], by_update: list[list[np.ndarray]]) -> int:
     """The update whose parameters these are: programs of one and of many updates may differ in the last digits."""
-    distances = [max(float(np.abs(a - b).max()) for a, b in zip(parameters, one, strict=True)) for one in made]
+    distances = [
+        max(float(np.abs(a - b).max()) for a, b in zip(parameters, candidate, strict=True)) for candidate in by_update
+    ]
     first, second = np.sort(distances)[:2]
     assert first < 1e-5 < 10 * 1e-5 < second
     return int(np.argmin(distances))
@@ -258,11 +229,11 @@ def test_evaluations_explore_by_a_stream_of_their_own(monkeypatch: pytest.Monkey
         assert returns[0] == returns[1]  # all evaluations are over the same episodes
     environment.close()
     # The five seeds of before stay what they were, and the sixth is new.
-    words = [int(word) >> 1 for word in np.random.SeedSequence(7).generate_state(6)]
-    assert words[:5] == [int(word) >> 1 for word in np.random.SeedSequence(7).generate_state(5)]
-    assert run._evaluator._make_actor.args[1] == words[3]  # type: ignore[attr-defined]
-    assert set(seeds) == {words[5]}
-    assert all(abs(words[5] - word) > 1000 for word in words[:5])
+    seeds_of_run = [int(word) >> 1 for word in np.random.SeedSequence(7).generate_state(6)]
+    assert seeds_of_run[:5] == [int(word) >> 1 for word in np.random.SeedSequence(7).generate_state(5)]
+    assert run._evaluator._make_actor.args[1] == seeds_of_run[3]  # type: ignore[attr-defined]
+    assert set(seeds) == {seeds_of_run[5]}
+    assert all(abs(seeds_of_run[5] - word) > 1000 for word in seeds_of_run[:5])
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,9 @@ def test_a_trainer_takes_the_defaults_of_the_objective_that_its_environment_asks
     assert (counting.settings.objective, counting.settings.learner.learning_rate) == ("regression", 6e-3)
 
 
-@pytest.mark.parametrize("flags", [["--objective", "q-learning", "--help"], ["-h", "--env", "CartPole-v1"]])
+@pytest.mark.parametrize(
+    "flags", [["--objective", "q-learning", "--preset", "small", "--help"], ["-h", "--env", "CartPole-v1"]]
+)
 def test_help_shows_the_defaults_that_hold(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         burnin_compare.read_settings(flags)

@@ -21,8 +21,9 @@ from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.runtime.tensorflow import keras, tf
 from r2d2_burnin.settings import LearnerSettings
 from r2d2_burnin.training import checkpoint
-from tests.r2d2_burnin import reference
-from tests.r2d2_burnin.common import (
+from tests.common import reference
+from tests.common.episodes import naive_fragments, numbered_episode
+from tests.common.networks import (
     KINDS,
     TOLERANCE,
     act_episodes,
@@ -81,8 +82,15 @@ def batches_of(network: DenseRecurrentNetwork, name: str, *, length: int = 13) -
     return replay, replay.all_rows()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["stored", "stored+4", "full", "zero+11", "zero+50"])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        # Each kind with at least two initializations, each of these with two kinds; the others are long.
+        pytest.param(kind, name, marks=() if (i + j) % 2 == 0 else pytest.mark.long)
+        for j, name in enumerate(["stored", "stored+4", "full", "zero+11", "zero+50"])
+        for i, kind in enumerate(KINDS)
+    ],
+)
 def test_4_with_unchanged_parameters_stored_and_full_give_the_actors_outputs(kind, name: str) -> None:
     network = make_network(*kind)
     replay, rows = batches_of(network, name)
@@ -125,10 +133,10 @@ def test_5_zero_with_burn_in_of_at_least_the_prefix_equals_full(kind) -> None:
 
 
 @given(kinds, seeds, st.lists(st.booleans(), min_size=1, max_size=12))
-def test_6_padded_and_masked_equals_unpadded(kind, seed: int, kept: list[bool]) -> None:
+def test_6_padded_and_masked_equals_unpadded(kind, seed: int, processed: list[bool]) -> None:
     """Wherever the padding stands and whatever it holds, state and outputs of the other steps do not notice."""
-    network, mask = make_network(*kind), np.array(kept)
-    padded = bits(2, len(kept), seed)
+    network, mask = make_network(*kind), np.array(processed)
+    padded = bits(2, len(processed), seed)
     padded[:, ~mask] = 1e3
     outputs, last = network.unroll(padded, random_state(network, 2, seed), np.tile(mask, (2, 1)))
     if not mask.any():
@@ -276,9 +284,9 @@ def test_8_gradients_do_not_reach_burn_in_steps(kind) -> None:
         burn_in_mask=batch.burn_in_mask[:, :0],
     )
     gradients = []
-    for one in (batch, nothing):
+    for variant in (batch, nothing):
         with tf.GradientTape() as tape:
-            loss = learner.loss(one)
+            loss = learner.loss(variant)
         gradients.append(tape.gradient(loss, network.trainable_variables))
     for a, b in zip(*gradients, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
@@ -297,16 +305,6 @@ def test_9_states_survive_a_save_and_load_bit_for_bit(kind, tmp_path: Path) -> N
         np.testing.assert_array_equal(a.numpy(), b.numpy())
     with pytest.raises(ValueError, match=r"checkpoint: .* has parameters of shapes"):
         checkpoint.load(tmp_path / "deep" / "network.npz", make_network(*kind, units=6))
-
-
-def naive_fragments(length: int, sequence_length: int, period: int) -> list[list[int]]:
-    """Trained steps of every fragment: a new fragment every `period` steps until one has trained the last step."""
-    fragments: list[list[int]] = []
-    start = 0
-    while not fragments or fragments[-1][-1] != length - 1:
-        fragments.append([t for t in range(start, start + sequence_length) if t < length])
-        start += period
-    return fragments
 
 
 @given(st.data(), st.integers(1, 12), st.lists(st.integers(1, 40), min_size=1, max_size=6))
@@ -344,23 +342,3 @@ def test_10_every_step_is_trained_the_right_number_of_times_and_none_crosses_an_
     for row, (number, steps) in enumerate(expected):
         assert references.state_first[0][0][row, 0] == 100 * number + steps[0] + 1
         assert references.state_last[0][0][row, 0] == 100 * number + steps[-1] + 1
-
-
-def numbered_episode(number: int, length: int):
-    """An episode whose every observation, target and state says which step it belongs to."""
-    from r2d2_burnin.data import Episode
-
-    steps = np.arange(length, dtype=np.float32)
-    state = np.repeat(100 * number + steps[:, None] + 1, 2, axis=1)
-    return Episode(
-        observations=100 * number + steps[:, None] + 1,
-        actions=np.zeros(length, np.int64),
-        rewards=np.zeros(length, np.float32),
-        targets=1000 * number + steps,
-        outputs=np.zeros((length, 1), np.float32),
-        states=((state, state),),
-        updates=np.full(length, number),
-        terminated=True,
-        final_observation=np.zeros(1, np.float32),
-        environment=0,
-    )

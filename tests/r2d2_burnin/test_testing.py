@@ -12,10 +12,10 @@ from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.settings import NetworkSettings
 from r2d2_burnin.testing import StateEquivalenceError, check_state_equivalence, record_episodes
-from tests.r2d2_burnin import user_code
-from tests.r2d2_burnin.common import KINDS, make_network
+from tests.common import user_networks
+from tests.common.networks import KINDS, make_network
 
-MODULE = "tests.r2d2_burnin.user_code"
+MODULE = "tests.common.user_networks"
 SEQUENCES = [
     np.random.default_rng(seed).normal(size=(length, 2)).astype(np.float32) for seed, length in ((0, 9), (1, 1))
 ]
@@ -31,25 +31,25 @@ def test_this_projects_networks_pass(kind) -> None:
 
 
 def test_a_network_of_keras_layers_with_a_dictionary_as_state_passes() -> None:
-    network = user_code.KerasNetwork(3)
+    network = user_networks.KerasNetwork(3)
     check_state_equivalence(network, SEQUENCES)
     inputs = InputSpace((4,), 2, previous_action=True, previous_reward=True)
-    network = user_code.make_network(inputs, user_code.spaces.Discrete(2))
+    network = user_networks.make_network(inputs, user_networks.spaces.Discrete(2))
     check_state_equivalence(network, record_episodes(network, "CartPole-v1", count=3, inputs=inputs), inputs=inputs)
 
 
 @pytest.mark.parametrize(
     ("kind", "fault"),
     [
-        (user_code.NotReset, "reset: the state is not reset at an episode's start"),
-        (user_code.OwnMemory, "repeat: .* keeps a state of its own"),
-        (user_code.IgnoresMask, "padding: the state advances over masked padding"),
-        (user_code.BatchNormalised, "batch: .* batch normalisation"),
-        (user_code.DropsOut, "repeat: .* dropout"),
-        (user_code.UnrollsOtherwise, "step against unroll: "),
-        (user_code.RestartsInChunks, "chunks: "),
-        (user_code.BatchInSecondPlace, r"state nest: initial_state\(1\) has arrays of shapes \[\(6, 1\)\]"),
-        (user_code.GrowingState, "state nest: step returns a state of another structure"),
+        (user_networks.NotReset, "reset: the state is not reset at an episode's start"),
+        (user_networks.OwnMemory, "repeat: .* keeps a state of its own"),
+        (user_networks.IgnoresMask, "padding: the state advances over masked padding"),
+        (user_networks.BatchNormalised, "batch: .* batch normalization"),
+        (user_networks.DropsOut, "repeat: .* dropout"),
+        (user_networks.UnrollsOtherwise, "step against unroll: "),
+        (user_networks.RestartsInChunks, "chunks: "),
+        (user_networks.BatchInSecondPlace, r"state nest: initial_state\(1\) has arrays of shapes \[\(6, 1\)\]"),
+        (user_networks.GrowingState, "state nest: step returns a state of another structure"),
     ],
 )
 def test_every_planted_fault_is_named(kind: type, fault: str) -> None:
@@ -58,7 +58,12 @@ def test_every_planted_fault_is_named(kind: type, fault: str) -> None:
 
 
 def test_one_fault_is_not_taken_for_others() -> None:
-    for kind in (user_code.IgnoresMask, user_code.UnrollsOtherwise, user_code.BatchInSecondPlace, user_code.NotReset):
+    for kind in (
+        user_networks.IgnoresMask,
+        user_networks.UnrollsOtherwise,
+        user_networks.BatchInSecondPlace,
+        user_networks.NotReset,
+    ):
         with pytest.raises(StateEquivalenceError) as result:
             check_state_equivalence(kind(3), SEQUENCES)
         assert len(str(result.value).splitlines()) == 1
@@ -97,7 +102,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     for flags, message in (
         (["--network", f"{MODULE}:wrong_outputs"], "gives outputs (1, 2), expected (1, 1)"),
         (["--network", f"{MODULE}:no_unroll"], "made a Half without unroll"),
-        (["--network", f"{MODULE}"], "network: got 'tests.r2d2_burnin.user_code', expected module:name"),
+        (["--network", f"{MODULE}"], "network: got 'tests.common.user_networks', expected module:name"),
         (["--episodes", "0"], "episodes: got 0"),
         (["--env", "Pendulum-v1"], "env: got action space"),
     ):

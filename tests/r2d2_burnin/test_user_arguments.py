@@ -24,13 +24,14 @@ from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.environments.spaces import declared_range
 from r2d2_burnin.environments.targets import NAME, TargetRange, UnfitTarget
+from r2d2_burnin.environments.vector import GuardedVectorEnv
 from r2d2_burnin.environments.wrapper_calls import WrapperCall
 from r2d2_burnin.learning.objectives import Classification, choose_objective
 from r2d2_burnin.replay.sum_tree import SumTree
 from r2d2_burnin.runtime.command_line import from_command_line, parse_pairs
 from r2d2_burnin.settings import EnvironmentSettings, TrainingSettings
-from tests.r2d2_burnin.common import actor_step, make_network
-from tests.r2d2_burnin.odd_environments import Noise
+from tests.common.networks import actor_step, make_network
+from tests.common.odd_environments import Noise
 
 MODULE = "tests.r2d2_burnin.test_user_arguments"
 
@@ -341,7 +342,7 @@ def test_a_vectorised_version_that_cannot_be_made(
     name = f"Arguments/{env_id}-v0"
     for _ in range(2):
         vector = environments.make_vector(EnvironmentSettings(name), 2)
-        assert type(vector) is SyncVectorEnv
+        assert type(vector) is GuardedVectorEnv
         vector.close()
     warnings = capsys.readouterr().err.splitlines()
     assert len(warnings) == int(warns)
@@ -354,7 +355,7 @@ def test_a_vectorised_version_that_cannot_be_made(
 def test_settings_with_the_name_of_an_argument_of_make_vec(name: str) -> None:
     gym.register("Arguments/Named-v0", lambda **kwargs: CartPoleEnv(), vector_entry_point=lambda **kwargs: None)
     settings = EnvironmentSettings("Arguments/Named-v0", {name: 3})
-    assert type(environments.make_vector(settings, 2)) is SyncVectorEnv
+    assert type(environments.make_vector(settings, 2)) is GuardedVectorEnv
     gym.registry.pop("Arguments/Named-v0")
 
 

@@ -47,6 +47,7 @@ class Outcome:
     profile: str = "eval_error"  # the metric by step of the episode
     logarithmic: bool = False  # whether its axis is
     evaluations: int = 1  # the outcome is the mean over so many at least: a single return is noisy
+    margin: float = 0.05  # a loss of less than this part of what was learned counts as none where memory is measured
 
 
 class Objective:
@@ -66,8 +67,6 @@ class Objective:
     those of ours are in `settings.OBJECTIVES`."""
     reads_targets: ClassVar[bool] = True
     """Whether it is trained on `info["target"]`; if not, it is judged by rewards, against random actions."""
-    uses_target_network: ClassVar[bool] = False
-    """Whether losses need the outputs of a target network."""
     allows_dueling: ClassVar[bool] = False
     """Whether outputs are values of actions, so that a network may split them into a value and advantages."""
 
@@ -97,6 +96,11 @@ class Objective:
         raise NotImplementedError
 
     @property
+    def uses_target_network(self) -> bool:
+        """Whether losses need the outputs of a target network."""
+        return False
+
+    @property
     def lookahead(self) -> int:
         """Steps after the trained ones whose outputs the loss needs, n."""
         return 0
@@ -105,6 +109,11 @@ class Objective:
     def previous_inputs(self) -> tuple[bool, bool]:
         """Whether the network sees its previous action, and the previous reward."""
         return False, False
+
+    @property
+    def scales_rewards(self) -> bool:
+        """Whether rewards in labels are divided by their scale (see `scale_rewards`)."""
+        return False
 
     @property
     def evaluation_epsilon(self) -> float:
@@ -120,6 +129,10 @@ class Objective:
         if episode.targets is None:
             return {"target": np.full(len(episode), np.nan, np.float32)}
         return {"target": episode.targets.astype(np.float32)}
+
+    def scale_rewards(self, labels: dict[str, np.ndarray], scale: float) -> dict[str, np.ndarray]:
+        """Labels `[B, T]` with rewards divided by `scale`; by default the same, which have no rewards."""
+        return labels
 
     def losses(self, outputs: Tensor, target_outputs: Tensor, labels: dict[str, Tensor]) -> StepLosses:
         """Losses of every trained step.
@@ -166,6 +179,8 @@ class Objective:
 
 def largest_magnitude(values: Tensor, mask: Tensor) -> Tensor:
     """The largest absolute value `[B]` of `values` `[B, T, A]` over the steps in `mask` `[B, T]`."""
+    if isinstance(values, np.ndarray):  # of a network of another framework
+        return np.where(mask[..., None], np.abs(values), 0.0).max((1, 2))
     from r2d2_burnin.runtime.tensorflow import tf
 
     return tf.reduce_max(tf.where(mask[..., None], tf.abs(values), 0.0), axis=[1, 2])

@@ -36,7 +36,6 @@ class QLearning(Objective):
         "episode_return", "episode return", "return", higher_is_better=True, profile="reward", evaluations=5
     )
     reads_targets: ClassVar[bool] = False
-    uses_target_network: ClassVar[bool] = True
     allows_dueling: ClassVar[bool] = True
 
     @classmethod
@@ -60,9 +59,19 @@ class QLearning(Objective):
         return self.actions
 
     @property
+    def uses_target_network(self) -> bool:
+        """Unless the discount is 0, and a target its step's own reward."""
+        return self.settings.discount > 0
+
+    @property
     def lookahead(self) -> int:
-        """The rewards in a target."""
-        return self.settings.n_step
+        """The rewards in a target, after which it bootstraps."""
+        return self.settings.n_step if self.settings.discount > 0 else 0
+
+    @property
+    def scales_rewards(self) -> bool:
+        """What the settings say."""
+        return self.settings.reward_scaling
 
     @property
     def previous_inputs(self) -> tuple[bool, bool]:
@@ -85,19 +94,22 @@ class QLearning(Objective):
         )
         return {"action": np.asarray(episode.actions, np.int32), **returns._asdict()}
 
+    def scale_rewards(self, labels: dict[str, np.ndarray], scale: float) -> dict[str, np.ndarray]:
+        """Labels with n-step returns divided by `scale`."""
+        return {**labels, "returns": labels["returns"] / np.float32(scale)}
+
     def losses(self, outputs: Tensor, target_outputs: Tensor, labels: dict[str, Tensor]) -> StepLosses:
         """Half the squared TD error `[B, T]`, and the TD error."""
         from r2d2_burnin.learning import q_learning
         from r2d2_burnin.runtime.tensorflow import tf
 
         steps = labels["action"].shape[1]
-        values = q_learning.double_q_values(outputs, target_outputs)
-        ahead = tf.range(steps)[None] + labels["offsets"]
+        following = tf.zeros_like(labels["returns"])
+        if self.settings.discount > 0:
+            values = q_learning.double_q_values(outputs, target_outputs)
+            following = tf.gather(values, tf.range(steps)[None] + labels["offsets"], axis=1, batch_dims=1)
         targets = q_learning.n_step_targets(
-            labels["returns"],
-            labels["discounts"],
-            tf.gather(values, ahead, axis=1, batch_dims=1),
-            rescaled=self.settings.value_rescaling,
+            labels["returns"], labels["discounts"], following, rescaled=self.settings.value_rescaling
         )
         taken = tf.gather(outputs[:, :steps], labels["action"], axis=2, batch_dims=2)
         errors = taken - tf.stop_gradient(targets)

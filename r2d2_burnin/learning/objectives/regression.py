@@ -25,7 +25,7 @@ class Regression(Objective):
     actions: int
 
     loss_name: ClassVar[str] = "squared error"
-    outcome: ClassVar[Outcome] = Outcome("eval_error", "mean squared error", "error", logarithmic=True)
+    outcome: ClassVar[Outcome] = Outcome("eval_error", "mean squared error", "error", logarithmic=True, margin=0.01)
 
     @classmethod
     def make(cls, env: gym.Env[Any, Any], settings: TrainingSettings) -> Regression:

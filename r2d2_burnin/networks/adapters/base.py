@@ -15,6 +15,10 @@ State = Any
 """A nest of NumPy arrays `[B, ...]`."""
 
 
+AnyNetwork = Any
+"""A `RecurrentNetwork`, or whatever `adapt` takes: networks of any framework."""
+
+
 class UnfitNetwork(ValueError):
     """A network of the user's cannot be used."""
 

@@ -12,6 +12,9 @@ import numpy as np
 
 from r2d2_burnin.networks.adapters.base import AdaptedNetwork, Calls, UnfitNetwork
 
+REMEDY = "expected network.eval() before, or torch.nn.LayerNorm"
+"""Against batch normalization."""
+
 
 def accepts(network: Any) -> bool:
     """Whether this is a module of PyTorch; one that was never imported has no modules."""
@@ -38,9 +41,17 @@ def adapted(network: Any) -> AdaptedNetwork:
     place = {} if parameter is None else {"dtype": parameter.dtype, "device": parameter.device}
 
     def unroll(observations: np.ndarray, state: Any) -> tuple[Any, Any]:
-        with torch.no_grad():
-            returned: tuple[Any, Any] = network(torch.tensor(observations, **place), state)
-            return returned
+        try:
+            with torch.no_grad():
+                returned: tuple[Any, Any] = network(torch.tensor(observations, **place), state)
+        except ValueError as error:
+            if "Expected more than 1 value per channel when training" not in str(error):
+                raise
+            raise UnfitNetwork(
+                f"network: batch: {name} has batch normalization in training mode, which PyTorch refuses for"
+                f" observations {list(observations.shape)} ({error}); {REMEDY}"
+            ) from None
+        return returned
 
     def initial_state(batch_size: int) -> Any:
         with torch.no_grad():
@@ -59,7 +70,7 @@ def _refuse_batch_normalization(network: Any) -> None:
             raise UnfitNetwork(
                 f"network: batch: {type(network).__name__} has batch normalization in {mode}"
                 f" ({place}: {type(layer).__name__}), so that an example's outputs and state depend on the rest of its"
-                " batch; expected network.eval() before, or torch.nn.LayerNorm"
+                f" batch; {REMEDY}"
             )
 
 

@@ -17,10 +17,10 @@ def small_disk(path: Path, size: str) -> Iterator[Path]:
     if shutil.which("mount") is None:
         pytest.skip("needs Linux, to mount a small disk")
     path.mkdir()
-    made = subprocess.run(
+    mounting = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)], capture_output=True, check=False
     )
-    if made.returncode != 0:
+    if mounting.returncode != 0:
         pytest.skip("needs root on Linux, to mount a small disk")
     try:
         yield path

@@ -12,7 +12,7 @@ from typing import Any
 
 from experiments.common.jobs import Report, Worker
 
-kept: list[Any] = []
+mappings: list[Any] = []
 
 
 def counter(start: int) -> Iterator[int]:
@@ -34,7 +34,7 @@ def do(payload: Any, report: Report, worker: Worker) -> Any:
     if payload == "use up mappings":
         limit = int(Path("/proc/sys/vm/max_map_count").read_text())
         protections = itertools.cycle([mmap.PROT_READ, mmap.PROT_READ | mmap.PROT_WRITE])  # alike ones would be merged
-        kept.extend(mmap.mmap(-1, 4096, prot=next(protections)) for _ in range(limit * 6 // 10))
+        mappings.extend(mmap.mmap(-1, 4096, prot=next(protections)) for _ in range(limit * 6 // 10))
     if payload in ("use up mappings", "process"):
         return os.getpid()
     return payload * 2

@@ -1,0 +1,5 @@
+"""`python -m experiments.memory_use`."""
+
+from experiments.memory_use import main
+
+raise SystemExit(main())

@@ -1,0 +1,233 @@
+"""How much memory agents use, over seeds: curves, numbers and sentences."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from experiments.common.experiment import Table
+from experiments.common.statistics import Estimate, estimate
+from r2d2_burnin.data import MemoryUse
+from r2d2_burnin.learning.objectives import Outcome
+
+HOW_TO_READ = (
+    "Memory use: with memory k the recurrent state is cut, so that an output is that of the network unrolled from its"
+    " initial state over the last k steps and the current one, and the agent acts by it (Kapturowski et al., ICLR 2019,"
+    " figure 5). k = 0 is the current observation alone. The number stated is the smallest k from which on every"
+    " larger one that was tried is shown to lose less than a margin, by one-sided paired t-tests over the same episodes"
+    " at 5 %."
+    " A cut state is itself unfamiliar to an agent that was trained from stored states or from whole episodes: it never"
+    " had to go on from a zero state in the middle of one. What it loses by a cut may come from that as well as from"
+    " what it no longer knows, so the number is how much memory this agent needs, not the task."
+)
+"""What the figures are."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MemoryResults:
+    """Measurements by initialization and seed."""
+
+    task: str
+    outcome: Outcome
+    runs: dict[str, dict[int, MemoryUse]]
+
+    @property
+    def measured(self) -> dict[str, dict[int, MemoryUse]]:
+        """Those of initializations that have any."""
+        return {name: by_seed for name, by_seed in self.runs.items() if by_seed}
+
+    def used(self, name: str) -> list[int]:
+        """Steps of memory of each seed in which something was learned."""
+        return [run.used for run in self.runs[name].values() if run.used is not None]
+
+    def estimate(self, name: str, value_of: Callable[[MemoryUse], float]) -> Estimate | None:
+        """A number of each measurement of an initialization, over seeds; those that have none are left out."""
+        values = [value_of(run) for run in self.runs[name].values()]
+        return estimate([value for value in values if np.isfinite(value)])
+
+    def curve(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Memories that were tried in all seeds `[K]`, and the outcomes with them `[S, K]`."""
+        by_seed = [dict(zip(run.steps, run.outcomes, strict=True)) for run in self.runs[name].values()]
+        steps = sorted(set.intersection(*(set(outcomes) for outcomes in by_seed)))
+        return np.array(steps), np.array([[outcomes[k] for k in steps] for outcomes in by_seed])
+
+
+def summary(results: MemoryResults) -> dict[str, Any]:
+    """The content of `summary.json`."""
+    return {
+        "env": results.task,
+        "strategies": {name: entry(results, name) for name in results.runs},
+        "findings": sentences(results),
+    }
+
+
+def entry(results: MemoryResults, name: str) -> dict[str, Any]:
+    """What `summary.json` says of an initialization: `memory_steps`, and the curve behind it."""
+    steps = estimate([float(used) for used in results.used(name)])
+    content: dict[str, Any] = {"memory_steps": None if steps is None else steps.as_json(), "memory_curve": None}
+    if results.runs[name]:
+        memories, outcomes = results.curve(name)
+        finite = outcomes[np.isfinite(outcomes).all(1)]
+        content["memory_curve"] = {
+            "steps": memories.tolist(),
+            results.outcome.metric: finite.mean(0).tolist() if len(finite) else None,
+            "per_seed": finite.tolist(),
+        }
+    return content
+
+
+def finding(results: MemoryResults) -> str:
+    """One sentence: the steps of memory that each initialization's agents use."""
+    measured = results.measured
+    if not measured:
+        return f"{results.task}: memory use was not measured"
+    used = {name: results.used(name) for name in measured}
+    stated = {name: steps for name, steps in used.items() if steps}
+    if not stated:
+        return f"{results.task}: nothing was learned, so no memory use is stated"
+    if not any(map(any, stated.values())):
+        return f"{results.task}: {_names(stated)} use no memory, so initializations cannot matter to them here"
+    texts = [f"{name} {_steps(steps)}" for name, steps in stated.items()]
+    missing = [name for name in measured if name not in stated]
+    nothing = f"; {_names(missing)} learned nothing" if missing else ""
+    return f"{results.task}: steps of memory used: {', '.join(texts)}{nothing}"
+
+
+def sentences(results: MemoryResults) -> list[str]:
+    """What can be said of memory, in words."""
+    measured = results.measured
+    if not measured:
+        return []
+    lines = []
+    used = {name: results.used(name) for name in measured if results.used(name)}
+    if used and not any(map(any, used.values())):
+        lines.append(
+            f"Memory: {_names(used)} use none: the current observation is enough for what these agents reach, so"
+            " initializations cannot matter to them here."
+        )
+    elif used:
+        texts = [f"{name} uses {_in_words(steps)}" for name, steps in used.items()]
+        several = " (median over seeds, and their range)" if any(len(steps) > 1 for steps in used.values()) else ""
+        lines.append(f"Memory{several}: {'; '.join(texts)}. {_margin(results)}")
+    lines += _ranges(results)
+    lines += _worse_again(results)
+    lines += _better_with_a_cut(results)
+    failed = {
+        name: sum(run.used is None for run in by_seed.values())
+        for name, by_seed in measured.items()
+        if any(run.used is None for run in by_seed.values())
+    }
+    if failed:
+        texts = [f"{name} in {count} of {len(measured[name])} seeds" for name, count in failed.items()]
+        lines.append(f"Memory use is not stated where nothing was learned: {', '.join(texts)}.")
+    return lines
+
+
+def table(results: MemoryResults) -> Table:
+    """Memory used and what it is worth, one row an initialization."""
+    columns: dict[str, Callable[[MemoryUse], float]] = {
+        f"{results.outcome.name}, uncut": lambda run: run.uncut,
+        "with k = 0": lambda run: run.outcomes[0],
+        baseline_name(results): lambda run: run.baseline,
+        "margin": lambda run: run.margin if run.learned else math.nan,
+    }
+    rows = []
+    for name, by_seed in results.runs.items():
+        steps = results.used(name)
+        values = [results.estimate(name, value_of) for value_of in columns.values()]
+        episodes = sorted({run.episodes for run in by_seed.values()})
+        rows.append(
+            [
+                name,
+                _steps(steps) if steps else "-",
+                *("-" if value is None else str(value) for value in values),
+                " to ".join(str(count) for count in dict.fromkeys((episodes[0], episodes[-1]))) if episodes else "-",
+            ]
+        )
+    return Table(["initialization", "steps of memory used", *columns, "episodes"], rows)
+
+
+def _margin(results: MemoryResults) -> str:
+    share = results.outcome.margin
+    return (
+        f"With that many steps, and with more, the {results.outcome.name} is shown to be worse than uncut by less than"
+        f" {share:.0%} of the difference between the uncut agent and {baseline_name(results)}."
+    )
+
+
+def baseline_name(results: MemoryResults) -> str:
+    """What learns nothing."""
+    return "random actions" if results.outcome.higher_is_better else "the best constant answer"
+
+
+def _ranges(results: MemoryResults) -> list[str]:
+    """Where memories between the answer and the next smaller one were not tried."""
+    coarse = {}
+    for name, by_seed in results.measured.items():
+        gaps = [
+            (run.too_few + 1, run.used)
+            for run in by_seed.values()
+            if run.used is not None and run.too_few is not None and run.used - run.too_few > 1
+        ]
+        if gaps:
+            coarse[name] = f"{name} (at least {min(low for low, _ in gaps)}, at most {max(high for _, high in gaps)})"
+    if not coarse:
+        return []
+    return [
+        f"Not every memory was tried: the steps of {', '.join(coarse.values())} may be fewer. python -m"
+        " experiments.memory_use --checkpoint finds the exact number."
+    ]
+
+
+def _worse_again(results: MemoryResults) -> list[str]:
+    """Initializations of which, in most seeds, fewer steps are enough but some larger number is not."""
+    texts = []
+    for name, by_seed in results.measured.items():
+        pairs = [(run.alone, run.used) for run in by_seed.values() if run.alone is not None and run.used is not None]
+        humps = [alone for alone, used in pairs if alone < used]
+        if humps and 2 * len(humps) > len(pairs):
+            texts.append(f"{name} with {_steps(humps)} steps (in {len(humps)} of {len(pairs)} seeds)")
+    if not texts:
+        return []
+    return [
+        f"Fewer steps are enough, too: {', '.join(texts)}. With some number of steps between these and the one stated"
+        " the agent is worse again, by what it carries over from them."
+    ]
+
+
+def _better_with_a_cut(results: MemoryResults) -> list[str]:
+    """Initializations whose agents are better with a cut in most seeds in which they learned."""
+    lines = []
+    for name, by_seed in results.measured.items():
+        better = [run for run in by_seed.values() if run.better is not None]
+        learned = [run for run in by_seed.values() if run.used is not None]
+        if better and 2 * len(better) > len(learned):
+            cut = np.mean([run.outcomes[run.steps.index(run.better)] for run in better if run.better is not None])
+            uncut = np.mean([run.uncut for run in better])
+            steps = _steps([run.better for run in better if run.better is not None])
+            lines.append(
+                f"{name} is better with its memory cut, in {len(better)} of {len(learned)} seeds:"
+                f" {results.outcome.name} {cut:.3g} with {steps} steps, {uncut:.3g} uncut. It goes wrong when it"
+                " carries its state for longer."
+            )
+    return lines
+
+
+def _steps(steps: list[int]) -> str:
+    """Median, and range where it is wider."""
+    low, high = min(steps), max(steps)
+    return f"{np.median(steps):g}" + (f" ({low} to {high})" if low < high else "")
+
+
+def _in_words(steps: list[int]) -> str:
+    if not any(steps):
+        return "none"
+    return f"{_steps(steps)} {'step' if max(steps) == 1 else 'steps'} of memory"
+
+
+def _names(names: Any) -> str:
+    return ", ".join(names)

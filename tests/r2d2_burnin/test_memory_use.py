@@ -1,0 +1,272 @@
+"""Memory use against brute force, and where the right answer is known because network and task were made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+import envs  # noqa: F401 (registers)
+from r2d2_burnin.acting.actor_step import ActorStep
+from r2d2_burnin.data import Episode
+from r2d2_burnin.diagnostics.cut_memory import CutNetwork, EveryStart
+from r2d2_burnin.diagnostics.memory_use import MemoryMeasure, memory_use, recorded_errors, run_cost
+from r2d2_burnin.learning.objectives import Regression
+from r2d2_burnin.learning.task import Task, make_task
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
+from r2d2_burnin.runtime.tensorflow import tf
+from r2d2_burnin.settings import EnvironmentSettings, QLearningSettings, TrainingSettings
+from tests.r2d2_burnin.common import TOLERANCE, bits, make_network
+from tests.r2d2_burnin.known_networks import Known, record
+from tests.r2d2_burnin.reference import unroll
+
+
+def cut_outputs(network: DenseRecurrentNetwork, inputs: np.ndarray) -> Callable[[int], np.ndarray]:
+    """In NumPy, by memory k: for every t the last output of an unroll over steps max(0, t - k)..t of `[L, F]`."""
+    begun = [unroll(network, inputs[s:])[0] for s in range(len(inputs))]
+
+    def with_memory(memory: int) -> np.ndarray:
+        return np.stack([begun[max(0, t - memory)][min(t, memory)] for t in range(len(inputs))])
+
+    return with_memory
+
+
+def test_a_cut_network_is_an_unroll_over_the_last_steps() -> None:
+    """With slots to spare, and with an episode that ends half way in one environment."""
+    network, inputs = make_network("lstm", 1), bits(3, 9, seed=2)
+    parts = [[inputs[0]], [inputs[1, :5], inputs[1, 5:]], [inputs[2]]]
+    expected = [[cut_outputs(network, part) for part in of_environment] for of_environment in parts]
+    cut = CutNetwork(network, 5)
+    step = ActorStep(cut)
+    for memory in (0, 1, 3, 4):
+        cut.remember(memory)
+        state, outputs = cut.initial_state(3), []
+        for t in range(9):
+            output, _, state = step(inputs[:, t], state, np.array([False, t == 5, False]))
+            outputs.append(output)
+        by_hand = [np.concatenate([part(memory) for part in of_environment]) for of_environment in expected]
+        np.testing.assert_allclose(np.stack(outputs, 1), by_hand, **TOLERANCE)
+    with pytest.raises(ValueError, match="memory: got 5, expected 0 to 4"):
+        cut.remember(5)
+
+
+def test_recorded_errors_are_those_of_brute_force() -> None:
+    """Episodes of 1 to 37 steps, longer than a block; one has no target, and others have some."""
+    network, generator = make_network("lstm", 1), np.random.default_rng(3)
+    inputs = [bits(1, length, seed=length)[0] for length in (37, 20, 1, 16)]
+    targets: list[Any] = [generator.normal(size=len(part)) for part in inputs]
+    targets[0][[0, 9]] = np.nan
+    targets[3] = None
+    episodes = [_episode(*pair) for pair in zip(inputs, targets, strict=True)]
+    error_of = Regression(2).error
+    errors = recorded_errors(EveryStart(network), episodes, lambda episode: episode.observations, error_of)
+    assert errors.shape == (4, 37)
+    assert np.isnan(errors[3]).all()
+    for i in range(3):
+        outputs = cut_outputs(network, inputs[i])
+        expected = [np.nanmean((outputs(memory)[:, 0] - targets[i]) ** 2) for memory in range(37)]
+        np.testing.assert_allclose(errors[i], expected, rtol=1e-4)
+
+
+def _episode(observations: np.ndarray, targets: np.ndarray | None) -> Episode:
+    episode = record(Known("count"), 1, 1)[0]
+    return Episode(**{**vars(episode), "observations": observations, "targets": targets})
+
+
+def task_of(name: str, *, control: bool = False, way: str = "auto", **kwargs: Any) -> Task:
+    objective = "q-learning" if control else "auto"
+    seen = QLearningSettings(previous_action=False, previous_reward=False)
+    environment = EnvironmentSettings(name, env_kwargs=kwargs, vectorization=way)
+    return make_task(TrainingSettings(environment, objective=objective, q_learning=seen))
+
+
+def measure(task: Task, network: Any, **more: Any) -> Any:
+    return MemoryMeasure(task, network, ActorStep(network))(3, 4, **{"episodes": 16, **more})
+
+
+@pytest.mark.parametrize(
+    ("task", "kwargs", "network", "used"),
+    [
+        ("WindowCount", {"window": 6}, Known("window", 6), 5),
+        ("Count", {}, Known("count"), 18),  # the last one of 20 bits is worth less than 1 % of all
+        ("Count", {}, Known("plain"), None),  # the bit itself, worse than the best constant
+        ("Recall", {"delay": 0}, Known("plain"), 0),
+    ],
+)
+def test_known_memories_of_bit_streams(task: str, kwargs: dict[str, Any], network: Known, used: int | None) -> None:
+    made = task_of(f"BitStream/{task}-v0", length=20, **kwargs)
+    if task == "Recall":  # a class for each bit
+        network = Logits(network)  # type: ignore[assignment]
+    use = measure(made, network)
+    assert use.used == used
+    assert use.learned == (used is not None)
+    assert use.too_few == (used - 1 if used else None)
+    assert use.steps[0] == 0
+    assert use.steps[-1] == 19
+    if task == "WindowCount":
+        # Without the oldest bit the error is 1 where it is set, from the sixth of 20 steps on: half of 15 / 20.
+        outcome = dict(zip(use.steps, use.outcomes, strict=True))
+        assert outcome[5] == 0
+        assert outcome[4] == pytest.approx(0.375, rel=0.25)
+
+
+class Logits:
+    """Two outputs, for the classes or actions 0 and 1, of a network whose output is a bit."""
+
+    trainable_variables: tuple[Any, ...] = ()
+
+    def __init__(self, network: Known, place: int | None = None) -> None:
+        self._network = network
+        self._place = place
+
+    def initial_state(self, batch_size: Any) -> Any:
+        return self._network.initial_state(batch_size)
+
+    def step(self, observations: Any, state: Any) -> Any:
+        output, state = self._network.step(observations, state)
+        bit = output if self._place is None else state[0][:, self._place, None]
+        return tf.concat([0.5 - bit, bit - 0.5], 1), state
+
+    def unroll(self, observations: Any, state: Any, mask: Any = None) -> Any:
+        outputs = []
+        for t in range(observations.shape[1]):
+            output, state = self.step(observations[:, t], state)
+            outputs.append(output)
+        return tf.stack(outputs, 1), state
+
+
+class Corridor(gym.Env[Any, Any]):
+    """A cue at the first step; then 6 steps at which the wrong action goes back, so that it takes longer.
+
+    The right action is the cue. What is seen later is how far the agent has come.
+    """
+
+    observation_space = spaces.Box(0, 9, (1,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict]:
+        super().reset(seed=seed)
+        self._cue = int(self.np_random.integers(2))
+        self._steps = self._place = 0
+        return np.array([self._cue], np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        self._steps += 1
+        self._place = self._place + 1 if action == self._cue else max(self._place - 1, 0)
+        seen = np.array([2 + self._place], np.float32)
+        return seen, -1.0, self._place == 6, self._steps == 12, {}
+
+
+gym.register("Test/Corridor-v0", Corridor)
+
+
+class Cue:
+    """Remembers the last observation below 2, a half where it has seen none, and takes it for the action."""
+
+    trainable_variables: tuple[Any, ...] = ()
+
+    def initial_state(self, batch_size: Any) -> Any:
+        return tf.fill([batch_size, 1], 0.4)
+
+    def step(self, observations: Any, state: Any) -> Any:
+        state = tf.where(observations < 2, observations, state)
+        return tf.concat([1 - state, state], 1), state
+
+
+def played_by_hand(memory: int, seeds: range) -> list[float]:
+    """Returns of an agent that chooses by the last `memory` + 1 observations, one environment after another."""
+    returns = []
+    for seed in seeds:
+        env = Corridor()
+        observation, _ = env.reset(seed=seed)
+        seen, total, done = [observation[0]], 0.0, False
+        while not done:
+            cues = [value for value in seen[-memory - 1 :] if value < 2]
+            observation, reward, terminated, truncated, _ = env.step(int(cues[-1]) if cues else 0)
+            seen.append(observation[0])
+            total, done = total + reward, terminated or truncated
+        returns.append(total)
+    return returns
+
+
+def test_the_agent_acts_by_what_it_remembers() -> None:
+    """What follows depends on what it does: returns and lengths are those of a simulation without our actor."""
+    use = measure(task_of("Test/Corridor-v0", control=True), Cue())
+    expected = [np.mean(played_by_hand(memory, range(3, 19))) for memory in use.steps]
+    assert use.outcomes == pytest.approx(expected)
+    assert (use.steps, use.used, use.too_few, use.better) == ([0, 1, 2, 4, 5], 5, 4, None)
+    assert use.outcomes[-1] == -6
+    assert use.baseline < -6
+
+
+def test_recall_for_reward_needs_its_delay() -> None:
+    """In an environment that offers blocks of steps, which a cut network does without."""
+    network = Logits(Known("window", 5), place=0)
+    use = measure(task_of("BitStream/Recall-v0", control=True, length=12, delay=4), network)
+    assert (use.used, use.too_few, use.uncut) == (4, 3, 12.0)
+    assert 4 in use.steps
+
+
+def test_a_small_budget_takes_fewer_episodes_and_memories() -> None:
+    task = task_of("BitStream/Recall-v0", control=True, way="sync", length=12, delay=2)
+    use = measure(task, Logits(Known("window", 3), place=0), episodes=32, share=4e4 / run_cost(task.settings, 12))
+    assert (use.steps, use.episodes) == ([0, 2, 8, 11], 16)
+    assert (use.used, use.too_few) == (2, 0)
+
+
+def test_few_episodes_are_refused() -> None:
+    with pytest.raises(ValueError, match="episodes: got 7, expected at least 8"):
+        measure(task_of("BitStream/Count-v0"), Known("count"), episodes=7)
+
+
+Outcomes = dict[int, np.ndarray]
+
+
+def _drawn(generator: np.random.Generator, loss: float) -> Outcomes:
+    """Returns of 32 episodes about 10, where a memory of 1 step or none loses `loss`, and 2 and more nothing."""
+    uncut = 10 + generator.normal(size=32)
+    noise = 0.3 * generator.normal(size=(4, 32))
+    return {0: uncut - loss + noise[0], 1: uncut - loss + noise[1], 2: uncut + noise[2], 4: uncut + noise[3], 8: uncut}
+
+
+def test_the_number_is_wrong_in_one_of_twenty_at_most() -> None:
+    """Where a memory loses just the margin, it is called enough at the level of the test."""
+    generator, margin = np.random.default_rng(0), 0.05
+    uses = [
+        memory_use(_drawn(generator, margin * 10), np.zeros(32), margin=margin, higher_is_better=True)
+        for _ in range(400)
+    ]
+    too_small = np.mean([use.used is not None and use.used < 2 for use in uses])
+    assert too_small < 0.08  # 0.05, and 2.8 standard errors
+    assert np.mean([use.used == 2 for use in uses]) > 0.85
+    assert not any(use.better is not None for use in uses)
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_what_is_said_of_an_agent_that_is_better_with_a_cut_and_of_one_that_learned_nothing(higher: bool) -> None:
+    generator, sign = np.random.default_rng(1), 1.0 if higher else -1.0
+    outcomes = {memory: sign * values for memory, values in _drawn(generator, -3.0).items()}
+    use = memory_use(outcomes, np.zeros(32), margin=0.05, higher_is_better=higher)
+    assert use.used == 0
+    assert use.better in (0, 1)
+    assert use.outcomes[-1] == pytest.approx(outcomes[8].mean())
+    assert use.margin == pytest.approx(0.05 * 10, rel=0.1)
+    nothing = memory_use(outcomes, outcomes[8] + sign * generator.normal(size=32), margin=0.05, higher_is_better=higher)
+    assert (nothing.learned, nothing.used, nothing.better) == (False, None, None)
+    few = memory_use(
+        {k: values[:7] for k, values in outcomes.items()}, np.zeros(7), margin=0.05, higher_is_better=higher
+    )
+    assert (few.used, few.episodes) == (None, 7)
+
+
+def test_episodes_without_a_target_are_left_out() -> None:
+    outcomes = {0: np.full(10, 4.0), 1: np.full(10, 1.0)}
+    outcomes[1][3] = np.nan
+    use = memory_use(outcomes, np.full(10, 5.0), margin=0.01, higher_is_better=False)
+    assert (use.episodes, use.used, use.outcomes) == (9, 1, [4.0, 1.0])
+    none: Callable[[], np.ndarray] = lambda: np.full(10, np.nan)  # noqa: E731
+    assert memory_use({0: none(), 1: none()}, none(), margin=0.01, higher_is_better=False).used is None

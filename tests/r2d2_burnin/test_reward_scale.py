@@ -1,0 +1,100 @@
+"""Rewards in any unit train the same agent."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from r2d2_burnin.data import Episode
+from r2d2_burnin.learning.reward_scale import RewardScale
+from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, TrainingSettings
+from r2d2_burnin.training import checkpoint
+from r2d2_burnin.training.trainer import Trainer
+
+
+class Unit(gym.RewardWrapper[Any, Any]):
+    """Rewards in another unit."""
+
+    value = 1.0
+
+    def reward(self, reward: Any) -> float:
+        """The reward times the unit's value."""
+        return float(reward) * self.value
+
+
+def _episode(rewards: list[float]) -> Episode:
+    steps = len(rewards)
+    zeros = np.zeros(steps)
+    return Episode(
+        np.zeros((steps, 1)), zeros, np.array(rewards, np.float32), None, zeros, (), zeros, True, np.zeros(1), 0
+    )
+
+
+def test_the_scale_is_of_the_first_round_that_has_a_reward() -> None:
+    scale = RewardScale(enabled=True)
+    assert scale.value == math.inf
+    scale.add([_episode([0.0, 0.0])])
+    assert not scale.end_round()
+    assert scale.get_state() is None
+    rewards = [[0.0, 3.0], [-4.0, 0.0, 0.0]]
+    scale.add([_episode(part) for part in rewards])
+    assert scale.end_round()
+    known = np.array([3.0, -4.0])
+    assert scale.value == pytest.approx(np.sqrt(np.mean(known**2)))
+    before = scale.value
+    scale.add([_episode([1000.0])])
+    assert not scale.end_round()
+    assert scale.value == before
+    resumed = RewardScale(enabled=True)
+    resumed.set_state(scale.get_state())
+    assert resumed.value == before
+    assert RewardScale(enabled=False).value == 1
+
+
+def test_rewards_in_other_units_train_the_same_agent(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = TrainingSettings(
+        EnvironmentSettings("CartPole-v1", wrappers=(f"{__name__}:Unit",), vectorization="sync"),
+        NetworkSettings(units=8),
+        objective="q-learning",
+        updates=40,
+        batch_size=16,
+        num_envs=8,
+        initial_steps=256,
+        new_steps=64,
+        updates_between=20,
+        measure_every=20,
+        measured_fragments=16,
+        evaluation_episodes=8,
+    )
+    trainer = Trainer(settings)
+    results = {}
+    for unit in (1.0, 0.001, 1000.0):
+        monkeypatch.setattr(Unit, "value", unit)
+        run = trainer.run("stored", 0)
+        results[unit] = {
+            name: [m.value for m in run.measurements if m.metric == name]
+            for name in ("episode_return", "train_loss", "reward_scale", "random_return", "delta_q_first")
+        }
+        path = tmp_path / f"{unit}.npz"
+        checkpoint.save(path, trainer.network, inputs=trainer.inputs)
+        trainer.inputs.reward_scale = 7.0
+        checkpoint.load(path, trainer.network, inputs=trainer.inputs)
+        assert trainer.inputs.reward_scale == pytest.approx(unit)
+        assert trainer.inputs.compose(np.zeros((1, 4)), np.array([0]), np.array([unit]))[0, -1] == pytest.approx(1)
+    known = results[1.0]
+    assert known["reward_scale"] == [1.0]
+    assert max(known["episode_return"]) > 0
+    for unit in (0.001, 1000.0):
+        for name in ("episode_return", "random_return", "reward_scale"):
+            np.testing.assert_allclose(np.array(results[unit][name]) / unit, known[name], rtol=1e-5)
+        for name in ("train_loss", "delta_q_first"):  # in the unit of the scale, or of none
+            np.testing.assert_allclose(results[unit][name], known[name], rtol=1e-3)
+
+    monkeypatch.setattr(Unit, "value", 0.0)  # nothing to learn from
+    run = trainer.run("stored", 0)
+    assert not [m for m in run.measurements if m.metric == "reward_scale"]
+    assert all(np.isfinite(m.value) for m in run.measurements)
