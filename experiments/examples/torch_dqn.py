@@ -1,8 +1,8 @@
 """A recurrent DQN in plain PyTorch, with its own replay of stored states, on a task whose memory is known.
 
 The observation is a random bit, the reward 1 for repeating the bit of DELAY steps ago. Nothing of this project is used
-to train. Then it is asked whether the agent's states are the same however they are reached, and how long its burn-in
-must be: DELAY steps, if it has learned the task.
+to train. Then it is asked whether the agent's states are the same however they are reached, how long its burn-in must
+be (DELAY steps, if it has learned the task), and what the replay's stored states are worth.
 
     python -m experiments.examples.torch_dqn
     python -m r2d2_burnin.check --env BitStream/Recall-v0 --env-kwargs delay=3 --objective q-learning \
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-DELAY, LENGTH, SEQUENCE, UNITS, DISCOUNT = 3, 40, 10, 32, 0.0
+DELAY, LENGTH, SEQUENCE, UNITS, DISCOUNT, ROUNDS = 3, 40, 10, 32, 0.0, 40
 ENV = "envs:BitStream/Recall-v0"
 SETTINGS: dict[str, Any] = {"delay": DELAY, "length": LENGTH}
 
@@ -55,6 +55,7 @@ class Replay:
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.rows: list[dict[str, np.ndarray]] = []
+        self.episodes = 0
 
     def add(self, episodes: dict[str, np.ndarray], update: int) -> None:
         """Cut episodes `[B, LENGTH, ...]` into sequences that do not overlap."""
@@ -65,14 +66,34 @@ class Replay:
                     name: episodes[name][number, steps] for name in ("observations", "actions", "rewards", "outputs")
                 }
                 row |= {f"state/{i}": episodes[f"state/{i}"][number, start] for i in range(2)}
-                row |= {"first_step": np.array(start), "update": np.array(update)}
-                self.rows.append(row)
+                numbers = {"episode": self.episodes + number, "first_step": start, "update": update}
+                self.rows.append(row | {name: np.array(value) for name, value in numbers.items()})
+        self.episodes += len(episodes["actions"])
         self.rows = self.rows[-self.capacity :]
 
     def take(self, chosen: Any) -> dict[str, np.ndarray]:
         """The arrays `[B, ...]` of some sequences."""
         rows = [self.rows[i] for i in chosen]
         return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def audited(replay: Replay, updates: int) -> dict[str, np.ndarray]:
+    """What the audit of a replay asks for, of all its sequences: each lies within an episode, and none is padded."""
+    arrays = replay.take(range(len(replay.rows)))
+    is_first, is_last = np.zeros((2, *arrays["actions"].shape), np.bool_)
+    is_first[:, 0] = arrays["first_step"] == 0
+    is_last[:, -1] = arrays["first_step"] == LENGTH - SEQUENCE
+    return {
+        **{name: arrays[name] for name in ("observations", "outputs", "episode", "first_step")},
+        # As torch.nn.LSTM has them, [N, layers, H] with the batch in front.
+        **{f"state/{i}": arrays[f"state/{i}"][:, None] for i in range(2)},
+        "is_first": is_first,
+        "is_last": is_last,
+        "mask": np.ones_like(is_first),
+        "burn_in": np.array(0),
+        "loss_mask": np.arange(SEQUENCE) < np.full((len(is_first), 1), SEQUENCE - 1),
+        "age": updates - arrays["update"],
+    }
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
@@ -108,7 +129,7 @@ def update(agent: Agent, optimizer: torch.optim.Optimizer, batch: dict[str, np.n
     return float(loss.detach())
 
 
-def train(rounds: int = 40, seed: int = 0) -> tuple[Agent, Replay, float]:
+def train(rounds: int = ROUNDS, seed: int = 0) -> tuple[Agent, Replay, float]:
     """A trained agent, its replay, and the share of right answers in the last round, after DELAY steps."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)
@@ -126,8 +147,8 @@ def train(rounds: int = 40, seed: int = 0) -> tuple[Agent, Replay, float]:
 
 
 def main() -> None:
-    """Train, then check the states and give advice."""
-    from r2d2_burnin import EnvironmentSettings, advise, check_state_equivalence, record_episodes
+    """Train, then check the states, give advice, and audit the replay."""
+    from r2d2_burnin import EnvironmentSettings, advise, audit_replay, check_state_equivalence, record_episodes
 
     agent, replay, right = train()
     print(f"trained: {100 * right:.0f} % of the answers are right, {len(replay.rows)} sequences in replay")
@@ -136,6 +157,7 @@ def main() -> None:
     check_state_equivalence(agent, episodes)
     print("check: state equivalence holds")
     print(f"advice: {advise(agent, episodes, sequence_length=SEQUENCE, period=5, tolerance=0.1).sentence}")
+    print("audit:", *audit_replay(agent, audited(replay, 10 * ROUNDS)).sentences, sep="\n- ")
 
 
 if __name__ == "__main__":

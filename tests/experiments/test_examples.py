@@ -33,4 +33,9 @@ def test_an_example_learns_its_task_and_is_given_the_known_answer(
     assert "check: state equivalence holds" in done.stdout
     advised = re.search(r"advice: A burn-in of (\d+) steps from the zero state suffices", done.stdout)
     assert advised is not None, done.stdout
+    if name == "torch_dqn":
+        assert re.search(r"- No fault found of \d+ looked for in 1024 sequences of 10 steps\.\n", done.stdout), (
+            done.stdout
+        )
+        assert "- Staleness: ΔQ of stored states against the exact state is" in done.stdout
     assert delay <= int(advised[1]) <= delay + 6  # fewer cannot see the bit; a trained network may need more
