@@ -54,6 +54,8 @@ def make_any_network(
         _build(settings.network, given, inputs, outputs)
         recurrent: RecurrentNetwork = given
         return recurrent
+    if hasattr(given, "step") and not _is_callable(given):
+        _check_methods(settings.network, given)
     adapted = adapt(given)
     adapted.unroll(np.zeros((2, 2, *inputs.shape), np.float32), adapted.initial_state(2))
     return adapted

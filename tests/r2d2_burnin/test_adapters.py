@@ -144,7 +144,7 @@ def test_a_jax_function_equals_the_equations() -> None:
 
 def test_keras_models_and_recurrent_networks_equal_their_own_calls() -> None:
     from r2d2_burnin.runtime.tensorflow import keras
-    from tests.r2d2_burnin.common import make_network
+    from tests.common.networks import make_network
 
     ours = make_network("gru", 2, features=4, outputs=2)
     network = adapt(ours)

@@ -13,7 +13,7 @@ import pytest
 from r2d2_burnin.data import Episode
 from r2d2_burnin.diagnostics.burn_in_advice import advise
 from r2d2_burnin.networks.adapters import adapt
-from tests.r2d2_burnin.known_networks import Known, record
+from tests.common.known_networks import Known, record
 
 SETTINGS = {"sequence_length": 10, "period": 5}
 
