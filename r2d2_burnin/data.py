@@ -12,7 +12,7 @@ from r2d2_burnin.runtime import nests
 
 @dataclasses.dataclass(frozen=True)
 class Episode:
-    """One whole episode of L steps, without any dummy transition."""
+    """One episode of L steps, whole or a part of a longer one, without any dummy transition."""
 
     observations: np.ndarray  # [L, O] flat, float32 or bytes
     actions: np.ndarray  # [L]
@@ -24,6 +24,7 @@ class Episode:
     terminated: bool  # False: truncated, so that the value of what would have followed counts
     final_observation: np.ndarray  # [O] the observation after the last step
     environment: int  # index of the sub-environment
+    first_step: int = 0  # of the whole episode; above 0 in the later parts of one that was cut
 
     def __len__(self) -> int:
         return len(self.observations)

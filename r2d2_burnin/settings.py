@@ -261,6 +261,10 @@ class TrainingSettings:
     """Steps that the actor takes after every --updates-between updates."""
     updates_between: int = _DefaultInt(40)
     """Updates between two rounds of acting, compiled as one program."""
+    cut_episodes: int | None = None
+    """Steps after which what there is of an episode goes to replay, as a part of it, without waiting for its end: for
+    episodes that are very long. Each part begins with the state that the actor had there. Not with full, which needs
+    whole episodes; evaluations need episodes that end."""
     parameter_lag: int = 0
     """Updates by which the actor's parameters are behind the learner's, as those of distributed actors are."""
     actors: int = 0
@@ -282,6 +286,13 @@ class TrainingSettings:
         for field in dataclasses.fields(self):
             if isinstance(field.default, int):
                 _check_least(self, field.name, 0 if field.name in ("parameter_lag", "actors") else 1)
+        if self.cut_episodes is not None:
+            _check_least(self, "cut_episodes", self.replay.sequence_length)
+            if self.cut_episodes > self.replay.replay_capacity:
+                raise ValueError(
+                    f"cut_episodes: got {self.cut_episodes}, expected at most replay_capacity"
+                    f" ({self.replay.replay_capacity} steps)"
+                )
         if self.actors and self.parameter_lag:
             raise ValueError(
                 "parameter_lag: got it together with actors, whose lag is what it is; expected one of them"

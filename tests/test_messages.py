@@ -81,8 +81,12 @@ def refusal(command: str) -> list[str]:
         out = Path(directory) / "out"
         ended = run_command(COMMANDS[name], flags if name == "check" else [*flags, "--out", str(out)])
         assert not out.exists(), command
-    shown = re.sub(r"([╭╮╰╯│─\s]|--{5,})+", " ", ended.stdout + ended.stderr).strip()
-    return [f"exit code {ended.returncode}", shown.replace(str(out), "OUT")]
+    printed = (ended.stdout + ended.stderr).replace(str(out), "OUT")
+    # What stands between two rules has lines as long as the terminal is wide: one paragraph.
+    between_rules = re.split(r"[╭╰]?[─-]{5,}[╮╯]?", printed)
+    paragraphs = printed.splitlines() if len(between_rules) == 1 else between_rules
+    lines = [re.sub(r"[│\s]+", " ", paragraph).strip() for paragraph in paragraphs]
+    return [f"exit code {ended.returncode}", *filter(None, lines)]
 
 
 def advice(burn_in: int | None, longest: int) -> Advice:

@@ -23,13 +23,18 @@ Scores = Mapping[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Aggregate:
-    """A statistic over tasks and seeds, with its 95 % stratified bootstrap interval (percentile)."""
+    """A statistic over tasks and seeds, with its 95 % stratified bootstrap interval (percentile).
+
+    No interval where every task has one seed, which nothing can be resampled from.
+    """
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
     def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return f"{self.value:.3g}"
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}]"
 
 
@@ -101,6 +106,8 @@ def _probability(scores: np.ndarray, theirs: np.ndarray) -> float:
 
 def _bootstrap(statistic: Callable[[Sequence[np.ndarray]], float], samples: Sequence[np.ndarray]) -> Aggregate:
     """Resample the seeds of each task apart (Agarwal et al., 2021, section 4.1); the resampling is seeded."""
+    if max(map(len, samples)) < 2:
+        return Aggregate(statistic(samples), None, None)
     generator = np.random.default_rng(0)
     resampled = [
         statistic([sample[generator.integers(len(sample), size=len(sample))] for sample in samples])

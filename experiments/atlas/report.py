@@ -16,7 +16,11 @@ def report(results: AtlasResults, out: Path) -> Report:
     """The report of an atlas; draws its pictures in the directory `out`."""
     published, others = shares.published_tasks(results), results.unpublished()
     failed = shares.failed(published)
-    alarms = [f"{name}: NOTHING LEARNED by any initialization, so nothing is compared on this task." for name in failed]
+    alarms = [
+        f"{name}: NOTHING LEARNED: at the end of training no initialization is shown to be better than random and"
+        " constant actions, so nothing is compared on this task."
+        for name in failed
+    ]
     sections = [Section(pictures=_pictures(results, published, out))]
     if published:
         sections += _published(results, published)

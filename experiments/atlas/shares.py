@@ -9,6 +9,7 @@ from typing import Any
 from experiments.atlas.results import AtlasResults, Cell
 from experiments.atlas.tasks import TASKS, Benchmark
 from experiments.burnin_compare.comparison import Comparison
+from experiments.burnin_compare.memory import memory_results
 from experiments.common.experiment import Table
 from experiments.common.statistics import Estimate, estimate
 from r2d2_burnin.settings import environment_steps
@@ -80,7 +81,7 @@ def _row(comparison: Comparison, benchmark: Benchmark, strategy: str) -> Row:
         best_evaluation=estimate([max(values) for values in evaluations if values]),
         learned=sum(learned.values()) if learned else None,
         seeds=len(runs),
-        memory_steps=comparison.estimate(strategy, "memory_steps"),
+        memory_steps=estimate([float(steps) for steps in memory_results(comparison).used(strategy)]),
         seconds=estimate([run.seconds for run in runs]),
         environment_steps=environment_steps(comparison.settings, comparison.settings.updates),
     )

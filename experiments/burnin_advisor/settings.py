@@ -21,7 +21,7 @@ from pathlib import Path
 
 import tyro
 
-from experiments.common.settings import RunSettings, read_with_preset
+from experiments.common.settings import RunSettings, check_whole_episodes, read_with_preset
 from r2d2_burnin.diagnostics.burn_in_measures import FEWEST_FRAGMENTS
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.task import make_task
@@ -91,6 +91,7 @@ class Settings:
         return ", ".join(Path(file).name for file in self.files) or self.training.environment.env
 
     def __post_init__(self) -> None:
+        check_whole_episodes(self.training)
         if self.files and self.training.network.network is None:
             raise ValueError(
                 f"episodes: got {self.files[0]} without a network, expected --network module:factory too, which returns"

@@ -11,6 +11,9 @@ from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.verdict import finding
 from experiments.common import plots
 
+TOO_CLOSE = 0.12
+"""Part of an axis within which two labels would overlap."""
+
 
 def draw(comparison: Comparison, out: Path) -> dict[str, str]:
     """Write the pictures of a comparison to `out`; returns their captions by file name."""
@@ -45,7 +48,7 @@ def delta_q_scale(comparison: Comparison) -> str:
 def _learning_curves(comparison: Comparison, path: Path) -> None:
     figure, grid = plots.figure(2)
     loss_axes, error_axes = grid[0]
-    shown = []
+    returns = []
     outcome = comparison.outcome
     floors: dict[float, list[int]] = {}
     for index, name in enumerate(comparison.strategies):
@@ -53,7 +56,8 @@ def _learning_curves(comparison: Comparison, path: Path) -> None:
             curve = comparison.curve(name, metric)
             if curve is not None:
                 plots.band(axes, *curve, name, index, logarithmic=axes is loss_axes or not outcome.higher_is_better)
-                shown.append(curve[1])
+                if axes is error_axes:
+                    returns.append(curve[1])
         floor = comparison.floors[name]
         if floor and floor > 1e-9 and comparison.of(name):
             floors.setdefault(round(floor, 9), []).append(index)
@@ -65,6 +69,8 @@ def _learning_curves(comparison: Comparison, path: Path) -> None:
     error_axes.set(xlabel="learner updates", ylabel=outcome.name, title="on whole fresh episodes")
     if not outcome.higher_is_better:
         error_axes.set_yscale("log")
+    if outcome.higher_is_better:
+        plots.limit_to_values(error_axes, [*returns, np.array([*comparison.baselines().values()])])
     _baselines(comparison, error_axes)
     if outcome.higher_is_better:
         _environment_steps(comparison, error_axes)
@@ -91,9 +97,14 @@ def _environment_steps(comparison: Comparison, axes: Axes) -> None:
 
 
 def _baselines(comparison: Comparison, axes: Axes) -> None:
-    """What random actions and the best constant answer reach, the same for every strategy."""
-    for name, mean in comparison.baselines().items():
-        plots.floor_line(axes, mean, f"{name}: {mean:.3g}", len(plots.COLOURS) - 1)
+    """What random actions and the best constant answer reach, the same for every strategy; labels side by side."""
+    baselines = comparison.baselines()
+    low, high = axes.get_ylim()
+    close = len(baselines) > 1 and np.ptp(list(baselines.values())) < TOO_CLOSE * (high - low)
+    together = "; ".join(f"{name}: {mean:.3g}" for name, mean in baselines.items())
+    for index, (name, mean) in enumerate(baselines.items()):
+        label = f"{name}: {mean:.3g}" if not close else "" if index else together
+        plots.floor_line(axes, mean, label, len(plots.COLOURS) - 1)
 
 
 def _error_by_position(comparison: Comparison, path: Path) -> None:

@@ -21,7 +21,7 @@ from typing import Annotated
 import tyro
 
 from experiments.common.settings import RunSettings, read_with_preset
-from r2d2_burnin.initialization import parse
+from r2d2_burnin.initialization import check_cut, parse
 from r2d2_burnin.runtime.command_line import program
 from r2d2_burnin.settings import TrainingSettings
 
@@ -65,7 +65,7 @@ class Settings:
         if not self.strategies:
             raise ValueError("strategies: got none, expected at least one, for example zero stored full")
         for name in self.strategies:
-            parse(name)
+            check_cut(self.training.cut_episodes, parse(name))
         if len(set(self.strategies)) < len(self.strategies):
             raise ValueError(f"strategies: got {' '.join(self.strategies)}, expected each once")
         check_reference(self.reference, self.strategies)

@@ -38,12 +38,12 @@ def summary(comparison: Comparison) -> dict[str, Any]:
         "sequence_length": settings.replay.sequence_length,
         "period": settings.replay.period,
         "updates": settings.updates,
-        "environment_steps": environment_steps(settings, settings.updates),
         "seeds": list(comparison.seeds),
         "strategies": {
             name: _entry(comparison, name, learned.get(name, {})) | memory_entry(memory, name)
             for name in comparison.strategies
         },
+        "environment_steps": environment_steps(settings, settings.updates),
         "reference": comparison.reference,
         "contrasts": [contrast.as_json() for contrast in comparison.contrasts()],
         "streams_differ": comparison.streams_differ(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,15 @@ def floor_line(axes: Axes, value: float, label: str, index: int) -> None:
         fontsize=7,
         color=COLOURS[index % len(COLOURS)],
     )
+
+
+def limit_to_values(axes: Axes, values: Sequence[np.ndarray]) -> None:
+    """Limit an axis to what was measured: intervals of few seeds may reach far beyond it."""
+    every = np.concatenate([np.ravel(part) for part in values])
+    every = every[np.isfinite(every)]
+    if len(every):
+        margin = 0.1 * (float(np.ptp(every)) or 1.0)
+        axes.set_ylim(float(every.min()) - margin, float(every.max()) + margin)
 
 
 def legend_below(figure: Figure, axes: Axes, columns: int = 8) -> None:

@@ -54,6 +54,7 @@ GUESS: dict[str, Any] = {**objective_defaults("q-learning")} | {
     "learning_rate": 6e-3,
     "final_learning_rate": 2e-4,
     "updates": 4000,
+    "units": 64,
     "discount": 0.0,
     "value_rescaling": False,
     "previous_action": False,
@@ -182,6 +183,15 @@ def read_with_preset(
 
 
 HELP = ("-h", "--help")
+
+
+def check_whole_episodes(training: TrainingSettings) -> None:
+    """Raise a ValueError where episodes are cut, for what compares with exact states."""
+    if training.cut_episodes is not None:
+        raise ValueError(
+            f"cut_episodes: got {training.cut_episodes}, expected none here: exact states need whole episodes; shorter"
+            " ones (--max-episode-steps) do"
+        )
 
 
 def _objective(training: TrainingSettings, *, trains: bool) -> str:

@@ -20,7 +20,7 @@ def draw(results: MemoryResults, path: Path) -> str:
     axes.set_xscale("symlog", linthresh=1, base=2)
     if outcome.logarithmic:
         axes.set_yscale("log")
-    longest = 1
+    longest, shown = 1, []
     for index, name in enumerate(results.runs):
         if not results.runs[name]:
             continue
@@ -28,6 +28,7 @@ def draw(results: MemoryResults, path: Path) -> str:
         outcomes = outcomes[np.isfinite(outcomes).all(1)]
         if not len(outcomes):
             continue
+        shown.append(outcomes)
         plots.band(axes, memories, outcomes, name, index, logarithmic=outcome.logarithmic)
         uncut = outcomes[:, -1]
         level = np.exp(np.log(uncut[uncut > 0]).mean()) if outcome.logarithmic and (uncut > 0).any() else uncut.mean()
@@ -36,6 +37,8 @@ def draw(results: MemoryResults, path: Path) -> str:
             axes.axvline(float(np.median(used)), color=plots.COLOURS[index % len(plots.COLOURS)], linewidth=0.7)
         longest = max(longest, int(memories[-1]))
     baselines = [run.baseline for by_seed in results.runs.values() for run in by_seed.values()]
+    if not outcome.logarithmic:
+        plots.limit_to_values(axes, [*shown, np.array(baselines)])
     if np.isfinite(baselines).any():
         level = float(np.nanmean(baselines))
         plots.floor_line(axes, level, f"{baseline_name(results)}: {level:.3g}", len(plots.COLOURS) - 1)

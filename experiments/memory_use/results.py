@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from experiments.common.experiment import Table
 from experiments.common.statistics import Estimate, estimate
 from r2d2_burnin.data import MemoryUse
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.objectives import Outcome
 
 HOW_TO_READ = (
@@ -88,12 +89,12 @@ def finding(results: MemoryResults) -> str:
     used = {name: results.used(name) for name in measured}
     stated = {name: steps for name, steps in used.items() if steps}
     if not stated:
-        return f"{results.task}: nothing was learned, so no memory use is stated"
+        return f"{results.task}: nothing is shown to have been learned, so no memory use is stated"
     if not any(map(any, stated.values())):
-        return f"{results.task}: {_names(stated)} use no memory, so initializations cannot matter to them here"
+        return f"{results.task}: {_names(stated)} use no memory{_cannot_matter(stated)}"
     texts = [f"{name} {_steps(steps)}" for name, steps in stated.items()]
     missing = [name for name in measured if name not in stated]
-    nothing = f"; {_names(missing)} learned nothing" if missing else ""
+    nothing = f"; not shown to have learned: {_names(missing)}" if missing else ""
     return f"{results.task}: steps of memory used: {', '.join(texts)}{nothing}"
 
 
@@ -106,8 +107,8 @@ def sentences(results: MemoryResults) -> list[str]:
     used = {name: results.used(name) for name in measured if results.used(name)}
     if used and not any(map(any, used.values())):
         lines.append(
-            f"Memory: {_names(used)} use none: the current observation is enough for what these agents reach, so"
-            " initializations cannot matter to them here."
+            f"Memory: {_names(used)} use none: the current observation is enough for what these agents"
+            f" reach{_cannot_matter(used)}."
         )
     elif used:
         texts = [f"{name} uses {_in_words(steps)}" for name, steps in used.items()]
@@ -123,7 +124,7 @@ def sentences(results: MemoryResults) -> list[str]:
     }
     if failed:
         texts = [f"{name} in {count} of {len(measured[name])} seeds" for name, count in failed.items()]
-        lines.append(f"Memory use is not stated where nothing was learned: {', '.join(texts)}.")
+        lines.append(f"Memory use is not stated where nothing is shown to have been learned: {', '.join(texts)}.")
     return lines
 
 
@@ -152,11 +153,21 @@ def table(results: MemoryResults) -> Table:
 
 
 def _margin(results: MemoryResults) -> str:
-    share = results.outcome.margin
+    share = f"{100 * results.outcome.margin:.3g}%"
     return (
         f"With that many steps, and with more, the {results.outcome.name} is shown to be worse than uncut by less than"
-        f" {share:.0%} of the difference between the uncut agent and {baseline_name(results)}."
+        f" {share} of the difference between the uncut agent and {baseline_name(results)}."
     )
+
+
+def _cannot_matter(names: Iterable[str]) -> str:
+    """What follows where none of these initializations' agents uses memory.
+
+    Those that are never shown the past in training may use none for that reason alone.
+    """
+    if any(parse(name).sees_the_past for name in names):
+        return ", so initializations cannot matter to them here"
+    return ", which may be because they were trained without the past: compare with full"
 
 
 def baseline_name(results: MemoryResults) -> str:
@@ -229,5 +240,5 @@ def _in_words(steps: list[int]) -> str:
     return f"{_steps(steps)} {'step' if max(steps) == 1 else 'steps'} of memory"
 
 
-def _names(names: Any) -> str:
+def _names(names: Iterable[str]) -> str:
     return ", ".join(names)

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import tyro
 
-from experiments.common.settings import RunSettings, read_with_preset
+from experiments.common.settings import RunSettings, check_whole_episodes, read_with_preset
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 
@@ -38,6 +38,7 @@ class Settings:
     """A rough answer: fewer updates, 1 seed, for what is not set otherwise."""
 
     def __post_init__(self) -> None:
+        check_whole_episodes(self.training)
         for name in ("learning_rates", "replay_ratios"):
             values = getattr(self, name)
             if not values or min(values) <= 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -45,6 +46,7 @@ class Actor:
         seed: of the environments' first reset.
         inputs: what the network sees of a step; by default the observation alone.
         longest: steps after which an episode that has not ended is an error.
+        cut: steps after which what there is of an episode that has not ended is yielded as a part of it.
         blocks: whether many steps are one call where they can be; the episodes are the same.
         step_timeout: seconds that a call of the environment may take; None for no limit.
         keeps_states: whether episodes hold the recurrent states; an empty tuple if not.
@@ -66,6 +68,7 @@ class Actor:
         seed: int = 0,
         inputs: InputSpace | None = None,
         longest: int | None = None,
+        cut: int | None = None,
         blocks: bool = True,
         step_timeout: float | None = None,
         keeps_states: bool = True,
@@ -91,6 +94,7 @@ class Actor:
             env, self._call, actions=self._inputs.actions, keeps_actions=keeps_actions
         )
         self._longest = longest
+        self._cut = math.inf if cut is None else cut
         self._builder = EpisodeBuilder(env.num_envs)
         self._reader = TargetReader(targets, self._call.name, env.num_envs)
         self._sees_previous = self._inputs.previous_action or self._inputs.previous_reward
@@ -139,17 +143,21 @@ class Actor:
             rows["targets"] = targets
         leaves = [self._step.to_numpy(leaf) for leaf in nests.flatten(before)]
         rows |= {f"state/{i}": leaf if steps > 1 else leaf[None] for i, leaf in enumerate(leaves)}
-        self._check_length(self._builder.write(acted, rows))
-
+        longest = self._builder.write(acted, rows)
+        if self._longest is not None and longest > self._longest:
+            raise _too_long(self._call.place, longest, self._longest)
+        due = ended | (acted & self._builder.longer_than(self._cut)) if longest >= self._cut else ended
         episodes: list[Episode] = []
-        if ended.any():
-            numbers = np.flatnonzero(ended)
+        if due.any():
+            numbers = np.flatnonzero(due)
             final = next_observations[numbers]
-            if self._same_step:
-                final = spaces.encode(np.stack([np.asarray(observation) for observation in info["final_obs"][numbers]]))
+            if self._same_step and ended.any():
+                of_ended = [np.asarray(observation) for observation in info["final_obs"][ended]]
+                final[ended[numbers]] = spaces.encode(np.stack(of_ended))
+            parts = self._builder.pop(numbers, ended[numbers])
             episodes = [
-                _episode(rows, before, bool(terminations[number]), last, number)
-                for number, rows, last in zip(numbers.tolist(), self._builder.pop(numbers), final, strict=True)
+                _episode(rows, before, bool(terminations[number]), last, number, first_step)
+                for number, (first_step, rows), last in zip(numbers.tolist(), parts, final, strict=True)
             ]
         self._starts = ended if self._same_step else self._resetting
         self._resetting = np.zeros_like(ended) if self._same_step else ended
@@ -185,13 +193,6 @@ class Actor:
         if len(actions) > 1:
             return self._call(cast(BlockEnv, self.env).step_block, actions)
         return self._call(self.env.step, actions[0])
-
-    def _check_length(self, length: int) -> None:
-        if self._longest is not None and length > self._longest:
-            raise EnvironmentFault(
-                f"{self._call.place}: an episode has {length} steps and no end, but replay_capacity is {self._longest};"
-                " expected episodes that fit: give --max-episode-steps, or a larger --replay-capacity"
-            )
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Everything that decides how acting goes on, as arrays that need no pickle."""
@@ -233,10 +234,22 @@ class Actor:
             self._act.generator.bit_generator.state = json.loads(str(state["generator"]))
 
 
+def _too_long(place: str, length: int, longest: int) -> EnvironmentFault:
+    return EnvironmentFault(
+        f"{place}: an episode has {length} steps and no end, but replay_capacity is {longest}; expected episodes that"
+        " fit: give --max-episode-steps, --cut-episodes or a larger --replay-capacity"
+    )
+
+
 def _episode(
-    rows: dict[str, np.ndarray], states_like: Any, terminated: bool, final_observation: np.ndarray, environment: int
+    rows: dict[str, np.ndarray],
+    states_like: Any,
+    terminated: bool,
+    final_observation: np.ndarray,
+    environment: int,
+    first_step: int,
 ) -> Episode:
-    """A whole episode from its rows `[L, ...]`; `states_like` is a nest like its recurrent states."""
+    """An episode, or a part of it, from its rows `[L, ...]`; `states_like` is a nest like its recurrent states."""
     targets = rows.get("targets")
     leaves = [rows[f"state/{i}"] for i in range(len(nests.flatten(states_like)))]
     return Episode(
@@ -250,4 +263,5 @@ def _episode(
         terminated=terminated,
         final_observation=final_observation,
         environment=environment,
+        first_step=first_step,
     )

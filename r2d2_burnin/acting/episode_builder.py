@@ -10,14 +10,20 @@ class EpisodeBuilder:
 
     def __init__(self, environments: int) -> None:
         self._length = np.zeros(environments, np.int64)
+        self._first = np.zeros(environments, np.int64)  # steps that have been popped of episodes that go on
         self._common: int | None = 0  # length of all episodes; None: not known to be the same
         self._arrays: dict[str, np.ndarray] = {}  # [N, size, ...]
         self._size = 0
 
     @property
     def lengths(self) -> np.ndarray:
-        """Steps `[N]` of the episodes so far."""
-        return self._length
+        """Steps `[N]` of the episodes so far, with those that have been popped."""
+        steps: np.ndarray = self._first + self._length
+        return steps
+
+    def longer_than(self, steps: float) -> np.ndarray:
+        """`[N]` bool: episodes of which so many steps, or more, have not been popped."""
+        return self._length >= steps
 
     def write(self, active: np.ndarray, rows: dict[str, np.ndarray]) -> int:
         """Add S rows `[S, N, ...]` to the episodes of the active environments [N]; returns the longest one's length."""
@@ -43,8 +49,18 @@ class EpisodeBuilder:
         self._common = longest
         return longest
 
-    def pop(self, environments: np.ndarray) -> list[dict[str, np.ndarray]]:
-        """The rows of the episodes of some environments `[n]`, which then start empty."""
+    def pop(self, environments: np.ndarray, ended: np.ndarray) -> list[tuple[int, dict[str, np.ndarray]]]:
+        """What there is of the episodes of some environments `[n]`, each as its first step's number and its rows.
+
+        Those that have not `ended` [n] go on.
+        """
+        first = self._first[environments].tolist()
+        rows = self._pop(environments)
+        lengths = [len(next(iter(of_episode.values()))) for of_episode in rows]
+        self._first[environments] = np.where(ended, 0, np.add(first, lengths))
+        return list(zip(first, rows, strict=True))
+
+    def _pop(self, environments: np.ndarray) -> list[dict[str, np.ndarray]]:
         lengths = self._length[environments].tolist()
         self._length[environments] = 0
         self._common = 0 if len(lengths) == len(self._length) else None
@@ -61,11 +77,13 @@ class EpisodeBuilder:
     def get_state(self) -> dict[str, np.ndarray]:
         """The rows written so far, as arrays."""
         longest = int(self._length.max())
-        return {"length": self._length.copy()} | {f"rows/{n}": a[:, :longest].copy() for n, a in self._arrays.items()}
+        written = {"length": self._length.copy(), "first": self._first.copy()}
+        return written | {f"rows/{n}": a[:, :longest].copy() for n, a in self._arrays.items()}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Go on from what `get_state` returned."""
         self._length, self._common = state["length"].copy(), None
+        self._first = state["first"].copy() if "first" in state else np.zeros_like(self._length)
         self._arrays = {name[5:]: array.copy() for name, array in state.items() if name.startswith("rows/")}
         self._size = next(iter(self._arrays.values())).shape[1] if self._arrays else 0
 

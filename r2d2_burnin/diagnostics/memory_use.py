@@ -33,6 +33,9 @@ MOST_EPISODES = 64
 FEWEST_ACTED = 16
 """Episodes that a small budget leaves of them, where the agent acts with every memory."""
 
+FEWEST_MEMORIES = 4
+"""Memories that are tried whatever the budget, the uncut one among them."""
+
 LEVEL = 0.05
 """Of the one-sided tests over episodes."""
 
@@ -158,17 +161,23 @@ class MemoryMeasure:
         budget: float,
     ) -> MemoryUse:
         """What the agent reaches when it acts with some memories, as many as the budget allows."""
-        objective, longest = self._task.objective, max(map(len, uncut)) - 1
-        outcomes = {longest: self._outcomes(uncut)}
+        objective, count = self._task.objective, env.num_envs
         if objective.reads_targets:
             baseline = _constant_errors(objective, uncut)
         else:
             baseline = self._outcomes(self._act(env, seed, exploration_seed, self._step, epsilon=1.0))
-        waiting = _first_memories(longest, env.num_envs, budget)
+        length = max(map(len, uncut))
+        outcomes = {length - 1: self._outcomes(uncut)}
+        waiting = _first_memories(length - 1, count, budget)
         while True:
             for memory in waiting:
-                outcomes[memory] = self._outcomes(self._act(env, seed, exploration_seed, self._cut_step(memory)))
-                budget -= _cost(memory, longest, env.num_envs)
+                # Episodes may be longer with a cut, so that fewer memories are tried than the budget seemed to allow.
+                if _cost(memory, length, count) > budget and len(outcomes) >= FEWEST_MEMORIES:
+                    continue
+                episodes = self._act(env, seed, exploration_seed, self._cut_step(memory))
+                outcomes[memory] = self._outcomes(episodes)
+                budget -= _cost(memory, max(map(len, episodes)), count)
+                length = max(length, *map(len, episodes))
             use = memory_use(
                 dict(sorted(outcomes.items())),
                 baseline,
@@ -177,10 +186,9 @@ class MemoryMeasure:
             )
             if use.used is None or use.too_few is None or use.used - use.too_few < 2:
                 return use
-            between = (use.used + use.too_few) // 2
-            if _cost(between, longest, env.num_envs) > budget:
+            waiting = [(use.used + use.too_few) // 2]
+            if _cost(waiting[0], length, count) > budget:
                 return use
-            waiting = [between]
 
     def _outcomes(self, episodes: list[Episode]) -> np.ndarray:
         """Return or mean error of each episode, `[E]`."""
@@ -356,18 +364,18 @@ def _powers_of_two(longest: int) -> list[int]:
     return [1 << power for power in range(max(longest - 1, 0).bit_length())]
 
 
-def _cost(memory: int, longest: int, episodes: int) -> float:
-    """Of an evaluation with this memory, in steps of the network."""
+def _cost(memory: int, length: int, episodes: int) -> float:
+    """Of an evaluation with this memory in episodes of `length` steps, in steps of the network."""
     slots = next(slots for slots in SLOTS if slots > memory)
-    return episodes * (longest + 1) * (slots + ENVIRONMENT_STEP)
+    return episodes * length * (slots + ENVIRONMENT_STEP)
 
 
 def _first_memories(longest: int, episodes: int, budget: float) -> list[int]:
-    """0 and powers of two below `longest`, or of four, .. where the budget is too small for them."""
+    """0, then powers of two below `longest` from the largest down, or of four, .. where the budget is too small."""
     powers = _powers_of_two(longest)
     for stride in (1, 2, 3, 4):
-        memories = [0, *powers[::-1][::stride][::-1]] if longest else []
-        if sum(_cost(memory, longest, episodes) for memory in memories) <= budget:
+        memories = [0, *powers[::-1][::stride]] if longest else []
+        if sum(_cost(memory, longest + 1, episodes) for memory in memories) <= budget:
             break
     return memories
 
@@ -375,7 +383,7 @@ def _first_memories(longest: int, episodes: int, budget: float) -> list[int]:
 def _fitting_episodes(longest: int, budget: float) -> int:
     """Episodes, a power of two, for which the budget covers 0 and the powers of two."""
     memories = [0, *_powers_of_two(longest)]
-    fitting = min(budget / sum(_cost(memory, longest, 1) for memory in memories), 2**30)
+    fitting = min(budget / sum(_cost(memory, longest + 1, 1) for memory in memories), 2**30)
     return 1 << (max(int(fitting), 1).bit_length() - 1)
 
 

@@ -59,6 +59,15 @@ def parse(name: str | Initialization) -> Initialization:
     )
 
 
+def check_cut(cut_episodes: int | None, initialization: Initialization) -> None:
+    """Raise a ValueError for an initialization that needs whole episodes where they are cut."""
+    if cut_episodes is not None and initialization.burn_in is None:
+        raise ValueError(
+            f"cut_episodes: got {cut_episodes}, but {initialization.name} starts from an episode's first step; expected"
+            " initializations with a number of burn-in steps, such as stored+40"
+        )
+
+
 def _own(reference: str, burn_in: int | None) -> Initialization:
     """A user's initialization, with these steps of burn-in, or those that its class has by itself."""
     loaded = import_object("strategies", reference)

@@ -35,6 +35,12 @@ class Task:
         """Actions of the environment."""
         return self.inputs.actions
 
+    @property
+    def _longest(self) -> int:
+        """Steps of an episode, at most; where episodes are cut, replay need not hold a whole one."""
+        capacity, limit = self.settings.replay.replay_capacity, self.settings.environment.max_episode_steps
+        return capacity if self.settings.cut_episodes is None else max(capacity, limit or 0)
+
     def policy(self, seed: int, environments_of: np.ndarray) -> Act:
         """How an actor with these of the `num_envs` environments [n] chooses actions."""
         epsilons = self.objective.exploration(self.settings.num_envs)
@@ -52,15 +58,17 @@ class Task:
         keeps_states: bool = True,
         keeps_actions: bool = False,
         blocks: bool = True,
+        cuts: bool = False,
     ) -> Actor:
-        """An actor in `env`, of the network that `step` is a step of."""
+        """An actor in `env`, of the network that `step` is a step of; `cuts` long episodes if settings say so."""
         return Actor(
             env,
             step,
             act,
             seed=seed,
             inputs=self.inputs,
-            longest=self.settings.replay.replay_capacity,
+            longest=self._longest,
+            cut=self.settings.cut_episodes if cuts else None,
             step_timeout=self.settings.environment.env_timeout,
             keeps_states=keeps_states,
             keeps_actions=keeps_actions,

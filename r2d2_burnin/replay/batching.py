@@ -77,7 +77,7 @@ class Batcher:
             weights=weights,
             burn_in_mask=burn_in_mask,
             start_state=store.stored_states(rows),
-            from_initial_state=start.from_initial_state(trained_from <= burn_in),
+            from_initial_state=start.from_initial_state((trained_from <= burn_in) & (place[..., 3] == 0)),
         )
 
     def _whole_past(self) -> int:

@@ -75,7 +75,7 @@ class Replay:
     @property
     def longest_start(self) -> int:
         """Largest first trained step of a fragment so far, counted from its episode's first step."""
-        return self._store.longest_start
+        return self._store.latest_start
 
     def add(self, *episodes: Episode) -> np.ndarray:
         """Keep whole episodes and cut them into fragments, making room for them; returns their row numbers `[n]`.
@@ -115,7 +115,8 @@ class Replay:
         self._store.add(episodes, positions)
         self._add_references(begin, episodes, positions)
         if self._priorities is not None:
-            self._priorities.append(start_weights(np.concatenate([p.starts for p in positions]), self.settings))
+            starts = [p.starts + episode.first_step for p, episode in zip(positions, episodes, strict=True)]
+            self._priorities.append(start_weights(np.concatenate(starts), self.settings))
 
     def _add_references(self, begin: int, episodes: Sequence[Episode], positions: Sequence[Positions]) -> None:
         """Offer the fragments of new episodes, with rows from `begin` on, to the sample of references."""
@@ -208,7 +209,8 @@ class Replay:
 
     def starts(self, rows: np.ndarray) -> np.ndarray:
         """First trained steps `[*batch_shape]` of fragments, counted from their episode's first one."""
-        return np.asarray((rows - self._store.places(rows)[..., 1]) * self.settings.period)
+        place = self._store.places(rows)
+        return np.asarray((rows - place[..., 1]) * self.settings.period + place[..., 3])
 
     def staleness(self, rows: np.ndarray, update: int) -> np.ndarray:
         """Learner updates `[*batch_shape]` since the states of the given fragments were stored."""

@@ -66,10 +66,11 @@ class EpisodeStore:
         self.labelling = labelling
         # An episode's steps, and its final observation as one row more.
         self.steps = Ring((start.burn_in or 0) + settings.sequence_length + labelling.lookahead)
-        self.episodes = Ring()  # where an episode's steps and fragments begin, and its steps, as [3]
+        self.episodes = Ring()  # where an episode's steps and fragments begin, its steps, its first step, as [4]
         self.fragments = Ring()
         self.labels: tuple[str, ...] = ()
-        self.longest_start = 0  # largest first trained step of a fragment so far
+        self.longest_start = 0  # largest first trained step of a fragment so far, from what is stored of its episode
+        self.latest_start = 0  # the same, counted from its episode's first step
         self.state_structure: Any = None
         self.state_leaves: list[np.ndarray] = []  # [1, ...] each, for their shapes
         self._known_positions: tuple[int, Positions] | None = None
@@ -101,7 +102,7 @@ class EpisodeStore:
         self.state_leaves = [leaf[:1] for leaf in nests.flatten(episodes[-1].states)]
         first_fragments = self.fragments.end + np.cumsum(counts) - counts
         first_steps = self.steps.end + np.cumsum(lengths) - lengths + np.arange(len(lengths))
-        places = np.stack([first_steps, first_fragments, lengths], axis=1)
+        places = np.stack([first_steps, first_fragments, lengths, [e.first_step for e in episodes]], axis=1)
         steps = self._step_rows(episodes)
         processed = [of_episode.processed for of_episode in positions]
         fragments = {
@@ -114,7 +115,10 @@ class EpisodeStore:
         self.episodes.append({"place": places})
         self.fragments.append(fragments)
         self.steps.append(steps)
-        self.longest_start = max(self.longest_start, *(int(of_episode.starts[-1]) for of_episode in positions))
+        last = [int(of_episode.starts[-1]) for of_episode in positions]
+        self.longest_start = max(self.longest_start, *last)
+        later = [start + episode.first_step for start, episode in zip(last, episodes, strict=True)]
+        self.latest_start = max(self.latest_start, *later)
 
     def forget_oldest(self, steps: int) -> tuple[int, int]:
         """Forget the oldest episodes that have so many steps at least together; returns their fragments' rows.
@@ -137,7 +141,7 @@ class EpisodeStore:
         return first, fragment
 
     def places(self, rows: np.ndarray) -> np.ndarray:
-        """Of the episodes `[..., 3]` of fragments `[...]`: first step's row, first fragment's row, number of steps."""
+        """Of the episodes `[..., 4]` of fragments `[...]`: rows of its first step and fragment, steps, first step."""
         return self.episodes.take("place", self.fragments.take("episode", rows))
 
     def stored_states(self, rows: np.ndarray) -> Any:
@@ -169,7 +173,10 @@ class EpisodeStore:
         for name, ring in self._rings().items():
             state |= archive.with_prefix(name, ring.get_state())
         state |= {f"leaf/{i}": leaf for i, leaf in enumerate(self.state_leaves)}
-        return state | {"labels": np.array(self.labels, np.str_), "longest_prefix": np.array(self.longest_start)}
+        return state | {
+            "labels": np.array(self.labels, np.str_),
+            "longest_prefix": np.array([self.longest_start, self.latest_start]),
+        }
 
     def set_state(self, state: dict[str, np.ndarray], state_structure: Any) -> None:
         """Go on from what `get_state` returned; `state_structure` is a nest like the network's states."""
@@ -179,7 +186,7 @@ class EpisodeStore:
         self.state_leaves = [leaves[str(i)] for i in range(len(leaves))]
         self.state_structure = state_structure
         self.labels = tuple(str(name) for name in state["labels"])
-        self.longest_start = int(state["longest_prefix"])
+        self.longest_start, self.latest_start = state["longest_prefix"].tolist()
 
     def _rings(self) -> dict[str, Ring]:
         return {"steps": self.steps, "episodes": self.episodes, "fragments": self.fragments}

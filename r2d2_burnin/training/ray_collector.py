@@ -152,7 +152,7 @@ class _RemoteActor:
         env = environments.make_vector(settings.environment, len(shares[index]))
         # Each explores as its share of all environments does.
         policy = task.policy(exploration_seed, shares[index])
-        self._actor = task.actor(env, ActorStep(self._network), policy, seed=environment_seed)
+        self._actor = task.actor(env, ActorStep(self._network), policy, seed=environment_seed, cuts=True)
 
     def act(self, parameters: list[np.ndarray], update: int, steps: int, reward_scale: float) -> list[Episode]:
         """Take parameters and the scale of rewards, and act for so many steps; returns the episodes that ended."""

@@ -196,7 +196,8 @@ class TrainingRun:
             self.replay.batch(rows), self.replay.references(rows), self.learner.learned_state
         )
         for metric, values in discrepancies._asdict().items():
-            self._note(metric, float(values.mean()))
+            if self._settings.cut_episodes is None or not metric.endswith("_exact"):  # which takes whole episodes
+                self._note(metric, float(values.mean()))
         # The last evaluation's episodes are measured further, from their states.
         evaluation = self._evaluator.evaluate(with_states=self.finished)
         if evaluation.error is not None:

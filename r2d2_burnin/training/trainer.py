@@ -19,7 +19,7 @@ from r2d2_burnin.diagnostics.evaluator import Evaluator
 from r2d2_burnin.diagnostics.memory_use import MOST_EPISODES
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments.inputs import InputSpace
-from r2d2_burnin.initialization import Initialization, parse
+from r2d2_burnin.initialization import Initialization, check_cut, parse
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.learning.objectives import Objective
 from r2d2_burnin.learning.task import Task, make_task
@@ -99,11 +99,12 @@ class Trainer:
             on_measurements: is given new measurements, after each round of updates; those of a checkpoint first.
 
         Raises:
-            ValueError: for an unknown initialization.
+            ValueError: for an unknown initialization, and for `full` where episodes are cut.
             EnvironmentFault: when the environment raises, hangs, or returns what no training can use.
             TrainingDiverged: when a loss or an output is not finite.
         """
         initialization = parse(initialization)
+        check_cut(self.settings.cut_episodes, initialization)
         began = time.perf_counter()
         settings = self.settings
         acting_env = None if settings.actors else environments.make_vector(settings.environment, settings.num_envs)
@@ -207,6 +208,7 @@ class Trainer:
             self.task.policy(seeds.exploration, np.arange(settings.num_envs)),
             seed=seeds.acting,
             keeps_actions=resumable and not hasattr(env, "get_state"),
+            cuts=True,
         )
         return LocalCollector(
             actor,

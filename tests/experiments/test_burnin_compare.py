@@ -140,8 +140,8 @@ def check_memory(out: Path, content: dict[str, Any], elsewhere: Path) -> None:
         ends = [json.loads((out / "runs" / f"{name}_seed{seed}.json").read_text())["outcomes"] for seed in (0, 1)]
         assert uncut == pytest.approx([sum(errors) / 8 for errors in ends], rel=1e-4)
     assert content["memory"] == [
-        "Memory use is not stated where nothing was learned: zero in 2 of 2 seeds, stored+4 in 2 of 2 seeds, full in 2"
-        " of 2 seeds."
+        "Memory use is not stated where nothing is shown to have been learned: zero in 2 of 2 seeds, stored+4 in 2 of 2"
+        " seeds, full in 2 of 2 seeds."
     ]
     with jobs_in_process():
         assert memory_use.main(["--checkpoint", str(out), "--episodes", "8", "--out", str(elsewhere)]) == 0

@@ -48,7 +48,7 @@ def test_numbers_are_medians_with_their_range() -> None:
         "Memory (median over seeds, and their range): full uses 4 (4 to 6) steps of memory; zero uses none."
     )
     assert "less than 5% of the difference between the uncut agent and random actions" in first
-    assert failed == "Memory use is not stated where nothing was learned: zero in 1 of 2 seeds."
+    assert failed == "Memory use is not stated where nothing is shown to have been learned: zero in 1 of 2 seeds."
     stated = entry(found, "full")
     assert stated["memory_steps"]["per_seed"] == [4, 4, 6]
     assert stated["memory_curve"]["steps"] == [0, 1, 2, 4, 7]  # those that were tried in all seeds
@@ -57,12 +57,17 @@ def test_numbers_are_medians_with_their_range() -> None:
 
 
 def test_what_cannot_be_stated_is_not() -> None:
-    assert finding(results(zero=[NOTHING])) == "Task-v0: nothing was learned, so no memory use is stated"
+    assert (
+        finding(results(zero=[NOTHING])) == "Task-v0: nothing is shown to have been learned, so no memory use is stated"
+    )
     assert entry(results(zero=[NOTHING]), "zero")["memory_steps"] is None
     assert entry(results(zero=[]), "zero") == {"memory_steps": None, "memory_curve": None}
     assert sentences(results(zero=[])) == []
     assert "initializations cannot matter" in finding(results(zero=[NONE], full=[NONE, NONE]))
-    assert sentences(results(zero=[NONE]))[0].startswith("Memory: zero use none: the current observation is enough")
+    (alone,) = sentences(results(zero=[NONE]))  # no agent that was shown the past
+    assert alone.startswith("Memory: zero use none: the current observation is enough")
+    assert "cannot matter" not in alone
+    assert alone.endswith("compare with full.")
 
 
 def test_curves_that_are_not_monotone_are_described() -> None:

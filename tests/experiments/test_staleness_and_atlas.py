@@ -75,9 +75,16 @@ def test_staleness_explains_bad_input(flags: list[str], message: str, capsys: py
 
 
 @pytest.mark.usefixtures("jobs_in_process")
-def test_atlas_resumes_and_writes_one_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("task", "objective"),
+    [("window-count", "regression"), pytest.param("count-for-reward", "q-learning", marks=pytest.mark.long)],
+)
+def test_atlas_resumes_and_writes_one_page(
+    task: str, objective: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The two tasks are trained by programs that are alike, and so compiled once, or by others."""
     flags = [f"{name}={value}" for name, value in {**TINY, "new-steps": 48, "target-update-period": 10}.items()]
-    base = ["--tasks", "count", "count-for-reward", "--strategies", "zero", "refreshed"]
+    base = ["--tasks", "count", task, "--strategies", "zero", "refreshed"]
     base += ["--flags", *flags, "--out", str(tmp_path)]
     assert atlas.main([*base, "--seeds", "1"]) == 0
     printed = capsys.readouterr().out
@@ -86,14 +93,14 @@ def test_atlas_resumes_and_writes_one_page(tmp_path: Path, capsys: pytest.Captur
     tasks = json.loads((tmp_path / "summary.json").read_text())["tasks"]
     assert tasks["count"]["strategies"]["zero"]["floor"] > 0
     assert tasks["count"]["strategies"]["refreshed"]["floor"] == 0
-    assert tasks["count-for-reward"]["objective"] == "q-learning"
+    assert tasks[task]["objective"] == objective
     assert (
         tasks["count"]["strategies"]["refreshed"]["replay_bytes"]["mean"]
         > (tasks["count"]["strategies"]["zero"]["replay_bytes"]["mean"])
     )
     with (tmp_path / "metrics.csv").open() as file:
-        assert {row["task"] for row in csv.DictReader(file)} == {"count", "count-for-reward"}
-    for name in ("atlas.png", "report.html", "count/report.html", "count-for-reward/summary.json"):
+        assert {row["task"] for row in csv.DictReader(file)} == {"count", task}
+    for name in ("atlas.png", "report.html", "count/report.html", f"{task}/summary.json"):
         assert (tmp_path / name).stat().st_size > 0
     assert atlas.main([*base, "--seeds", "2"]) == 0  # a seed more: only its cells are run
     assert "runs are finished" in capsys.readouterr().out

@@ -157,7 +157,7 @@ def check_against_keras(kind, shape, units, keywords, reset_after, mask, state, 
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@settings(max_examples=15, deadline=None, phases=PHASES)
+@settings(max_examples=8, deadline=None, phases=PHASES)
 @given(**CASES)
 def test_values_and_gradients_are_those_of_keras(**case):
     check_against_keras(**case)

@@ -20,9 +20,9 @@ from r2d2_burnin.learning.task import Task, make_task
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import EnvironmentSettings, QLearningSettings, TrainingSettings
-from tests.r2d2_burnin.common import TOLERANCE, bits, make_network
-from tests.r2d2_burnin.known_networks import Known, record
-from tests.r2d2_burnin.reference import unroll
+from tests.common.known_networks import Known, record
+from tests.common.networks import TOLERANCE, bits, make_network
+from tests.common.reference import unroll
 
 
 def cut_outputs(network: DenseRecurrentNetwork, inputs: np.ndarray) -> Callable[[int], np.ndarray]:

@@ -149,4 +149,11 @@ class ReplayMachine(RuleBasedStateMachine):
 
 
 TestReplay = ReplayMachine.TestCase
-TestReplay.settings = settings(max_examples=300, stateful_step_count=30, deadline=None, derandomize=True)
+TestReplay.settings = settings(max_examples=100, stateful_step_count=30, deadline=None, derandomize=True)
+
+
+@pytest.mark.long
+class TestReplayOften(ReplayMachine.TestCase):  # type: ignore[name-defined, misc]
+    """More sequences of what is done to it."""
+
+    settings = settings(max_examples=400, stateful_step_count=30, deadline=None, derandomize=True)

@@ -144,7 +144,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_leaves_the_last_good_checkpoi
         SMALL,
         environment=EnvironmentSettings(f"{USERS_ENVIRONMENTS}:Test/Overflowing-v0", vectorization="sync"),
         objective="q-learning",
-        q_learning=dataclasses.replace(SMALL.q_learning, value_rescaling=False),
+        q_learning=dataclasses.replace(SMALL.q_learning, value_rescaling=False, reward_scaling=False),
         learner=LearnerSettings(learning_rate=0.1),
     )
     with pytest.raises(TrainingDiverged, match=r"the loss of update \d+ is (nan|inf), expected a finite number"):

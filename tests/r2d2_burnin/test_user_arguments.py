@@ -304,7 +304,7 @@ def test_targets_that_are_declared_and_never_given(
         (spaces.Discrete(1234567, start=-3), -4, "-4, expected a class, a whole number from -3 to 1234563"),
     ],
 )
-def test_targets_outside_are_told_the_bounds_of_their_space(space: Any, target: float, shown: str) -> None:
+def test_errors_of_targets_outside_name_the_bounds_of_their_space(space: Any, target: float, shown: str) -> None:
     targets = declared_range(Noise(targets=space))
     assert isinstance(targets, TargetRange)
     with pytest.raises(UnfitTarget, match=f"^{re.escape(NAME + ' is ' + shown)}$"):
