@@ -1,7 +1,11 @@
 from r2d2_burnin.acting.actor import Actor as Actor
+from r2d2_burnin.acting.episode_files import load_episodes as load_episodes
+from r2d2_burnin.acting.episode_files import save_episodes as save_episodes
 from r2d2_burnin.data import Episode as Episode
 from r2d2_burnin.data import FragmentBatch as FragmentBatch
 from r2d2_burnin.data import TrainingResult as TrainingResult
+from r2d2_burnin.diagnostics.audit.audit_replay import audit_replay as audit_replay
+from r2d2_burnin.diagnostics.audit.sequences import ReplaySequences as ReplaySequences
 from r2d2_burnin.diagnostics.burn_in_advice import advise as advise
 from r2d2_burnin.initialization import Initialization as Initialization
 from r2d2_burnin.initialization import parse as parse

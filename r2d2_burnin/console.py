@@ -26,6 +26,10 @@ COMMANDS = {
         "r2d2_burnin.check",
         "Check the recurrent state of your own network: resets, padding, batches, unrolling.",
     ),
+    "audit": (
+        "r2d2_burnin.audit",
+        "Audit your own replay buffer: stored states that are wrong, and how stale the others are.",
+    ),
 }
 """Module and purpose of each command; a module has `main(arguments)`, which returns the exit status."""
 

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from r2d2_burnin.runtime import nests
+
 
 @dataclasses.dataclass(frozen=True)
 class Episode:
@@ -26,6 +28,117 @@ class Episode:
 
     def __len__(self) -> int:
         return len(self.observations)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        observations: Any,
+        actions: Any,
+        rewards: Any,
+        *,
+        terminated: bool,
+        states: Any = (),
+        outputs: Any = None,
+        updates: Any = 0,
+        targets: Any = None,
+        final_observation: Any = None,
+        environment: int = 0,
+    ) -> Episode:
+        """An episode of L steps that another program has recorded.
+
+        Args:
+            observations: `[L, ...]`, flattened to `[L, O]`; bytes stay bytes, all else becomes float32.
+            actions: `[L]`, numbers of actions from 0.
+            rewards: `[L]`, the reward that followed each action.
+            terminated: False where the episode was truncated.
+            states: nest of `[L, ...]`, the recurrent state before each step, as the actor had it; an empty tuple for
+                none: measures then compute the states that the network has now.
+            outputs: `[L, A]`, the network's outputs as the actor acted; None for none.
+            updates: `[L]`, or one number: the learner updates made when each step was taken.
+            targets: `[L]`, what the environment calls `info["target"]`; None for none.
+            final_observation: `[...]`, the observation after the last step; by default NaN, or 0 for bytes: only
+                objectives that look ahead read it.
+            environment: index of the sub-environment.
+
+        Raises:
+            ValueError: naming the array, for one of another length or with numbers that are not finite.
+        """
+        if not np.size(observations):
+            raise ValueError("observations: got an episode without steps, expected at least one")
+        seen = _flat("observations", observations)
+        steps = len(seen)
+        return cls(
+            observations=seen,
+            actions=_actions(actions, steps),
+            rewards=_finite("rewards", _row("rewards", rewards, steps)).astype(np.float32),
+            targets=None if targets is None else _row("targets", targets, steps),
+            outputs=_outputs(outputs, steps),
+            states=nests.pack(states, [_state(i, leaf, steps) for i, leaf in enumerate(nests.flatten(states))]),
+            updates=_row("updates", np.full(steps, updates) if np.ndim(updates) == 0 else updates, steps).astype(int),
+            terminated=bool(terminated),
+            final_observation=_final_observation(final_observation, seen),
+            environment=environment,
+        )
+
+
+def _rows(name: str, array: Any, steps: int, axes: int | None = None) -> np.ndarray:
+    """An array of numbers with one row a step."""
+    rows = np.asarray(array)
+    expected = "" if axes is None else f" of {axes} axes"
+    if rows.dtype.kind not in "fciub" and "float" not in rows.dtype.name:
+        raise ValueError(f"{name}: got an array of {rows.dtype}, expected numbers")
+    if rows.ndim == 0 or len(rows) != steps or axes not in (None, rows.ndim):
+        raise ValueError(f"{name}: got shape {list(rows.shape)}, expected {steps} rows{expected}, one a step")
+    return rows
+
+
+def _row(name: str, array: Any, steps: int) -> np.ndarray:
+    """An array `[L]`; one of `[L, 1]` will do."""
+    rows = _rows(name, array, steps)
+    if rows.size != steps:
+        raise ValueError(f"{name}: got shape {list(rows.shape)}, expected [{steps}], one number a step")
+    return rows.reshape(steps)
+
+
+def _finite(name: str, rows: np.ndarray) -> np.ndarray:
+    if rows.dtype.kind in "fc" and not (finite := np.isfinite(rows)).all():
+        step = int(np.argwhere(~finite)[0][0])
+        raise ValueError(f"{name}: got {rows[step].tolist()} at step {step}, expected finite numbers")
+    return rows
+
+
+def _actions(actions: Any, steps: int) -> np.ndarray:
+    acted = _row("actions", actions, steps)
+    if acted.dtype.kind not in "iu" or acted.min() < 0:
+        raise ValueError(f"actions: got {acted.dtype} from {acted.min()} on, expected whole numbers from 0")
+    return acted.astype(np.int64)
+
+
+def _outputs(outputs: Any, steps: int) -> np.ndarray:
+    if outputs is None:
+        return np.zeros((steps, 0), np.float32)
+    return _finite("outputs", _rows("outputs", outputs, steps, 2))
+
+
+def _final_observation(observation: Any, seen: np.ndarray) -> np.ndarray:
+    """The observation `[O]` after those seen `[L, O]`; NaN, or 0 for bytes, where it is not known."""
+    if observation is None:
+        return np.full(seen.shape[1], 0 if seen.dtype == np.uint8 else np.nan, seen.dtype)
+    last = _flat("final_observation", np.asarray(observation)[None])[0]
+    if last.shape != seen[0].shape:
+        raise ValueError(f"final_observation: got {last.size} numbers, expected {seen.shape[1]}")
+    return np.asarray(last, seen.dtype)
+
+
+def _state(number: int, leaf: Any, steps: int) -> np.ndarray:
+    return _finite(f"state/{number}", _rows(f"state/{number}", leaf, steps))
+
+
+def _flat(name: str, array: Any) -> np.ndarray:
+    """Observations `[L, O]`: bytes stay bytes, all else becomes float32."""
+    rows = _rows(name, array, len(np.atleast_1d(np.asarray(array))))
+    flat = rows.reshape(len(rows), -1)
+    return flat if flat.dtype == np.uint8 else _finite(name, flat.astype(np.float32))
 
 
 class FragmentBatch(NamedTuple):

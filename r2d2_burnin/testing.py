@@ -1,37 +1,36 @@
 """State-equivalence checks that users run on their own network, in the manner of Gymnasium's `check_env`.
 
-In a test of your own:
+In a test of your own, of a network of any framework (see `r2d2_burnin.networks.adapters`):
 
-    network = make_my_network(inputs, gymnasium.spaces.Discrete(4))
-    episodes = record_episodes(network, "CartPole-v1", count=4, inputs=inputs)
-    check_state_equivalence(network, episodes, inputs=inputs)
+    network = make_my_network()
+    check_state_equivalence(network, record_episodes(network, "CartPole-v1", count=4))
+
+Networks of other frameworks than TensorFlow are checked and recorded without it.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from r2d2_burnin.acting.actor import Actor
-from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.acting.policies import Act
 from r2d2_burnin.data import Episode
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments import spaces
 from r2d2_burnin.environments.inputs import InputSpace
-from r2d2_burnin.initialization.start_state import has_gradient
+from r2d2_burnin.networks.adapters import AnyNetwork, CallableNetwork, UnfitNetwork, adapt, is_recurrent_network
 from r2d2_burnin.networks.protocol import RecurrentNetwork
-from r2d2_burnin.runtime.compiled import Compiled
-from r2d2_burnin.runtime.tensorflow import tf
+from r2d2_burnin.runtime import nests
 from r2d2_burnin.settings import EnvironmentSettings
 
 RELATIVE, ABSOLUTE = 1e-3, 1e-4
 """Differences that float32 explains: of two orders of the same sums, over the steps of an episode."""
 
-EPSILONS = {tf.float16: 2.0**-10, tf.bfloat16: 2.0**-7}
+EPSILONS = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
 """Spacing of the numbers from 1 on, of floats that are coarser than float32."""
 
 LONGEST = 40
@@ -42,13 +41,32 @@ class StateEquivalenceError(AssertionError):
     """A network's recurrent state is not what replay needs it to be; the message names every fault found."""
 
 
+class Stepping:
+    """A `CallableNetwork` with the step that a recurrent network has: an unroll of one step."""
+
+    def __init__(self, network: CallableNetwork) -> None:
+        self.initial_state = network.initial_state
+        self.unroll = network.unroll
+
+    def step(self, observations: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
+        """Outputs `[B, A]` and the new state from observations `[B, F]`."""
+        outputs, state = self.unroll(observations[:, None], state)
+        return outputs[:, 0], state
+
+
 def check_state_equivalence(
-    network: RecurrentNetwork, episodes: Sequence[Episode | np.ndarray], *, inputs: InputSpace | None = None
+    network: AnyNetwork,
+    episodes: Sequence[Episode | np.ndarray],
+    *,
+    inputs: InputSpace | None = None,
 ) -> None:
     """Check that a network's state is the same however it is reached.
 
+    That masked padding leaves the state untouched, and that XLA can compile an unroll, is checked of networks that can
+    be trained here (`RecurrentNetwork`); others have no mask.
+
     Args:
-        network: what is checked.
+        network: what is checked: a `RecurrentNetwork`, or whatever `r2d2_burnin.networks.adapters.adapt` takes.
         episodes: recorded ones, or arrays `[L, F]` of inputs. Recorded states and outputs are compared too, so record
             with the parameters that the network still has.
         inputs: the space of the network's inputs; by default the observation alone.
@@ -60,26 +78,27 @@ def check_state_equivalence(
     if not episodes:
         raise ValueError("episodes: got none, expected at least one")
     sequences = [_inputs_of(episode, inputs)[:LONGEST] for episode in episodes]
-    # A fault of the first group makes the checks of the second meaningless.
-    faults = list(_state_nest(network, sequences)) or list(_own_memory(network, sequences))
-    if not faults:
-        checks: list[Callable[[RecurrentNetwork, list[np.ndarray]], Iterator[str]]] = [
-            _batch_independence,
-            _step_against_unroll,
-            _chunks,
-            _padding,
-            _compilation,
-        ]
-        for check in checks:
-            faults += list(check(network, sequences))
-        recorded = [(e, x) for e, x in zip(episodes, sequences, strict=True) if isinstance(e, Episode)]
-        faults += _recorded(network, recorded)
+    recorded = [(e, x) for e, x in zip(episodes, sequences, strict=True) if isinstance(e, Episode)]
+    checks = [_batch_independence, _step_against_unroll, _chunks]
+    try:
+        if is_recurrent_network(network):
+            checks += [_padding, _compilation]
+        else:
+            network = Stepping(adapt(network))
+        # A fault of the first group makes the checks of the second meaningless.
+        faults = list(_state_nest(network, sequences)) or list(_own_memory(network, sequences))
+        if not faults:
+            for check in checks:
+                faults += list(check(network, sequences))
+            faults += _recorded(network, recorded)
+    except UnfitNetwork as error:
+        raise StateEquivalenceError(str(error)) from None
     if faults:
         raise StateEquivalenceError("\n".join(faults))
 
 
 def record_episodes(
-    network: RecurrentNetwork,
+    network: AnyNetwork,
     env: str | EnvironmentSettings,
     *,
     count: int,
@@ -96,7 +115,7 @@ def record_episodes(
     share no environment's seed, which Gymnasium counts up from the first environment's one.
 
     Args:
-        network: acts, with its present parameters.
+        network: acts, with its present parameters, whatever its framework.
         env: the environment's id or settings.
         count: episodes.
         inputs: what the network sees of a step; by default the observation alone.
@@ -106,7 +125,7 @@ def record_episodes(
         longest: steps after which an episode that has not ended is an error.
 
     Raises:
-        ValueError: for a count or a number of environments below 1, and for an environment that cannot be used.
+        ValueError: for a count or a number of environments below 1, an environment or a network that cannot be used.
         EnvironmentFault: when the environment raises, or an episode is longer than `longest`.
     """
     for name, value in (("count", count), ("num_envs", num_envs)):
@@ -126,7 +145,7 @@ def record_episodes(
     try:
         actor = Actor(
             vector,
-            ActorStep(network),
+            network,
             act or largest,
             seed=base,
             inputs=inputs,
@@ -164,7 +183,7 @@ def _state_nest(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Itera
     for batch in (1, 3):
         x = np.repeat(sequences[0][None, :2], batch, 0)
         state = network.initial_state(batch)
-        shapes = [tuple(leaf.shape) for leaf in tf.nest.flatten(state)]
+        shapes = [tuple(leaf.shape) for leaf in nests.flatten(state)]
         wrong = [shape for shape in shapes if not shape or shape[0] != batch]
         if wrong or not shapes:
             yield (
@@ -178,15 +197,25 @@ def _state_nest(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Itera
         expected = without_batch
         reached = {"step": network.step(x[:, 0], state)[1], "unroll": network.unroll(x, state)[1]}
         for name, after in reached.items():
-            try:
-                tf.nest.assert_same_structure(state, after)
-            except (TypeError, ValueError) as error:
-                yield f"state nest: {name} returns a state of another structure than initial_state's ({error})"
+            if (outline := _outline(after)) != (nest := _outline(state)):
+                structures = f"a state of another structure than initial_state's ({outline}, not {nest})"
+                yield f"state nest: {name} returns {structures}"
                 continue
-            got = [(tuple(leaf.shape), leaf.dtype) for leaf in map(tf.convert_to_tensor, tf.nest.flatten(after))]
-            like = [(tuple(leaf.shape), leaf.dtype) for leaf in map(tf.convert_to_tensor, tf.nest.flatten(state))]
+            got = [(leaf.shape, leaf.dtype.name) for leaf in map(np.asarray, nests.flatten(after))]
+            like = [(leaf.shape, leaf.dtype.name) for leaf in map(np.asarray, nests.flatten(state))]
             if got != like:
                 yield f"state nest: {name} returns arrays {got}, expected those of initial_state, {like}"
+
+
+def _outline(nest: Any) -> str:
+    """The containers of a nest, a dot for each array."""
+    if isinstance(nest, dict):
+        return "{" + ", ".join(f"{key!r}: {_outline(nest[key])}" for key in sorted(nest)) + "}"
+    if isinstance(nest, tuple | list):
+        parts = ", ".join(map(_outline, nest))
+        fields = type(nest).__name__ if hasattr(nest, "_fields") else ""
+        return f"[{parts}]" if isinstance(nest, list) else f"{fields}({parts})"
+    return "."
 
 
 def _own_memory(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Iterator[str]:
@@ -217,10 +246,10 @@ def _batch_independence(network: RecurrentNetwork, sequences: list[np.ndarray]) 
     others = [x + generator.normal(size=x.shape).astype(np.float32), np.zeros_like(x)]
     alone = network.unroll(x[None], network.initial_state(1))
     together = network.unroll(np.stack([x, *others]), network.initial_state(3))
-    if difference := _difference(alone, tf.nest.map_structure(lambda leaf: leaf[:1], together)):
+    if difference := _difference(alone, _first(together)):
         yield (
             f"batch: an example's outputs and state depend on the rest of its batch (they differ by {difference:.3g}):"
-            " batch normalisation in training mode, or a mean over the batch"
+            " batch normalization in training mode, or a mean over the batch"
         )
 
 
@@ -232,7 +261,7 @@ def _step_against_unroll(network: RecurrentNetwork, sequences: list[np.ndarray])
         for t in range(len(x)):
             output, state = network.step(x[None, t], state)
             outputs.append(output)
-        if difference := _difference((whole, last), (tf.stack(outputs, 1), state)):
+        if difference := _difference((whole, last), (np.stack([np.asarray(output) for output in outputs], 1), state)):
             yield f"step against unroll: step by step, {len(x)} steps differ by {difference:.3g} from their unroll"
             return
 
@@ -246,7 +275,7 @@ def _chunks(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Iterator[
         whole = network.unroll(x[None], network.initial_state(1))
         one, state = network.unroll(x[None, :half], network.initial_state(1))
         two, last = network.unroll(x[None, half:], state)
-        if difference := _difference(whole, (tf.concat([one, two], 1), last)):
+        if difference := _difference(whole, (np.concatenate([one, two], 1), last)):
             yield f"chunks: an unroll split after step {half} with its state carried differs by {difference:.3g}"
             return
 
@@ -271,6 +300,8 @@ def _padding(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Iterator
 
 def _compilation(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Iterator[str]:
     """The learner compiles unrolls with XLA; the result has to be the same."""
+    from r2d2_burnin.runtime.compiled import Compiled  # imports TensorFlow, which the network is of
+
     x = sequences[0][None]
     eager = network.unroll(x, network.initial_state(1))
     try:
@@ -286,7 +317,7 @@ def _recorded(network: RecurrentNetwork, recorded: list[tuple[Episode, np.ndarra
     """What the actor recorded is what the network computes from the episode's first step, and its inputs."""
     faults: dict[str, str] = {}
     for episode, x in recorded:
-        start = tf.nest.map_structure(lambda leaf: leaf[:1], episode.states)
+        start = _first(episode.states)
         if difference := _difference(start, network.initial_state(1)):
             faults["reset"] = (
                 f"reset: the state is not reset at an episode's start: the recorded state before its first step differs"
@@ -303,20 +334,30 @@ def _recorded(network: RecurrentNetwork, recorded: list[tuple[Episode, np.ndarra
     return list(faults.values())
 
 
+def _first(nest: Any) -> Any:
+    """The first row `[1, ...]` of every array `[B, ...]` of a nest."""
+    return nests.pack(nest, [leaf[:1] for leaf in nests.flatten(nest)])
+
+
 def _difference(a: Any, b: Any) -> float:
     """Largest difference of two nests of arrays; 0.0 where rounding explains it, infinite where shapes differ.
 
     Integers and flags have to be equal. Where some arrays are of float16 or bfloat16, all others may depend on them.
     """
-    pairs = [(np.asarray(x), np.asarray(y)) for x, y in zip(tf.nest.flatten(a), tf.nest.flatten(b), strict=True)]
-    quantum = max((EPSILONS.get(tf.as_dtype(one.dtype), 0.0) for pair in pairs for one in pair), default=0.0)
+    pairs = [(np.asarray(x), np.asarray(y)) for x, y in zip(nests.flatten(a), nests.flatten(b), strict=True)]
+    quantum = max((EPSILONS.get(one.dtype.name, 0.0) for pair in pairs for one in pair), default=0.0)
     largest = 0.0
     for x, y in pairs:
         if x.shape != y.shape:
             return np.inf
-        dtype, continuous = (np.complex128 if x.dtype.kind == "c" else np.float64), has_gradient(x)
+        dtype, continuous = (np.complex128 if x.dtype.kind == "c" else np.float64), _is_continuous(x.dtype)
         x, y = x.astype(dtype), y.astype(dtype)
         relative, absolute = (max(RELATIVE, 8 * quantum), max(ABSOLUTE, 4 * quantum)) if continuous else (0.0, 0.0)
         if not np.allclose(x, y, rtol=relative, atol=absolute):
             largest = max(largest, float(np.abs(x - y).max()))
     return largest
+
+
+def _is_continuous(dtype: np.dtype[Any]) -> bool:
+    """Whether numbers are of floats, real or complex, those that NumPy does not know (bfloat16) among them."""
+    return dtype.kind in "fc" or "float" in dtype.name

@@ -12,7 +12,18 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = [
-    *("training", "check", "testing", "diagnostics", "learning", "initialization", "replay", "acting", "networks"),
+    *(
+        "training",
+        "check",
+        "audit",
+        "testing",
+        "diagnostics",
+        "learning",
+        "initialization",
+        "replay",
+        "acting",
+        "networks",
+    ),
     *("environments", "settings", "data", "faults", "runtime"),
 ]
 """Imports run down this list only."""

@@ -9,15 +9,15 @@ from r2d2_burnin.environments.guard import EnvironmentFault
 from r2d2_burnin.settings import EnvironmentSettings
 
 
-def check_task(task: Task) -> None:
-    """Look at the environment before anything is trained.
+def check_task(task: Task, *, trains: bool = True) -> None:
+    """Look at the environment before anything is recorded, and trained if it `trains`.
 
     Raises:
         ValueError: for episodes that are certainly too short to judge any burn-in, and for a training of one round,
             which leaves no older parameters that stored states could come from.
     """
     training = task.training
-    if task.checkpoint is None and training.updates <= training.updates_between:
+    if trains and task.checkpoint is None and training.updates <= training.updates_between:
         raise ValueError(
             f"updates: got {training.updates}, expected more than updates_between ({training.updates_between}): states"
             f" are stored with the parameters of a round before; the nearest is {training.updates_between + 1}"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from experiments.burnin_advisor.calling import check_recorded
 from experiments.burnin_advisor.checks import check_task
 from experiments.burnin_advisor.results import AdviceResults, SeedAdvice, summary
-from experiments.burnin_advisor.settings import RunSpecification, Settings, task_of
+from experiments.burnin_advisor.settings import RunSpecification, Settings, is_called, task_of
 from experiments.common.experiment import Experiment, ImportedFunction
 from experiments.common.jobs import Job
 from experiments.common.results import default_directory, settings_to_json, versions
@@ -23,18 +25,30 @@ def describe(settings: Settings) -> Experiment[SeedAdvice, AdviceResults]:
     Raises:
         ValueError: for what cannot be advised on.
     """
-    task, seeds = task_of(settings), range(settings.runs.seeds)
-    check_task(task)
-    out = settings.runs.out or default_directory("burnin_advisor", settings.training.environment.env, task)
+    task, called = task_of(settings), is_called(settings)
+    seeds = range(1 if settings.files else settings.runs.seeds)
+    recorded: dict[str, Any] = {}
+    if settings.files:
+        inputs, recorded["files"] = check_recorded(task)
+    else:
+        check_task(task, trains=not called)
+        inputs = inputs_of(settings.training)
+    if called and not settings.files and settings.checkpoint is not None:
+        raise ValueError(
+            f"checkpoint: got {settings.checkpoint} with a network that is not trained here, expected none: its factory"
+            " returns it with its parameters"
+        )
+    out = settings.runs.out or default_directory("burnin_advisor", settings.source, task)
     config = {
         "experiment": "burnin_advisor",
-        "settings": settings_to_json(task) | {"criterion": CRITERION},
+        "settings": settings_to_json(task) | {"criterion": CRITERION} | recorded,
         "seeds": list(seeds),
-        "inputs": inputs_of(settings.training),
+        "inputs": inputs,
         "preset": {"name": settings.preset, "reason": settings.preset_reason},
         "versions": versions(),
     }
-    steps = 1 if settings.checkpoint is not None else settings.training.updates
+    steps = 1 if called or settings.checkpoint is not None else settings.training.updates
+    work = "calling:advise_called_seed" if called else "training:advise_seed"
     paths = {seed: out / "runs" / f"seed{seed}.json" for seed in seeds}
 
     def collect(contents: Mapping[Path, SeedAdvice]) -> AdviceResults:
@@ -46,7 +60,7 @@ def describe(settings: Settings) -> Experiment[SeedAdvice, AdviceResults]:
         config=config,
         runs=settings.runs,
         jobs=[Job(f"seed {seed}", steps, RunSpecification(task, seed, path), path) for seed, path in paths.items()],
-        work=ImportedFunction("experiments.burnin_advisor.training:advise_seed"),
+        work=ImportedFunction(f"experiments.burnin_advisor.{work}"),
         record=SeedAdvice,
         collect=collect,
         summary=lambda results, errors: summary(results),

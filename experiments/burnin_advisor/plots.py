@@ -93,7 +93,10 @@ def _losses(axes: Axes, by_seed: list[SeedAdvice]) -> None:
         axes.plot(burn_ins, losses, **plots.style(index))
         axes.plot(burn_ins, exact, color=plots.COLOURS[index], linestyle=(0, (1, 2)), linewidth=1)
     _axes(axes, "loss a trained step", "Loss from the state tried (dotted: exact state)")
-    axes.set_yscale("log")
+    if any(np.isfinite(np.asarray(line.get_ydata(), float)).any() for line in axes.lines):
+        axes.set_yscale("log")
+    else:
+        _not_measured(axes, "no objective is known: the network is not trained here")
 
 
 def _costs(axes: Axes, by_seed: list[SeedAdvice]) -> None:
@@ -102,6 +105,13 @@ def _costs(axes: Axes, by_seed: list[SeedAdvice]) -> None:
     axes.plot(burn_ins, [np.mean([costs[k] for costs in measured]) for k in burn_ins], **plots.style(4))
     _axes(axes, "ms an update", "What burn-in costs the learner")
     axes.set_ylim(bottom=0)
+    if not burn_ins:
+        _not_measured(axes, "the network is not trained here")
+
+
+def _not_measured(axes: Axes, why: str) -> None:
+    axes.set(xticks=[], yticks=[])
+    axes.text(0.5, 0.5, f"not measured:\n{why}", transform=axes.transAxes, ha="center", va="center", color="#444444")
 
 
 def _axes(axes: Axes, label: str, title: str) -> None:

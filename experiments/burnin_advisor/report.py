@@ -42,7 +42,7 @@ TABLE_NOTE = (
 def report(results: AdviceResults, out: Path) -> Report:
     """The report of all seeds; draws its picture in the directory `out`."""
     by_seed, settings = results.by_seed, results.settings
-    environment = settings.training.environment.env
+    environment = settings.source
     if not by_seed:
         return Report(f"{environment}: no seed has finished", [])
     sentence = overall([seed.advice for seed in by_seed.values()]).sentence
@@ -90,23 +90,33 @@ def evidence(by_seed: Mapping[int, SeedAdvice], settings: Settings) -> list[str]
     sentences += [f"Seed {seed}: {_forgetting_sentence(result.advice.forgetting)}" for seed, result in by_seed.items()]
     losses = [result.advice.measures[0].loss_exact for result in by_seed.values()]
     texts = ", ".join(f"{loss:.3g}" if np.isfinite(loss) else "-" for loss in losses)
+    known = f": their loss from the exact state is {texts}" if np.isfinite(losses).any() else ""
     sentences.append(
-        f"This is about the networks as they are: their loss from the exact state is {texts}. One that has not learned"
-        " its task needs no memory, or keeps what it does not need."
+        f"This is about the networks as they are{known}. One that has not learned its task needs no memory, or keeps"
+        " what it does not need."
     )
-    if settings.checkpoint is None:
-        ages = ", ".join(f"{result.stored_age}" for result in by_seed.values())
-        means = ", ".join(f"{result.staleness:.4g}" for result in by_seed.values())
-        sentences.append(
+    return [*sentences, *_origin_of_states(by_seed, settings)]
+
+
+def _origin_of_states(by_seed: Mapping[int, SeedAdvice], settings: Settings) -> list[str]:
+    """Which parameters the stored states come from."""
+    results = by_seed.values()
+    if all(result.staleness is not None for result in results):
+        ages = ", ".join(f"{result.stored_age}" for result in results)
+        means = ", ".join(f"{result.staleness:.4g}" for result in results)
+        return [
             f"Stored states are those of the parameters of {ages} updates ago; in training they were {means} updates"
             f" old on average. (The actor takes new parameters every {settings.training.updates_between} updates only.)"
-        )
-    elif settings.stored_checkpoint is None:
-        sentences.append(
-            "Stored states were computed by the same parameters, so they are exact; give --stored-checkpoint to see"
-            " what their age costs."
-        )
-    return sentences
+        ]
+    if any(result.stored_age is None for result in results):
+        return ["Stored states are those that the files hold."] if settings.files else []
+    if settings.files:
+        how = "the files hold none"
+    elif settings.checkpoint is None:
+        how = "give episodes with older ones as --episodes FILE to see what their age costs"
+    else:
+        how = "give --stored-checkpoint to see what their age costs"
+    return [f"Stored states were computed by the same parameters, so they are exact; {how}."]
 
 
 def _forgetting_sentence(forgetting: Forgetting) -> str:

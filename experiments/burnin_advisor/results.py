@@ -79,8 +79,8 @@ def summary(results: AdviceResults) -> dict[str, Any]:
     settings, by_seed = results.settings, results.by_seed
     total = to_json(overall([seed.advice for seed in by_seed.values()])) if by_seed else {}
     return {
-        "env": settings.training.environment.env,
-        "objective": settings.training.objective,
+        "env": None if settings.files else settings.training.environment.env,
+        "objective": None if settings.files else settings.training.objective,
         "tolerance": settings.tolerance,
         **total,
         "seeds": {str(seed): content.as_json() for seed, content in by_seed.items()},

@@ -34,6 +34,7 @@ def advise_seed(run: RunSpecification, progress: Report, worker: Worker) -> None
     old, age, staleness = _parameters(trainer, task, run.seed, path, progress)
     today = get_weights(trainer.network)
     set_weights(trainer.network, old)
+    assert isinstance(task.episodes, int)  # files are another module's
     episodes = record_episodes(
         trainer.network,
         task.training.environment,

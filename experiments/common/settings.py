@@ -13,6 +13,8 @@ from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments import spaces
 from r2d2_burnin.environments.action_dependence import action_dependence
 from r2d2_burnin.learning.objectives import choose_objective, objective_class, objective_defaults
+from r2d2_burnin.networks.factory import check_trainable
+from r2d2_burnin.networks.user_factory import load_factory
 from r2d2_burnin.runtime.command_line import from_command_line
 from r2d2_burnin.settings import CELLS, TrainingSettings
 
@@ -152,8 +154,12 @@ class _WithTraining(Protocol):
 Settings = TypeVar("Settings", bound=_WithTraining)
 
 
-def read_with_preset(settings: type[Settings], module: str, description: str, arguments: Sequence[str]) -> Settings:
+def read_with_preset(
+    settings: type[Settings], module: str, description: str, arguments: Sequence[str], *, trains: bool = True
+) -> Settings:
     """Settings from the command line; the preset gives what it does not, and the environment the objective.
+
+    A network that cannot be trained here is refused, unless the command gets along without training (`trains`).
 
     Raises:
         ValueError: for settings that cannot work, an unknown environment, wrapper or network among them.
@@ -162,7 +168,7 @@ def read_with_preset(settings: type[Settings], module: str, description: str, ar
     if not without_help and len(arguments):
         from_command_line(settings, module, description, arguments)  # answers at once
     first = from_command_line(settings, module, description, without_help)
-    objective = _objective(first.training)
+    objective = _objective(first.training, trains=trains)
     preset = choose_preset(first.preset, objective, first.training)
     known = {field.name for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
     flags = preset_flags(preset, objective, quick=getattr(first, "quick", False), known=known)
@@ -188,15 +194,18 @@ def check_whole_episodes(training: TrainingSettings) -> None:
         )
 
 
-def _objective(training: TrainingSettings) -> str:
+def _objective(training: TrainingSettings, *, trains: bool) -> str:
     """The objective that the environment's targets ask for, after a look at environment and network."""
     env = environments.make(training.environment)
     try:
         objective = choose_objective(training.objective, env)
+        inputs = spaces.input_space(env.observation_space, env.action_space)
     finally:
         env.close()
-    if training.network.network is not None:
-        environments.import_object("network", training.network.network)
+    if training.network.network is not None and trains:
+        check_trainable(training.network.network, inputs, inputs.actions)
+    elif training.network.network is not None:
+        load_factory(training.network.network)
     if training.network.cell not in CELLS:
         environments.import_object("cell", training.network.cell)
     return objective

@@ -10,11 +10,11 @@ from typing import Any, cast
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from r2d2_burnin.acting.actor_step import ActorStep
+from r2d2_burnin.acting.callable_step import step_of
 from r2d2_burnin.acting.episode_builder import EpisodeBuilder
 from r2d2_burnin.acting.next_steps import LONGEST_BLOCK, NextSteps
 from r2d2_burnin.acting.policies import Act, greedy
-from r2d2_burnin.acting.protocols import BlockEnv
+from r2d2_burnin.acting.protocols import BlockEnv, NetworkStep
 from r2d2_burnin.acting.resuming import environment_state
 from r2d2_burnin.acting.vector_checks import CheckedCalls, TargetReader
 from r2d2_burnin.data import Episode
@@ -24,9 +24,9 @@ from r2d2_burnin.environments.guard import EnvironmentFault
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.environments.targets import TargetRange
 from r2d2_burnin.faults import TrainingDiverged
+from r2d2_burnin.networks.adapters import CallableNetwork
 from r2d2_burnin.networks.protocol import RecurrentNetwork
 from r2d2_burnin.runtime import archive, nests
-from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import EnvironmentSettings
 
 ANY_NUMBER = TargetRange(required=False)
@@ -41,7 +41,7 @@ class Actor:
 
     Args:
         env: a vector environment, or the id of an environment, of which one is then made.
-        network: acts; or its compiled step, for several actors.
+        network: acts, whatever its framework; or its compiled step, for several actors.
         act: chooses actions from outputs; by default that of the largest output.
         seed: of the environments' first reset.
         inputs: what the network sees of a step; by default the observation alone.
@@ -62,7 +62,7 @@ class Actor:
     def __init__(
         self,
         env: VectorEnv[Any, Any, Any] | str,
-        network: ActorStep | RecurrentNetwork,
+        network: NetworkStep | RecurrentNetwork | CallableNetwork,
         act: Act = greedy,
         *,
         seed: int = 0,
@@ -77,7 +77,7 @@ class Actor:
     ) -> None:
         if isinstance(env, str):
             env = environments.make_vector(EnvironmentSettings(env), 1)
-        step = network if isinstance(network, ActorStep) else ActorStep(network)
+        step = step_of(network)
         mode = env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP)
         if mode not in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
             raise ValueError(f"env: got autoreset mode {mode}, expected next-step or same-step")
@@ -141,7 +141,7 @@ class Actor:
         }
         if targets is not None:
             rows["targets"] = targets
-        leaves = [leaf.numpy() for leaf in nests.flatten(before)]
+        leaves = [self._step.to_numpy(leaf) for leaf in nests.flatten(before)]
         rows |= {f"state/{i}": leaf if steps > 1 else leaf[None] for i, leaf in enumerate(leaves)}
         longest = self._builder.write(acted, rows)
         if self._longest is not None and longest > self._longest:
@@ -177,7 +177,7 @@ class Actor:
             outputs, before, self._state = self._step.block(inputs, self._state, self._starts)
         else:
             outputs, before, self._state = self._step(inputs[0], self._state, self._starts)
-        outputs = outputs.numpy().reshape(steps, self.env.num_envs, -1)
+        outputs = self._step.to_numpy(outputs).reshape(steps, self.env.num_envs, -1)
         if not np.isfinite(outputs).all():
             raise TrainingDiverged(
                 f"the network's outputs after {self.update} updates are not finite, expected finite numbers; a smaller"
@@ -229,7 +229,7 @@ class Actor:
         self._previous_rewards = state["previous_rewards"].copy()
         self._builder.set_state(archive.part("record", state))
         leaves = archive.part("state", state)
-        self._state = nests.pack(self._state, [tf.constant(leaves[str(i)]) for i in range(len(leaves))])
+        self._state = nests.pack(self._state, [self._step.restored(leaves[str(i)]) for i in range(len(leaves))])
         if hasattr(self._act, "generator"):
             self._act.generator.bit_generator.state = json.loads(str(state["generator"]))
 

@@ -36,6 +36,14 @@ class ActorStep:
         """
         return self._compiled_block(inputs, state, starts)  # type: ignore[no-any-return]
 
+    def to_numpy(self, array: Any) -> np.ndarray:
+        """A tensor that this step returned, in NumPy."""
+        return array.numpy()  # type: ignore[no-any-return]
+
+    def restored(self, array: np.ndarray) -> Any:
+        """An array of a state, as a tensor."""
+        return tf.constant(array)
+
     def _one_step(self, inputs: Any, state: Any, starts: Any) -> tuple[Any, Any, Any]:
         initial = self.network.initial_state(inputs.shape[0])
         before = where(starts, initial, state)

@@ -21,6 +21,25 @@ class BlockEnv(Protocol):
         """Take actions `[S, N]`; returns what the last of S calls of `step` returns, but rewards `[S, N]`."""
 
 
+class NetworkStep(Protocol):
+    """A step of a network in N environments, or a block of S steps, for an actor."""
+
+    network: Any
+    """Has `initial_state(N)`."""
+
+    def __call__(self, inputs: np.ndarray, state: Any, starts: np.ndarray) -> tuple[Any, Any, Any]:
+        """Outputs `[N, A]`, state before (initial where an episode `starts` [N]) and after inputs `[N, F]`."""
+
+    def block(self, inputs: np.ndarray, state: Any, starts: np.ndarray) -> tuple[Any, Any, Any]:
+        """Outputs `[S, N, A]`, states before each step `[S, N, ...]` and after the last, from inputs `[S, N, F]`."""
+
+    def to_numpy(self, array: Any) -> np.ndarray:
+        """An array that this step returned, in NumPy."""
+
+    def restored(self, array: np.ndarray) -> Any:
+        """An array of a state, as this step takes it."""
+
+
 class StatefulEnv(Protocol):
     """What a vector environment has besides Gymnasium's methods if its state can be saved and restored."""
 

@@ -30,18 +30,19 @@ from typing import Any, Literal
 
 import numpy as np
 
-from r2d2_burnin.acting.actor_step import ActorStep
+from r2d2_burnin.acting.callable_step import step_of
 from r2d2_burnin.data import Episode
 from r2d2_burnin.diagnostics.burn_in_measures import FEWEST_FRAGMENTS, Advice, BurnInMeasures
 from r2d2_burnin.diagnostics.confidence import share_bound, upper_bound
-from r2d2_burnin.diagnostics.discrepancy import DiscrepancyMeasure, state_distance
+from r2d2_burnin.diagnostics.discrepancy_choice import discrepancy_measure
 from r2d2_burnin.diagnostics.forgetting import fit_forgetting
+from r2d2_burnin.diagnostics.recorded_states import fitted_episodes, network_inputs
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.initialization import Full, Stored, Zero
 from r2d2_burnin.learning.objectives import Objective, Outputs, trained_steps
-from r2d2_burnin.networks.protocol import RecurrentNetwork
+from r2d2_burnin.networks.adapters import AnyNetwork
 from r2d2_burnin.replay.buffer import Replay
-from r2d2_burnin.runtime.tensorflow import tf
+from r2d2_burnin.runtime import nests
 from r2d2_burnin.settings import ReplaySettings
 
 STARTS = {start.start: start for start in (Zero, Stored)}
@@ -49,7 +50,7 @@ STARTS = {start.start: start for start in (Zero, Stored)}
 
 
 def advise(
-    network: RecurrentNetwork,
+    network: AnyNetwork,
     episodes: Sequence[Episode],
     *,
     objective: Objective | None = None,
@@ -62,8 +63,9 @@ def advise(
     """Measure burn-ins of 0, 1, 2, 4, 8, .. steps, and find the smallest one that is good enough.
 
     Args:
-        network: with today's parameters.
+        network: with today's parameters; of any framework.
         episodes: recorded ones, with the states that replay would store: a random sample, none chosen by its length.
+            Where none has states, they are the network's present ones.
         objective: what the network's outputs mean; by default the best action is that of the largest output.
         inputs: the space of the network's inputs; by default the observation alone.
         sequence_length: trained steps of a fragment, T.
@@ -126,7 +128,7 @@ class _Trial:
 
     def __init__(
         self,
-        network: RecurrentNetwork,
+        network: AnyNetwork,
         episodes: Sequence[Episode],
         objective: Objective,
         inputs: InputSpace | None,
@@ -134,14 +136,14 @@ class _Trial:
         longest: int | None,
         tolerance: float,
     ) -> None:
-        self._network = network
+        self._step = step_of(network)
         self._objective = objective
-        self._episodes = episodes
+        self._episodes = fitted_episodes(self._step, episodes, inputs)
         self._inputs = inputs
         self._tolerance = tolerance
-        self._measure = DiscrepancyMeasure(network, objective.values, objective.scale)
+        self._measure = discrepancy_measure(network, objective.values, objective.scale)
         self._replay = Replay(settings, Full(), objective, inputs)
-        self._replay.add(*episodes)
+        self._replay.add(*self._episodes)
         rows = self._replay.all_rows()
         self._rows = rows[self._replay.starts(rows) > 0]
         self._owners = self._replay.episodes_of(self._rows)
@@ -158,6 +160,7 @@ class _Trial:
         while self.judged_from > 1 and longest_from(self.judged_from - 1) >= self.longest:
             self.judged_from -= 1
         self._judged = starts >= self.judged_from
+        self._references = self._replay.references(self._rows)
         _, self._exact = self._measured(self._replay)
 
     def measure(self, start: Literal["zero", "stored"], burn_in: int) -> BurnInMeasures:
@@ -196,7 +199,7 @@ class _Trial:
         )
 
     def _measured(self, replay: Replay) -> tuple[Any, np.ndarray]:
-        return self._measure(replay.batch(self._rows), self._replay.references(self._rows))
+        return self._measure(replay.batch(self._rows), self._references)
 
     def _loss(self, outputs: np.ndarray, batch: Any, counts: np.ndarray) -> float:
         """Mean loss of trained steps; targets that look ahead do so within the fragment."""
@@ -216,32 +219,29 @@ class _Trial:
         J is three quarters of the length that half of the episodes (and 16) have; the zero state is put in place of the
         exact one a quarter of that length, or more, after an episode's first step.
         """
-        sequences = [
-            np.asarray(e.observations, np.float32) if self._inputs is None else self._inputs.of_episode(e)
-            for e in self._episodes
-        ]
+        sequences = [network_inputs(episode, self._inputs) for episode in self._episodes]
         length = int(np.sort([len(x) for x in sequences])[-self._enough])
         first = max(length // 4, 1)
         steps = length - first
         starts = [(i, s) for i, x in enumerate(sequences) for s in range(first, len(x) - steps + 1, steps)]
-        step = ActorStep(self._network)
+        step = self._step
         never = np.zeros(len(sequences), np.bool_)
-        exact, states = self._network.initial_state(len(sequences)), []
+        exact, states = step.network.initial_state(len(sequences)), []
         longest = max(len(x) for x in sequences)
         padded = np.stack([np.pad(x, ((0, longest - len(x)), (0, 0))) for x in sequences])
         for t in range(longest + 1):
-            states.append([leaf.numpy() for leaf in tf.nest.flatten(exact)])
+            states.append([step.to_numpy(leaf) for leaf in nests.flatten(exact)])
             if t < longest:
                 _, _, exact = step(padded[:, t], exact, never)
         owners, begins = (np.array(column) for column in zip(*starts, strict=True))
-        tried = self._network.initial_state(len(starts))
+        tried = step.network.initial_state(len(starts))
         errors = []
         for j in range(steps + 1):
             places = begins + j
             leaves = [
                 np.stack([states[p][i][o] for p, o in zip(places, owners, strict=True)]) for i in range(len(states[0]))
             ]
-            errors.append(np.asarray(state_distance(tried, tf.nest.pack_sequence_as(tried, leaves))))
+            errors.append(self._measure.distance(tried, nests.pack(tried, leaves)))
             if j < steps:
                 _, _, tried = step(padded[owners, places], tried, np.zeros(len(starts), np.bool_))
         return np.stack(errors, 1), owners

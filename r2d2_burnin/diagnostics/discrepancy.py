@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from r2d2_burnin.data import FragmentBatch, References
+from r2d2_burnin.diagnostics.callable_discrepancy import Discrepancies
 from r2d2_burnin.initialization import Initialization
 from r2d2_burnin.initialization.start_state import burn_in, first_state, has_gradient
 from r2d2_burnin.learning.objectives import largest_magnitude
 from r2d2_burnin.networks.protocol import RecurrentNetwork, State, Tensor
 from r2d2_burnin.runtime.compiled import Compiled
 from r2d2_burnin.runtime.tensorflow import tf
-
-
-class Discrepancies(NamedTuple):
-    """Measures of a batch of fragments, `[B]` each; the first four have no unit."""
-
-    delta_q_first: np.ndarray  # against the actor's stored state, at the first trained step
-    delta_q_last: np.ndarray  # .. at the last trained step
-    delta_q_first_exact: np.ndarray  # against the state from the episode's first step with the same parameters
-    delta_q_last_exact: np.ndarray  # .. at the last trained step
-    state_error: np.ndarray  # L2 norm of start state minus exact state, before the first trained step
 
 
 def delta_q(outputs: Tensor, reference: Tensor, scale: Tensor) -> Tensor:
@@ -74,6 +65,10 @@ class DiscrepancyMeasure:
         batch, exact = _with_burn_in(batch, slots), _with_burn_in(exact, slots)
         discrepancies, outputs = self._measure(batch, references._replace(exact=exact), learned)
         return Discrepancies(*(np.asarray(values) for values in discrepancies)), np.asarray(outputs)
+
+    def distance(self, a: State, b: State) -> np.ndarray:
+        """L2 distance `[B]` of two recurrent states."""
+        return np.asarray(state_distance(a, b))
 
     def _discrepancies(self, batch: Any, references: Any, learned: Any) -> tuple[Discrepancies, Tensor]:
         first = _joined(

@@ -9,14 +9,14 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from r2d2_burnin.acting.actor import Actor
-from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.acting.policies import Act, EpsilonGreedy
+from r2d2_burnin.acting.protocols import NetworkStep
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments import spaces
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.environments.targets import TargetRange
 from r2d2_burnin.learning.objectives import Objective, choose_objective, objective_class, objective_defaults
-from r2d2_burnin.networks.factory import make_network
+from r2d2_burnin.networks.factory import make_any_network, make_network
 from r2d2_burnin.settings import TrainingSettings, fill_defaults
 
 
@@ -51,7 +51,7 @@ class Task:
     def actor(
         self,
         env: VectorEnv[Any, Any, Any],
-        step: ActorStep,
+        step: NetworkStep,
         act: Act,
         *,
         seed: int,
@@ -60,7 +60,7 @@ class Task:
         blocks: bool = True,
         cuts: bool = False,
     ) -> Actor:
-        """An actor in `env`, of the network that `step` was compiled from; `cuts` long episodes if settings say so."""
+        """An actor in `env`, of the network that `step` is a step of; `cuts` long episodes if settings say so."""
         return Actor(
             env,
             step,
@@ -99,9 +99,8 @@ def make_task(settings: TrainingSettings) -> Task:
         env.close()
 
 
-def make_task_network(task: Task, *, seed: int) -> Any:
-    """A network of the kind that the task's settings ask for."""
+def make_task_network(task: Task, *, seed: int, trained: bool = True) -> Any:
+    """A network of the kind that the task's settings ask for: one that can be `trained` here, or of any framework."""
     objective = task.objective
-    return make_network(
-        task.settings.network, task.inputs, objective.outputs, dueling=objective.allows_dueling, seed=seed
-    )
+    make = make_network if trained else make_any_network
+    return make(task.settings.network, task.inputs, objective.outputs, dueling=objective.allows_dueling, seed=seed)

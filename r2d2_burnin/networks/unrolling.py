@@ -18,18 +18,35 @@ def where(flags: Tensor, chosen: State, otherwise: State) -> State:
 def unroll_step_by_step(
     network: RecurrentNetwork, observations: Tensor, state: State, mask: Tensor | None = None
 ) -> tuple[Tensor, State]:
-    """What `RecurrentNetwork.unroll` asks for, made of `network.step`: right for every network, fast for none.
+    """What `RecurrentNetwork.unroll` asks for, made of `network.step`: right for every network.
 
-    The number of steps, T, has to be known; the loop is unrolled, so a long one takes long to compile.
+    The steps are a loop, which compiles as quickly for long fragments as for short ones. Where a network is one of
+    recurrent layers and others that act on every step alone, it is faster to unroll layer by layer, as
+    `keras.layers.GRU` or `r2d2_burnin.keras_layers.TimeFusedGRU` do it. The number of steps, T, has to be known.
     """
-    outputs = []
-    for t in range(observations.shape[1]):
+    observations = tf.convert_to_tensor(observations)
+    mask = None if mask is None else tf.convert_to_tensor(mask)
+    steps = observations.shape[1]
+
+    def advance(t: Any, state: State) -> tuple[Tensor, State]:
         output, new = network.step(observations[:, t], state)
-        if mask is not None:
-            new = where(mask[:, t], new, state)
-        state = new
-        outputs.append(output)
-    return tf.stack(outputs, 1), state
+        return output, new if mask is None else where(mask[:, t], new, state)
+
+    # The first step by itself, as it tells the shape of outputs, and may make variables, which a loop cannot.
+    output, state = advance(0, state)
+    if steps == 1:
+        return output[:, None], state
+    outputs = tf.TensorArray(output.dtype, steps, element_shape=output.shape).write(0, output)
+
+    def body(t: Any, state: State, outputs: Any) -> tuple[Any, State, Any]:
+        output, state = advance(t, state)
+        return t + 1, state, outputs.write(t, output)
+
+    _, state, outputs = tf.while_loop(
+        lambda t, *_: t < steps, body, (tf.constant(1), state, outputs), maximum_iterations=steps - 1
+    )
+    stacked = outputs.stack()
+    return tf.transpose(stacked, [1, 0, *range(2, len(stacked.shape))]), state
 
 
 def unroll_with_states(

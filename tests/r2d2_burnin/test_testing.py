@@ -44,7 +44,7 @@ def test_a_network_of_keras_layers_with_a_dictionary_as_state_passes() -> None:
         (user_networks.NotReset, "reset: the state is not reset at an episode's start"),
         (user_networks.OwnMemory, "repeat: .* keeps a state of its own"),
         (user_networks.IgnoresMask, "padding: the state advances over masked padding"),
-        (user_networks.BatchNormalised, "batch: .* batch normalisation"),
+        (user_networks.BatchNormalised, "batch: .* batch normalization"),
         (user_networks.DropsOut, "repeat: .* dropout"),
         (user_networks.UnrollsOtherwise, "step against unroll: "),
         (user_networks.RestartsInChunks, "chunks: "),

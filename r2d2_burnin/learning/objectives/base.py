@@ -179,6 +179,8 @@ class Objective:
 
 def largest_magnitude(values: Tensor, mask: Tensor) -> Tensor:
     """The largest absolute value `[B]` of `values` `[B, T, A]` over the steps in `mask` `[B, T]`."""
+    if isinstance(values, np.ndarray):  # of a network of another framework
+        return np.where(mask[..., None], np.abs(values), 0.0).max((1, 2))
     from r2d2_burnin.runtime.tensorflow import tf
 
     return tf.reduce_max(tf.where(mask[..., None], tf.abs(values), 0.0), axis=[1, 2])

@@ -1,0 +1,75 @@
+"""Audit a replay buffer: are its stored states right, and how stale are they?
+
+Reads what your replay returned, a NumPy archive (.npz) or a folder of .npy files: observations [N, L, F], state/0, ..
+[N, ..] (the stored state of each sequence, before its first step that is no padding), is_first [N, L] (True where an
+episode begins), mask [N, L] (False for padding). Optional, and each decides more: outputs [N, L, A] as acted, episode
+[N] or [N, L] and first_step [N], age [N] in updates, burn_in (steps), loss_mask [N, L], is_last [N, L]. Ends with 1 if
+a fault was found.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from r2d2_burnin.runtime.command_line import fail, from_command_line
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The flags of the command line."""
+
+    sequences: Path
+    """A NumPy archive or a folder of .npy files."""
+    network: str
+    """module:factory; factory(observation_space, action_space), or factory(), returns the network with its weights."""
+    batch_size: int = 128
+    """Sequences of a call of the network, at most."""
+    tolerance: float = 0.05
+    """Largest ΔQ that a burn-in may leave."""
+    outputs: int = 1
+    """Size of the action space that the factory is given, where the archive has no outputs."""
+    seed: int = 0
+    """Of the random subsets on which hypotheses are tried."""
+    out: Path = Path("results/audit")
+    """Folder for audit.json and audit.html."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the audit; returns 0 if no fault was found, 1 if one was."""
+    settings = from_command_line(
+        Settings, "r2d2_burnin.audit", __doc__ or "", sys.argv[1:] if arguments is None else arguments
+    )
+    # NumPy, tqdm and the network's framework take their time, and --help needs none of them.
+    from r2d2_burnin.diagnostics.audit.audit_replay import audit_replay
+    from r2d2_burnin.diagnostics.audit.network import make_audited_network
+    from r2d2_burnin.diagnostics.audit.page import write_page
+    from r2d2_burnin.diagnostics.audit.sequences import ReplaySequences
+
+    try:
+        sequences = ReplaySequences.read(settings.sequences)
+        network = make_audited_network(settings.network, sequences, settings.outputs)
+        result = audit_replay(
+            network,
+            sequences,
+            batch_size=settings.batch_size,
+            tolerance=settings.tolerance,
+            seed=settings.seed,
+            progress=sys.stderr.isatty(),
+        )
+    except ValueError as error:
+        fail(str(error))
+    try:
+        result.write_json(settings.out / "audit.json")
+        write_page(result, settings.out / "audit.html")
+    except OSError as error:
+        fail(f"out: {settings.out} cannot be written ({error})")
+    print("\n".join(result.sentences))
+    print(f"report: {settings.out / 'audit.html'}")
+    return 1 if result.found else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
