@@ -39,3 +39,17 @@ def test_an_example_learns_its_task_and_is_given_the_known_answer(
         )
         assert "- Staleness: ΔQ of stored states against the exact state is" in done.stdout
     assert delay <= int(advised[1]) <= delay + 6  # fewer cannot see the bit; a trained network may need more
+
+
+@pytest.mark.long
+def test_the_audit_says_what_the_rollouts_of_recurrent_ppo_store_where_episodes_begin() -> None:
+    if importlib.util.find_spec("sb3_contrib") is None:
+        pytest.skip("sb3_contrib is not installed (pip install -e '.[sb3]')")
+    command = [sys.executable, "-m", "experiments.examples.sb3_recurrent_ppo"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "check: state equivalence holds" in done.stdout
+    # As published it stores the state of the episode before, and resets it when it is used.
+    assert "audit: 1 fault found of 11 " in done.stdout
+    assert "States are not reset where an episode begins: found in 16 " in done.stdout
+    assert "The actor had the initial state, as its outputs show" in done.stdout

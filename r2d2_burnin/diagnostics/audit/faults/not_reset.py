@@ -61,7 +61,10 @@ def _what_the_actor_did(facts: Facts, rows: np.ndarray) -> str:
     if np.mean(trial.own <= evidence.rounding) > 0.5:
         return " The actor had the stored state too, as its outputs show: it was not reset either."
     if np.mean(trial.tried <= evidence.rounding) > 0.5:
-        return " The actor had the initial state, as its outputs show: only what was stored is wrong."
+        return (
+            " The actor had the initial state, as its outputs show: it does no harm where the learner resets at"
+            " is_first."
+        )
     return ""
 
 
