@@ -15,6 +15,7 @@ import numpy as np
 
 from r2d2_burnin.environments.guard import EnvironmentFault
 from r2d2_burnin.environments.make import make
+from r2d2_burnin.runtime.time_limit import time_limit
 from r2d2_burnin.settings import EnvironmentSettings
 
 SEEDS = 3
@@ -22,6 +23,9 @@ SEEDS = 3
 
 MOST_STEPS = 5000
 """Steps of an episode, at most; one that goes on after them leaves the answer open."""
+
+MOST_SECONDS = 60.0
+"""Seconds that all episodes may take; a slower environment leaves the answer open."""
 
 MOST_CONSTANT_ACTIONS = 8
 """Constant actions that are tried, at most."""
@@ -60,11 +64,14 @@ def action_dependence(settings: EnvironmentSettings) -> ActionDependence:
     env = make(settings)
     longest = 0
     try:
-        for seed in range(SEEDS):
-            reason, length = _compare_episodes(env, seed)
-            longest = max(longest, length)
-            if reason is not None:
-                return ActionDependence(False, reason, longest)
+        with time_limit(min(settings.env_timeout, MOST_SECONDS), "looking at what depends on actions"):
+            for seed in range(SEEDS):
+                reason, length = _compare_episodes(env, seed)
+                longest = max(longest, length)
+                if reason is not None:
+                    return ActionDependence(False, reason, longest)
+    except TimeoutError as error:
+        return ActionDependence(False, str(error), longest)
     except EnvironmentFault as error:  # the run itself reports it
         return ActionDependence(False, f"the environment failed: {error}", longest)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import gymnasium as gym
@@ -90,3 +91,15 @@ def test_an_environment_that_fails_leaves_the_answer_open() -> None:
     result = action_dependence(EnvironmentSettings("FailingGuessing-v0"))
     assert not result.independent
     assert "no power" in result.reason
+
+
+def test_an_environment_that_hangs_leaves_the_answer_open() -> None:
+    class Hanging(Guessing):
+        def step(self, action: int) -> Any:
+            while True:
+                time.sleep(0.01)
+
+    gym.register("HangingGuessing-v0", Hanging)
+    result = action_dependence(EnvironmentSettings("HangingGuessing-v0", env_timeout=0.5))
+    assert not result.independent
+    assert "looking at what depends on actions took longer than 0.5 s" in result.reason
