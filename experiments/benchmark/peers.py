@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import multiprocessing
 import time
@@ -41,7 +42,8 @@ class PeerProcess:
     def seconds(self, calls: int) -> float:
         """Seconds that so many calls take, one after another."""
         try:
-            self._connection.send(calls)
+            with contextlib.suppress(OSError):  # it may have ended, and said before why
+                self._connection.send(calls)
             if not self._connection.poll(ANSWER_SECONDS):
                 raise PeerFailed(f"{self._name}: no answer within {ANSWER_SECONDS:.0f} seconds")
             answer = self._connection.recv()

@@ -175,7 +175,7 @@ def test_classes_are_compared_by_error_rate(tmp_path: Path, capsys: pytest.Captu
         (["--env", "Pendulum-v1", "--env-kwargs"], "env: got action space Box(-2.0, 2.0, (1,), float32), expected"),
         (["--wrappers", "gymnasium.wrappers:Nothing"], "wrappers: module 'gymnasium.wrappers' has no 'Nothing'"),
         (["--network", "nowhere:make"], "network: module 'nowhere' of 'nowhere:make' cannot be imported"),
-        (["--preset", "large"], "preset: got 'large', expected one of small, guess, r2d2"),
+        (["--preset", "large"], "preset: got 'large', expected one of auto, small, guess, r2d2"),
         (["--env", "nowhere:Env-v0", "--env-kwargs"], "env: 'nowhere:Env-v0' could not be made"),
         (["--cell", "rnn"], "cell: got 'rnn', expected one of lstm, gru"),
         (["--seeds", "0"], "seeds: got 0, expected at least 1"),
