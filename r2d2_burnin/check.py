@@ -66,7 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     steps = sum(len(episode) for episode in episodes)
     print(f"state equivalence holds: {len(episodes)} episodes of {settings.environment.env}, {steps} steps")
     if not is_recurrent_network(network):
-        print("not checked: masked padding and compilation, which only networks that are trained here have")
+        print(
+            "not checked: masked padding and compilation, which only networks that are trained here have; and methods"
+            " of its own beside the one that takes sequences, such as a step"
+        )
     return 0
 
 

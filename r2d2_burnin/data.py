@@ -25,6 +25,8 @@ class Episode:
     final_observation: np.ndarray  # [O] the observation after the last step
     environment: int  # index of the sub-environment
     first_step: int = 0  # of the whole episode; above 0 in the later parts of one that was cut
+    previous_action: int = -1  # before the first step; -1 where the whole episode begins
+    previous_reward: float = 0.0
 
     def __len__(self) -> int:
         return len(self.observations)

@@ -186,8 +186,9 @@ class ReplaySettings:
     """How far importance weights take back what priorities distort: 0 not at all, 1 wholly (R2D2: 0.6)."""
     start_exponent: float = _DefaultFloat(0.0)
     """Fragments are drawn the more seldom the later they start in their episode: by (1 + start / T) to the power of
-    minus this number. 0: all alike. 1: as often from the steps T to 2 T, 2 T to 4 T, and so on, for tasks in which what
-    is seen early has to be remembered for long: it has to be learned in an episode's first fragments first."""
+    minus this number. 0: all alike. 1: about as often from the steps T to 2 T, 2 T to 4 T, and so on, for tasks in
+    which what is seen early has to be remembered for long: it has to be learned in an episode's first fragments
+    first. --importance-exponent takes it back, as it does for priorities."""
 
     def __post_init__(self) -> None:
         for name in ("sequence_length", "period", "replay_capacity"):

@@ -17,7 +17,7 @@ from r2d2_burnin.training.trainer import Trainer
 TASK = "popgym:popgym-RepeatFirstEasy-v0"
 """A perfect agent earns 1 in it."""
 
-UPDATES = 1200
+UPDATES = 2500
 
 
 class RewardUnit(gym.RewardWrapper[Any, Any]):

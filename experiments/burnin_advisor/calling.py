@@ -83,7 +83,7 @@ def _recorded(task: Task, files: Sequence[str]) -> tuple[AnyNetwork, InputSpace,
             )
         from r2d2_burnin.training import checkpoint  # imports TensorFlow, which such a network is of
 
-        checkpoint.load(task.checkpoint, network)
+        checkpoint.load(task.checkpoint, network, inputs=inputs)
     _use_one_thread()
     return network, inputs, episodes, None if nests.flatten(episodes[0].states) else 0
 

@@ -35,6 +35,8 @@ class Comparison:
     runs: dict[tuple[str, int], TrainingResult] = dataclasses.field(default_factory=dict)
     reference: str | None = None
     """What the others are compared with; by default full, else stored, else the first strategy."""
+    preset: str = ""
+    """Which preset was taken by itself, and why."""
 
     def __post_init__(self) -> None:
         if self.reference is None:
@@ -157,6 +159,12 @@ class Comparison:
         """What each run has to beat in each of its last evaluation's episodes; runs without a baseline are left out."""
         baselines = {key: self._baseline_of(run) for key, run in self.runs.items()}
         return {key: values for key, values in baselines.items() if 0 < len(values) == len(self.runs[key].outcomes)}
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the run that has the fewest."""
+        counts = [sum(m.metric == self.outcome.metric for m in run.measurements) for run in self.runs.values()]
+        return min(counts, default=0)
 
     def measured_fragments(self) -> int | None:
         """Distinct fragments of the measurement of ΔQ that had the fewest; None if that was not counted."""

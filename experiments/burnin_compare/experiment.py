@@ -41,7 +41,8 @@ def describe(settings: Settings) -> Experiment[TrainingResult, Comparison]:
 
     def collect(contents: Mapping[Path, TrainingResult]) -> Comparison:
         finished = {run: contents[job.path] for run, job in jobs.items() if job.path in contents}
-        return Comparison(training, settings.strategies, seeds, finished, settings.reference)
+        preset = f"{settings.preset}: {settings.preset_reason}" if settings.preset_reason else ""
+        return Comparison(training, settings.strategies, seeds, finished, settings.reference, preset)
 
     return Experiment(
         name="burnin comparison",

@@ -35,8 +35,8 @@ def draw(comparison: Comparison, out: Path) -> dict[str, str]:
         f" {plots.bands(seeds, logarithmic=_logarithmic_profile(comparison))}",
         "delta_q.png": f"ΔQ: distance between the outputs from the state tried and from a reference state, relative to"
         f" {delta_q_scale(comparison)}, at a fragment's first and last trained step. Upper row: against the state that"
-        " the actor had there (as R2D2 reports it); lower row: against the exact state under today's parameters. Zeros"
-        f" are not drawn. {logarithmic}",
+        " the actor had there (as R2D2 reports it); lower row: against the exact state under today's parameters."
+        f" Values below 1e-6, which are rounding, are not drawn. {logarithmic}",
     }
 
 

@@ -44,6 +44,8 @@ def how_to_read(comparison: Comparison) -> list[str]:
         f" first step with carried state and {exploration}, the same for every strategy.",
         *HOW_TO_READ[2:],
     ]
+    if comparison.preset:
+        sentences.insert(0, f"Settings that were not given are those of the preset {comparison.preset}.")
     if not has_targets:
         sentences += _reward_scales(comparison)
         sentences.append(

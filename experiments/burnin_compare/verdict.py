@@ -63,8 +63,8 @@ def verdict(comparison: Comparison) -> list[str]:
     sentences += _limits(comparison)
     values = "; ".join(f"{name} {value}" for name, value in estimates)
     interval = "mean over seeds, 95 % t-interval" if len(comparison.seeds) > 1 else "one seed"
-    mean = f", mean over the last {comparison.outcome.evaluations} evaluations"
-    mean = mean if comparison.outcome.evaluations > 1 else ""
+    evaluations = min(comparison.outcome.evaluations, comparison.evaluations)
+    mean = f", mean over the last {evaluations} evaluations" if evaluations > 1 else ""
     sentences.append(f"{comparison.outcome.name.capitalize()} over whole fresh episodes ({interval}{mean}): {values}.")
     if comparison.baselines():
         sentences.append(f"In the same episodes: {_baselines_in_words(comparison)}.")

@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from r2d2_burnin.acting.callable_step import step_of
-from r2d2_burnin.acting.episode_builder import EpisodeBuilder
+from r2d2_burnin.acting.episode_builder import EpisodeBuilder, Part
 from r2d2_burnin.acting.next_steps import LONGEST_BLOCK, NextSteps
 from r2d2_burnin.acting.policies import Act, greedy
 from r2d2_burnin.acting.protocols import BlockEnv, NetworkStep
@@ -156,8 +156,8 @@ class Actor:
                 final[ended[numbers]] = spaces.encode(np.stack(of_ended))
             parts = self._builder.pop(numbers, ended[numbers])
             episodes = [
-                _episode(rows, before, bool(terminations[number]), last, number, first_step)
-                for number, (first_step, rows), last in zip(numbers.tolist(), parts, final, strict=True)
+                _episode(part, before, bool(terminations[number]), last, number)
+                for number, part, last in zip(numbers.tolist(), parts, final, strict=True)
             ]
         self._starts = ended if self._same_step else self._resetting
         self._resetting = np.zeros_like(ended) if self._same_step else ended
@@ -242,14 +242,10 @@ def _too_long(place: str, length: int, longest: int) -> EnvironmentFault:
 
 
 def _episode(
-    rows: dict[str, np.ndarray],
-    states_like: Any,
-    terminated: bool,
-    final_observation: np.ndarray,
-    environment: int,
-    first_step: int,
+    part: Part, states_like: Any, terminated: bool, final_observation: np.ndarray, environment: int
 ) -> Episode:
     """An episode, or a part of it, from its rows `[L, ...]`; `states_like` is a nest like its recurrent states."""
+    rows = part.rows
     targets = rows.get("targets")
     leaves = [rows[f"state/{i}"] for i in range(len(nests.flatten(states_like)))]
     return Episode(
@@ -263,5 +259,7 @@ def _episode(
         terminated=terminated,
         final_observation=final_observation,
         environment=environment,
-        first_step=first_step,
+        first_step=part.first_step,
+        previous_action=part.previous_action,
+        previous_reward=part.previous_reward,
     )

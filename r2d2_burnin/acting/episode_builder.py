@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+
+
+class Part(NamedTuple):
+    """What there is of an episode, from its first step or from where it was cut on."""
+
+    rows: dict[str, np.ndarray]  # [L, ...]
+    first_step: int
+    previous_action: int  # before the first row; -1 where the episode begins
+    previous_reward: float
 
 
 class EpisodeBuilder:
@@ -11,6 +22,7 @@ class EpisodeBuilder:
     def __init__(self, environments: int) -> None:
         self._length = np.zeros(environments, np.int64)
         self._first = np.zeros(environments, np.int64)  # steps that have been popped of episodes that go on
+        self._before = _nothing_before(environments)
         self._common: int | None = 0  # length of all episodes; None: not known to be the same
         self._arrays: dict[str, np.ndarray] = {}  # [N, size, ...]
         self._size = 0
@@ -49,16 +61,19 @@ class EpisodeBuilder:
         self._common = longest
         return longest
 
-    def pop(self, environments: np.ndarray, ended: np.ndarray) -> list[tuple[int, dict[str, np.ndarray]]]:
-        """What there is of the episodes of some environments `[n]`, each as its first step's number and its rows.
-
-        Those that have not `ended` [n] go on.
-        """
-        first = self._first[environments].tolist()
+    def pop(self, environments: np.ndarray, ended: np.ndarray) -> list[Part]:
+        """What there is of the episodes of some environments `[n]`; those that have not `ended` [n] go on."""
+        first, before = self._first[environments].tolist(), self._before[environments].tolist()
         rows = self._pop(environments)
         lengths = [len(next(iter(of_episode.values()))) for of_episode in rows]
         self._first[environments] = np.where(ended, 0, np.add(first, lengths))
-        return list(zip(first, rows, strict=True))
+        self._before[environments] = _nothing_before(len(environments))
+        for number, of_episode in zip(environments[~ended].tolist(), _chosen(rows, ~ended), strict=True):
+            self._before[number] = of_episode["actions"][-1], of_episode["rewards"][-1]
+        return [
+            Part(of_episode, first_step, int(action), reward)
+            for of_episode, first_step, (action, reward) in zip(rows, first, before, strict=True)
+        ]
 
     def _pop(self, environments: np.ndarray) -> list[dict[str, np.ndarray]]:
         lengths = self._length[environments].tolist()
@@ -77,13 +92,14 @@ class EpisodeBuilder:
     def get_state(self) -> dict[str, np.ndarray]:
         """The rows written so far, as arrays."""
         longest = int(self._length.max())
-        written = {"length": self._length.copy(), "first": self._first.copy()}
+        written = {"length": self._length.copy(), "first": self._first.copy(), "before": self._before.copy()}
         return written | {f"rows/{n}": a[:, :longest].copy() for n, a in self._arrays.items()}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Go on from what `get_state` returned."""
         self._length, self._common = state["length"].copy(), None
         self._first = state["first"].copy() if "first" in state else np.zeros_like(self._length)
+        self._before = state["before"].copy() if "before" in state else _nothing_before(len(self._length))
         self._arrays = {name[5:]: array.copy() for name, array in state.items() if name.startswith("rows/")}
         self._size = next(iter(self._arrays.values())).shape[1] if self._arrays else 0
 
@@ -95,3 +111,12 @@ class EpisodeBuilder:
                 grown[:, : self._size] = self._arrays[name]
             self._arrays[name] = grown
         self._size = size
+
+
+def _nothing_before(environments: int) -> np.ndarray:
+    """Previous action and reward `[N, 2]` at an episode's first step."""
+    return np.tile([-1.0, 0.0], (environments, 1))
+
+
+def _chosen(rows: list[dict[str, np.ndarray]], chosen: np.ndarray) -> list[dict[str, np.ndarray]]:
+    return [of_episode for of_episode, wanted in zip(rows, chosen.tolist(), strict=True) if wanted]

@@ -116,7 +116,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise ValueError("a lone array")
             if "header" in file.files:
-                return archive.read(path)[0]
+                return _read_own(path)
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise
@@ -124,6 +124,13 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(
             f"episodes: {path}: expected a NumPy archive (.npz) without pickled objects, got {str(error)[:200]}"
         ) from None
+
+
+def _read_own(path: Path) -> dict[str, np.ndarray]:
+    try:
+        return archive.read(path)[0]
+    except archive.DamagedArchive as error:
+        raise ValueError(f"{error}; if its arrays were changed on purpose, leave out the array header") from None
 
 
 def _ends(path: Path, arrays: dict[str, np.ndarray], steps: int) -> tuple[np.ndarray, np.ndarray]:

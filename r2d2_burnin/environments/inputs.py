@@ -125,8 +125,8 @@ class InputSpace(spaces.Box):
 
     def of_episode(self, episode: Episode) -> np.ndarray:
         """Inputs `[L, F]` of all steps of an episode."""
-        actions = np.concatenate([[-1], episode.actions[:-1]])
-        rewards = np.concatenate([[0.0], episode.rewards[:-1]])
+        actions = np.concatenate([[episode.previous_action], episode.actions[:-1]])
+        rewards = np.concatenate([[episode.previous_reward], episode.rewards[:-1]])
         return self.compose(episode.observations, actions, rewards)
 
     def split(self, inputs: Any) -> tuple[Any, Any]:

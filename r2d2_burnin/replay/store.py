@@ -202,12 +202,11 @@ class EpisodeStore:
     def _step_rows(self, episodes: Sequence[Episode]) -> dict[str, np.ndarray]:
         labels = [self.labelling.labels(episode) for episode in episodes]
         self.labels = tuple(labels[0])
-        no_action, no_reward = np.array([-1], np.int32), np.zeros(1, np.float32)
         rows = {
             "observations": [part for e in episodes for part in (e.observations, e.final_observation[None])],
             # Of the step before: what the network sees beside the observation.
-            "previous_action": [part for e in episodes for part in (no_action, e.actions)],
-            "previous_reward": [part for e in episodes for part in (no_reward, e.rewards)],
+            "previous_action": [part for e in episodes for part in (np.array([e.previous_action]), e.actions)],
+            "previous_reward": [part for e in episodes for part in (np.array([e.previous_reward]), e.rewards)],
             **{f"label/{n}": [part for each in labels for part in (each[n], each[n][-1:])] for n in self.labels},
         }
         types = {"previous_action": np.int32, "previous_reward": np.float32}

@@ -88,7 +88,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             f"{path}: expected {FORMAT!r} version {VERSION}, got {str(header_format)[:50]!r} {version!r}"
         )
     if checksum != _digest(arrays, header):
-        raise DamagedArchive(f"{path}: its content does not fit its checksum, so the file has changed since")
+        raise DamagedArchive(f"{path}: its content does not fit its checksum in header, so the file has changed since")
     for name, dtype in header.pop("foreign_dtypes", {}).items():
         arrays[name] = arrays[name].astype(_foreign_dtype(dtype))
     return arrays, header

@@ -298,7 +298,7 @@ def test_a_read_only_directory(tmp_path: Path) -> None:
     ("env", "flags", "message"),
     [
         pytest.param(
-            *("Overflowing", ["--no-value-rescaling", "--learning-rate", "0.1"]),
+            *("Overflowing", ["--no-value-rescaling", "--no-reward-scaling", "--learning-rate", "0.1"]),
             "TrainingDiverged: the loss of update",
             marks=pytest.mark.long,
         ),

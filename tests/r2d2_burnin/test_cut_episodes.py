@@ -14,6 +14,7 @@ from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.acting.policies import EpsilonGreedy, greedy
 from r2d2_burnin.data import Episode
 from r2d2_burnin.environments import make as environments
+from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.objectives.regression import Regression
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
@@ -64,6 +65,8 @@ def test_parts_together_are_the_whole_episodes(step: ActorStep, vectorization: s
                 )
             for i, leaf in enumerate(nests.flatten(episode.states)):
                 np.testing.assert_array_equal(np.concatenate([nests.flatten(p.states)[i] for p in joined]), leaf)
+            before = [(-1, 0.0)] + [(part.actions[-1], part.rewards[-1]) for part in joined[:-1]]
+            assert [(part.previous_action, part.previous_reward) for part in joined] == before
             assert [part.terminated for part in joined] == [False] * (len(joined) - 1) + [episode.terminated]
             following = [part.observations[0] for part in joined[1:]] + [episode.final_observation]
             for part, observation in zip(joined, following, strict=True):
@@ -91,6 +94,18 @@ def test_fragments_of_later_parts_start_from_the_state_that_the_actor_had(
         outputs, _ = network.unroll(batch.observations, state)
         acted = later.outputs.reshape(CUT // 4, 4, 2)
         np.testing.assert_allclose(np.asarray(outputs), acted, atol=1e-5)
+
+
+def test_the_first_inputs_of_a_later_part_have_the_action_and_the_reward_before_it(step: ActorStep) -> None:
+    inputs = InputSpace((4,), 2, previous_action=True, previous_reward=True)
+    inputs.reward_scale = 0.5
+    later = next(part for part in _episodes(step, CUT, 600) if part.first_step == CUT and len(part) == CUT)
+    replay = Replay(ReplaySettings(4, 4, 1000), parse("stored"), Regression(2), inputs)
+    batch = replay.batch(replay.add(later))
+    expected = [*(np.arange(2) == later.previous_action), 2.0 * later.previous_reward]
+    assert expected[-1] == 2.0
+    np.testing.assert_array_equal(batch.observations[0, 0, 4:], expected)
+    np.testing.assert_array_equal(inputs.of_episode(later)[0, 4:], expected)
 
 
 class Endless(gym.Env[np.ndarray, int]):

@@ -101,7 +101,7 @@ def judge(
     outcomes = []
     for i, hypothesis in enumerate(hypotheses):
         if len(exact[i]):
-            reason = f"If {hypothesis.detail}, {evidence.name} are reproduced to rounding, and otherwise they are not."
+            reason = f"If {hypothesis.detail}, this reproduces {evidence.name} to rounding; as stored they do not."
             more = stale[i].rows if i in stale else exact[i][:0]
             outcomes.append(Outcome(hypothesis, "found", np.union1d(exact[i], more), len(rows), reason))
         elif i in stale and (len(unexplained) > len(reproduced) or stale[i].status == "found"):
