@@ -1,4 +1,9 @@
-"""Audit what a replay returned: which faults its stored states have, and how stale they are."""
+"""Audit what a replay returned: which faults its stored states have, and how stale they are.
+
+False alarms: of 200 correct replays that differ in staleness, padding, layers, sizes and arrays given, none had a fault
+found (at most 1.5 % of such replays, one-sided 95 % bound). `python -m pytest -m long -k hardly_ever
+tests/r2d2_burnin/test_audit.py` audits them again.
+"""
 
 from __future__ import annotations
 
