@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from experiments.benchmark.acting import repeated_steps
 from experiments.benchmark.settings import Settings
 from experiments.benchmark.timing import Row, measure, ratio_rows
 from r2d2_burnin.acting.actor import Actor
@@ -37,7 +38,7 @@ def control(settings: Settings) -> list[Row]:
         "SyncVectorEnv, Keras model in tf.function": _keras_actor(
             gym.vector.SyncVectorEnv([_flat_env] * num_envs), units, length
         ),
-        "SyncVectorEnv without a network": _vector_loop(gym.vector.SyncVectorEnv([_flat_env] * num_envs), length),
+        "SyncVectorEnv without a network": repeated_steps(gym.vector.SyncVectorEnv([_flat_env] * num_envs), length),
         "the environments alone": _environments_alone(num_envs, length),
     }
     steps = dict.fromkeys(candidates, num_envs * length)
@@ -97,18 +98,6 @@ def _keras_actor(env: gym.vector.SyncVectorEnv, units: int, length: int) -> Call
             observations, starts, ended = following, ended, terminations | truncations
 
     return act
-
-
-def _vector_loop(env: gym.vector.SyncVectorEnv, length: int) -> Callable[[], None]:
-    """Gymnasium's vector environment, stepped with the same action again and again."""
-    env.reset(seed=0)
-    actions = np.zeros(env.num_envs, np.int64)
-
-    def step() -> None:
-        for _ in range(length):
-            env.step(actions)
-
-    return step
 
 
 def _environments_alone(num_envs: int, length: int) -> Callable[[], None]:

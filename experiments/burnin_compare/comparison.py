@@ -136,7 +136,8 @@ class Comparison:
     def rewards_are_zero(self) -> bool:
         """Whether no run has seen a reward that is not zero, in training or in an evaluation."""
         seen = [any(self.final(name, "reward_scale").values()) for name in self.strategies]
-        earned = [value for run in self.runs.values() for part in _returns(run) for value in part]
+        parts = [part for run in self.runs.values() for part in (run.outcomes, *run.baselines.values())]
+        earned = [value for part in parts for value in part]
         return not self.objective.reads_targets and not any(seen) and not any(earned)
 
     @property
@@ -246,11 +247,6 @@ def split_by_learning(
 def default_reference(strategies: tuple[str, ...]) -> str:
     """What the others are compared with: full, else stored, else the first; never chosen by its outcome."""
     return next((name for name in ("full", "stored") if name in strategies), strategies[0])
-
-
-def _returns(run: TrainingResult) -> list[list[float]]:
-    """What a run earned in the episodes of its last evaluation, and what its baselines earned there."""
-    return [run.outcomes, *run.baselines.values()]
 
 
 def _by_step(run: TrainingResult, metric: str) -> list[float]:

@@ -67,13 +67,12 @@ def _learning_curves(comparison: Comparison, path: Path) -> None:
     loss = comparison.objective.loss_name
     loss_axes.set(xlabel="learner updates", ylabel=f"training loss ({loss})", title="on fragments", yscale="log")
     error_axes.set(xlabel="learner updates", ylabel=outcome.name, title="on whole fresh episodes")
-    if not outcome.higher_is_better:
-        error_axes.set_yscale("log")
     if outcome.higher_is_better:
         plots.limit_to_values(error_axes, [*returns, np.array([*comparison.baselines().values()])])
-    _baselines(comparison, error_axes)
-    if outcome.higher_is_better:
         _environment_steps(comparison, error_axes)
+    else:
+        error_axes.set_yscale("log")
+    _baselines(comparison, error_axes)
     for axes in (loss_axes, error_axes):
         axes.grid(alpha=0.25)
     plots.legend_below(figure, error_axes)

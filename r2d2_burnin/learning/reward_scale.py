@@ -13,10 +13,11 @@ from r2d2_burnin.data import Episode
 class RewardScale:
     """The root mean square of the rewards that are not zero, of the first round of acting that has any.
 
-    It is defined before the first update that sees a reward, by a network that has learned nothing, so it is the same
-    for all initializations of a seed. Until then it is infinite: rewards are shown to the network as zeros, which is
-    the same in any unit too. Divided by it, rewards have the size 1, which R2D2's value rescaling and usual step sizes
-    are made for. (A scale of returns, as in Schaul et al., 2021, "Return-based scaling", changes as the agent learns.)
+    It is defined before the first update that sees a reward. Where that is the first round, in which the network has
+    learned nothing, it is the same for all initializations of a seed. Until it is defined it is infinite: rewards are
+    shown to the network as zeros, which is the same in any unit too. Divided by it, rewards have the size 1, which
+    R2D2's value rescaling and usual step sizes are made for. (A scale of returns, as in Schaul et al., 2021,
+    "Return-based scaling", changes as the agent learns.)
 
     Args:
         enabled: whether rewards are scaled; the scale is 1 if not.

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.environments.make import import_object
 from r2d2_burnin.networks.adapters.base import UnfitNetwork
 from r2d2_burnin.runtime.errors import described
@@ -99,7 +98,7 @@ def load_factory(name: str) -> Callable[..., Any]:
     return factory
 
 
-def call_factory(name: str, inputs: InputSpace, outputs: int, *, seed: int) -> Any:
+def call_factory(name: str, inputs: spaces.Box, outputs: int, *, seed: int) -> Any:
     """The network that the factory `module:factory` makes for inputs `[F]` and `outputs` A.
 
     The random generators of Python, NumPy and those frameworks that are imported are seeded before.

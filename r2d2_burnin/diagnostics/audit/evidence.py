@@ -7,6 +7,7 @@ parameters are those that acted. With older parameters both hypotheses miss by w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -48,6 +49,29 @@ class Evidence(Protocol):
 
     def beside(self, rows: np.ndarray) -> np.ndarray:
         """What the right states of sequences go with, whatever the parameters that acted: numbers `[n, D]`."""
+
+
+def _trial_by_padding(
+    trial: Callable[[Hypothesis, np.ndarray, int], np.ndarray],
+    unroller: Unroller,
+    layout: Layout,
+    hypothesis: Hypothesis,
+    rows: np.ndarray,
+    keys: np.ndarray,
+) -> Trial:
+    """Compare sequences `[n]` that have the same padding and keys `[n, K]` together.
+
+    NaN for those without padding where a hypothesis is about it.
+    """
+    whole = np.full((3, len(rows)), np.nan)
+    padded = layout.left[rows] if hypothesis.over_padding else np.zeros(len(rows), np.int64)
+    keys = np.concatenate([keys, padded[:, None]], 1)
+    for key in np.unique(keys, axis=0):
+        if hypothesis.over_padding and key[-1] == 0:
+            continue
+        for piece in unroller.pieces(np.flatnonzero((keys == key).all(1))):
+            whole[:, piece] = trial(hypothesis, rows[piece], int(key[-1]))
+    return Trial(*whole)
 
 
 class OutputEvidence:
@@ -145,18 +169,10 @@ class ConsecutiveEvidence:
 
     def trial(self, hypothesis: Hypothesis, rows: np.ndarray) -> Trial:
         """Compare a hypothesis with the states as stored, `[n]` each."""
-        whole = np.full((3, len(rows)), np.nan)
-        padded = self._layout.left[rows] if hypothesis.over_padding else np.zeros(len(rows), np.int64)
         exact = np.isin(rows, self._exact.rows)
         # Sequences whose predictions take the same number of steps share a call.
-        keys = np.stack([exact, np.where(exact, 0, self._consecutive.gap[rows]), padded], 1)
-        for key in np.unique(keys, axis=0):
-            if hypothesis.over_padding and key[2] == 0:
-                continue
-            places = np.flatnonzero((keys == key).all(1))
-            for piece in self._unroller.pieces(places):
-                whole[:, piece] = self._trial(hypothesis, rows[piece], int(key[2]))
-        return Trial(*whole)
+        keys = np.stack([exact, np.where(exact, 0, self._consecutive.gap[rows])], 1)
+        return _trial_by_padding(self._trial, self._unroller, self._layout, hypothesis, rows, keys)
 
     def misfit(self, row: int, others: np.ndarray) -> np.ndarray:
         """Distance `[m]` to the state that follows from earlier sequences."""
@@ -231,14 +247,8 @@ class BeginEvidence:
 
     def trial(self, hypothesis: Hypothesis, rows: np.ndarray) -> Trial:
         """Compare a hypothesis with the initial state, `[n]` each."""
-        whole = np.full((3, len(rows)), np.nan)
-        padded = self._layout.left[rows] if hypothesis.over_padding else np.zeros(len(rows), np.int64)
-        for steps in np.unique(padded):
-            if hypothesis.over_padding and steps == 0:
-                continue
-            for piece in self._unroller.pieces(np.flatnonzero(padded == steps)):
-                whole[:, piece] = self._trial(hypothesis, rows[piece], int(steps))
-        return Trial(*whole)
+        keys = np.zeros((len(rows), 0), np.int64)
+        return _trial_by_padding(self._trial, self._unroller, self._layout, hypothesis, rows, keys)
 
     def misfit(self, row: int, others: np.ndarray) -> np.ndarray:
         """Distance `[m]` to the initial state."""
