@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -110,26 +111,40 @@ def _error_by_position(comparison: Comparison, path: Path) -> None:
     figure, grid = plots.figure(1)
     axes = grid[0, 0]
     outcome = comparison.outcome
-    texts = []
+    profiles: dict[str, np.ndarray] = {}
     for index, name in enumerate(comparison.strategies):
         values = comparison.profile(name)
         if values is not None:
-            texts.append(
-                f"{name} {_half_way(values.mean(0)) if outcome.higher_is_better else _largest(values.mean(0))}"
-            )
+            profiles[name] = values.mean(0)
             steps = np.arange(1, values.shape[1] + 1)
             plots.band(axes, steps, values, name, index, logarithmic=_logarithmic_profile(comparison))
     axes.set_yscale("log" if _logarithmic_profile(comparison) else "linear")
     axes.set(xlabel="step of the episode", ylabel="reward" if outcome.higher_is_better else outcome.name)
     axes.grid(alpha=0.25)
     plots.legend_below(figure, axes, columns=4)
-    what = "Step by which half of the reward is earned" if outcome.higher_is_better else "Step of the largest error"
-    plots.save(figure, path, f"{what}: {'; '.join(texts)}")
+    plots.save(figure, path, _profile_finding(profiles, of_rewards=outcome.higher_is_better))
 
 
-def _largest(errors: np.ndarray) -> int:
+def _profile_finding(profiles: dict[str, np.ndarray], *, of_rewards: bool) -> str:
+    """What errors or rewards `[L]` by step of an episode say, by strategy."""
+    say: Callable[[np.ndarray], str]
+    if not of_rewards:
+        what, say = "Step of the largest error", _largest
+    elif all((rewards >= 0).all() for rewards in profiles.values()):
+        what, say = "Step by which half of the reward is earned", _half_way
+    else:  # where rewards are lost too, half of their sum says nothing
+        what, say = "Mean reward of a step in the second half of the episode", _second_half
+    return f"{what}: {'; '.join(f'{name} {say(values)}' for name, values in profiles.items())}"
+
+
+def _largest(errors: np.ndarray) -> str:
     """The step of the largest error `[L]`; NaN is a step without a target."""
-    return int(np.where(np.isnan(errors), -np.inf, errors).argmax()) + 1
+    return str(int(np.where(np.isnan(errors), -np.inf, errors).argmax()) + 1)
+
+
+def _second_half(rewards: np.ndarray) -> str:
+    """The mean of the second half of rewards `[L]`."""
+    return f"{rewards[len(rewards) // 2 :].mean():.2g}"
 
 
 def _logarithmic_profile(comparison: Comparison) -> bool:
