@@ -117,3 +117,7 @@ def _packages_named_as_ours(place: Path) -> list[Path]:
 def _is_package(folder: Path) -> bool:
     """Whether Python would import modules from a folder, with or without an `__init__.py`."""
     return any(any(folder.glob(pattern)) for pattern in ("*.py", "*/__init__.py"))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -122,7 +122,8 @@ class Actor:
 
     def _advance(self, most: int = LONGEST_BLOCK) -> tuple[list[Episode], int]:
         """Take a step, or a block of `most` steps at most; returns ended episodes and the number of steps acted."""
-        observations, targets = self._next.ahead(min(most, LONGEST_BLOCK), self._builder.lengths)
+        most = int(min(most, LONGEST_BLOCK, self._cut - self._builder.longest_part))
+        observations, targets = self._next.ahead(most, self._builder.lengths)
         steps = len(observations)
         outputs, before = self._apply_network(observations)
         actions = self._act(outputs)

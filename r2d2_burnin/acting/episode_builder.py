@@ -33,6 +33,11 @@ class EpisodeBuilder:
         steps: np.ndarray = self._first + self._length
         return steps
 
+    @property
+    def longest_part(self) -> int:
+        """Steps of the longest part that has not been popped."""
+        return int(self._length.max())
+
     def longer_than(self, steps: float) -> np.ndarray:
         """`[N]` bool: episodes of which so many steps, or more, have not been popped."""
         return self._length >= steps

@@ -73,6 +73,16 @@ def test_parts_together_are_the_whole_episodes(step: ActorStep, vectorization: s
                 np.testing.assert_array_equal(part.final_observation, observation)
 
 
+@pytest.mark.parametrize("cut", [10, 33])
+def test_blocks_of_steps_end_where_episodes_are_cut(cut: int) -> None:
+    env = environments.make_vector(EnvironmentSettings("BitStream/Count-v0", vectorization="native"), 3)
+    actor = Actor(env, ActorStep(DenseRecurrentNetwork(1, 2, NETWORK, seed=3)), seed=7, cut=cut)
+    parts = [len(part) for together in actor.collect(3 * 160) for part in together]
+    environments.close(env)
+    assert sorted(set(parts)) == sorted({cut, 80 % cut} - {0})
+    assert sum(parts) == 3 * 160
+
+
 def test_fragments_of_later_parts_start_from_the_state_that_the_actor_had(
     network: DenseRecurrentNetwork, step: ActorStep
 ) -> None:
