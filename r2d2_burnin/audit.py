@@ -3,8 +3,10 @@
 Reads what your replay returned, a NumPy archive (.npz) or a folder of .npy files: observations [N, L, F], state/0, ..
 [N, ..] (the stored state of each sequence, before its first step that is no padding), is_first [N, L] (True where an
 episode begins), mask [N, L] (False for padding). Optional, and each decides more: outputs [N, L, A] as acted, episode
-[N] or [N, L] and first_step [N], age [N] in updates, burn_in (steps), loss_mask [N, L], is_last [N, L]. Ends with 1 if
-a fault was found.
+[N] or [N, L] and first_step [N], age [N] in updates, burn_in (steps), loss_mask [N, L], is_last [N, L].
+
+Ends with 0 if no fault was found, with 1 if one was, and with 2 if nothing could be audited: wrong flags, arrays that
+disagree, a network that does not fit them, keeps a state between calls, or has batch normalization in training mode.
 """
 
 from __future__ import annotations
