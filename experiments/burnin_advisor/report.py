@@ -96,8 +96,9 @@ def evidence(results: AdviceResults) -> list[str]:
     by_seeds = "" if settings.files else f"; seed by seed: {each}"
     sentences = [f"{total.sentence} (tolerance {settings.tolerance:g}{by_seeds})."]
     for describe in (lambda advice: advice.sentence, lambda advice: _forgetting_sentence(advice.forgetting)):
-        texts = {seed: describe(result.advice) for seed, result in by_seed.items()}
-        sentences += [_capital(text) if settings.files else f"Seed {seed}: {text}" for seed, text in texts.items()]
+        for seed, result in by_seed.items():
+            text = describe(result.advice)
+            sentences.append(text[0].upper() + text[1:] if settings.files else f"Seed {seed}: {text}")
     losses = [result.advice.measures[0].loss_exact for result in by_seed.values()]
     texts = ", ".join(f"{loss:.3g}" if np.isfinite(loss) else "-" for loss in losses)
     known = f": their loss from the exact state is {texts}" if np.isfinite(losses).any() else ""
@@ -106,10 +107,6 @@ def evidence(results: AdviceResults) -> list[str]:
         " what it does not need."
     )
     return [*sentences, *_origin_of_states(list(by_seed.values()), settings)]
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
 
 
 def _origin_of_states(results: list[SeedAdvice], settings: Settings) -> list[str]:

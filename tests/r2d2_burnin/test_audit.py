@@ -152,6 +152,55 @@ def test_stale_states_do_not_hide_a_fault_that_most_sequences_have(name: str, mi
     assert set(found(result)) <= {fault, "zeros_inside"}
 
 
+@pytest.mark.parametrize(
+    ("name", "share"), [("late", 0.05), ("early", 0.05), ("swapped", 0.05), ("late", 0.3), ("shuffled", 0.3)]
+)
+def test_a_fault_that_few_of_many_stale_states_have_is_named_with_its_number_of_sequences(
+    name: str, share: float
+) -> None:
+    fault, plant, where = PLANTED[name]
+    world = make(3, drift=0.05, oldest=100, episodes=30)
+    arrays = replay(world, left=6)
+    rows = where(arrays)
+    rows = np.sort(np.random.default_rng(2).choice(rows, int(share * len(rows)), replace=False))
+    for missing in (("outputs",), ()):
+        planted = {array: values for array, values in plant(world, arrays, rows).items() if array not in missing}
+        result = audit_replay(world.network, planted)
+        assert found(result) == {fault: pytest.approx(len(rows), rel=0.3)}, (missing, result.sentence)
+        assert "on sequences in which no fault was found" in " ".join(result.notes)
+
+
+def test_a_state_one_step_late_is_not_taken_for_the_next_sequences_where_that_begins_a_step_later() -> None:
+    world = make(3, drift=0.05, oldest=100, episodes=6)
+    arrays = replay(world, period=1)
+    rows = going_on(arrays)
+    result = audit_replay(world.network, plant_late(world, arrays, rows))
+    assert found(result) == {"one_step_late": pytest.approx(len(rows), rel=0.1)}
+    assert "Ruled out beside what was found" in result.sentences[-1]
+
+
+def test_states_that_nothing_can_judge_give_no_advice() -> None:
+    world = make(1)
+    arrays = replay(world)
+    late = plant_late(world, arrays, going_on(arrays))
+    result = audit_replay(world.network, {k: v for k, v in late.items() if k not in ("outputs", "episode")})
+    assert (result.found, result.staleness, result.unjudged) == ((), None, len(going_on(arrays)))
+    assert f"the stored states of {result.unjudged} sequences cannot be judged" in result.sentence
+    assert "What would show it: outputs, or episode with first_step." in result.notes[0]
+    assert "no burn-in is advised" in result.notes[1]
+
+
+def test_flags_where_slices_begin_are_recognized() -> None:
+    world = make(1)
+    arrays = replay(world)
+    arrays["is_first"] = arrays["is_first"] | (np.arange(20) == 0)
+    del arrays["first_step"]
+    with pytest.raises(ValueError, match=r"both begin the episode of the same number.*step_count == 0"):
+        audit_replay(world.network, arrays)
+    del arrays["episode"]
+    assert "step_count == 0" in verdict(audit_replay(world.network, arrays), "not_reset").reason
+
+
 FAMILIES = [
     {"drift": drift, "oldest": oldest, "layers": layers, "units": units, "actions": actions}
     for drift, oldest in ((0.0, 0), (0.01, 100), (0.1, 100), (0.3, 1000))
@@ -257,8 +306,9 @@ def test_what_the_arrays_cannot_decide_is_listed_with_what_would() -> None:
     assert needs["one_step_late"] == ("outputs, or episode with first_step",)
     assert needs["crosses_end"] == ("is_last, or episode as [N, L], or outputs",)
     assert needs["burn_in_in_loss"] == ("burn_in with loss_mask",)
-    assert "What would show it: episode with first_step" in " ".join(result.notes)
     assert not result.found
+    known = audit_replay(world.network, replay(world) | {"episode": None, "first_step": None, "age": None})
+    assert "What would show it: episode with first_step" in " ".join(known.notes)
 
 
 def test_a_state_that_never_leaves_its_initial_value_is_no_fault() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from r2d2_burnin.diagnostics.audit.facts import Facts
+from r2d2_burnin.diagnostics.audit.facts import STATES_NEED, Facts
 from r2d2_burnin.diagnostics.audit.faults import FAULTS
 from r2d2_burnin.diagnostics.audit.faults.transposed import with_axes_in_order
 from r2d2_burnin.diagnostics.audit.layout import read_layout
@@ -75,19 +75,31 @@ def audit_replay(
         length=sequences.length,
         verdicts=tuple(verdicts),
         staleness=staleness,
-        notes=tuple(_notes(sequences, staleness)),
+        notes=tuple(_notes(facts, staleness)),
         steps_unrolled=unroller.steps,
+        unjudged=len(facts.unjudged),
     )
 
 
-def _notes(sequences: ReplaySequences, staleness: Staleness | None) -> Iterator[str]:
-    """What limits the measure of staleness."""
-    if staleness is None:
+def _notes(facts: Facts, staleness: Staleness | None) -> Iterator[str]:
+    """Which states could not be judged, and what limits the measure of staleness."""
+    sequences, unjudged = facts.sequences, len(facts.unjudged)
+    if unjudged:
         yield (
-            f"Staleness was not measured: fewer than {FEWEST} sequences go on inside an episode from a state that no"
-            " fault explains."
+            f"Whether the stored states of {unjudged} of {len(sequences)} sequences are right, these arrays do not"
+            f" show. What would show it: {facts.more(STATES_NEED)}."
+        )
+    if staleness is None:
+        known = (
+            "a state that could be judged and that no fault explains" if unjudged else "a state that no fault explains"
+        )
+        yield (
+            "Staleness was not measured, and no burn-in is advised: fewer than"
+            f" {FEWEST} sequences go on inside an episode from {known}."
         )
         return
+    if len(facts.spoilt):
+        yield "Staleness and burn-in were measured on sequences in which no fault was found."
     if staleness.reference == "stored":
         yield (
             "How stale the stored states are, these arrays do not show. What would show it: episode with first_step, of"
