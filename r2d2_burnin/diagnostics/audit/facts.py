@@ -173,43 +173,6 @@ class Facts:
         judgements = [*self.judgements, *([self.of_beginnings] if len(self.beginning_otherwise) else [])]
         return [o for judgement in judgements for o in judgement.outcomes if o.hypothesis.fault == fault]
 
-    def state_verdict(self, fault: str, title: str, needs: str = STATES_NEED) -> Verdict:
-        """The verdict on a fault that is nothing but hypotheses."""
-        outcomes = self.outcomes(fault)
-        found = [outcome for outcome in outcomes if outcome.status == "found"]
-        if found:
-            rows = np.unique(np.concatenate([outcome.rows for outcome in found]))
-            going_on = np.intersect1d(rows, self.going_on)
-            covered = max(outcome.tested for outcome in found)
-            of = None
-            if len(going_on) and covered < len(self.going_on) and not self._tried_on_all(found):
-                of = len(rows) + round(len(going_on) / covered * (len(self.going_on) - covered))
-            return self.found(fault, title, rows, found[0].reason, of=of, looked_at=self._looked_at(found))
-        by_detail: dict[str, list[Outcome]] = {}
-        for outcome in outcomes:
-            by_detail.setdefault(outcome.hypothesis.detail, []).append(outcome)
-        open_ = [each for each in by_detail.values() if all(outcome.status == "undecided" for outcome in each)]
-        if not outcomes:
-            return self.undecided(fault, title, "There is nothing to compare the stored states with.", needs)
-        if open_:
-            reason = max((outcome for outcome in open_[0]), key=lambda outcome: outcome.tested).reason
-            return self.undecided(fault, title, reason, self.more(needs))
-        reason = next(outcome.reason for outcome in outcomes if outcome.status == "ruled out")
-        return self.ruled_out(fault, title, reason)
-
-    def _tried_on_all(self, found: Sequence[Outcome]) -> bool:
-        """Whether evidence that covers every sequence has found them, but those too short for it."""
-        return any(
-            judgement.evidence.name == OutputEvidence.name and outcome in judgement.outcomes
-            for judgement in self.judgements
-            for outcome in found
-        )
-
-    def _looked_at(self, outcomes: Sequence[Outcome]) -> np.ndarray:
-        """Sequences that the evidence of some outcomes covers."""
-        covering = [j.evidence.rows for j in self.judgements if any(outcome in j.outcomes for outcome in outcomes)]
-        return np.unique(np.concatenate([np.empty(0, np.int64), *covering]))
-
     def more(self, needs: str) -> str:
         """What would decide a hypothesis besides what is there already."""
         missing = []

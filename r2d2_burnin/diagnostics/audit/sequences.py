@@ -22,7 +22,7 @@ BY_SEQUENCE = ("first_step", "age")
 OPTIONAL = ("episode", "first_step", "outputs", "age", "burn_in", "loss_mask", "is_last")
 
 HINTS = {
-    "is_first": "flags [N, L], True at the first step of an episode (of TorchRL's slices: step_count == 0, not is_init)",
+    "is_first": "flags [N, L], True where an episode begins (of TorchRL's slices: step_count == 0, not is_init)",
     "mask": "flags [N, L], False for padding; all True where there is none",
     "observations": "numbers [N, L, F]",
 }
