@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import subprocess
@@ -14,8 +15,11 @@ import numpy as np
 import pytest
 
 from r2d2_burnin import audit
+from r2d2_burnin.acting.episode_files import save_episodes
+from r2d2_burnin.data import Episode
 from r2d2_burnin.diagnostics.audit.audit_replay import audit_replay
 from r2d2_burnin.diagnostics.audit.faults import FAULTS
+from r2d2_burnin.diagnostics.audit.recorded import read_sequences
 from r2d2_burnin.diagnostics.audit.result import AuditResult, Verdict
 from r2d2_burnin.diagnostics.audit.sequences import ReplaySequences
 from tests.common.commands import run_command
@@ -443,6 +447,40 @@ def test_archives_and_folders_are_mapped_and_not_read_as_a_whole(tmp_path: Path)
         np.testing.assert_array_equal(sequences.is_first, arrays["is_first"])
     np.savez_compressed(tmp_path / "small.npz", **arrays)
     np.testing.assert_array_equal(ReplaySequences.read(tmp_path / "small.npz").outputs, arrays["outputs"])
+
+
+def test_a_file_of_episodes_is_audited_as_the_states_that_the_actor_had(tmp_path: Path) -> None:
+    world = make(3, drift=0.05, oldest=100)
+    episodes = [
+        Episode.from_arrays(
+            x,
+            np.zeros(len(x), np.int64),
+            np.zeros(len(x)),
+            terminated=True,
+            states=tuple(leaf[:-1] for leaf in states),
+            outputs=outputs,
+            updates=100 - age,
+        )
+        for x, states, outputs, age in zip(world.observations, world.states, world.outputs, world.ages, strict=True)
+    ]
+    save_episodes(tmp_path / "episodes.npz", episodes)
+    sequences = read_sequences(tmp_path / "episodes.npz", length=20, period=10)
+    expected = replay(world)
+    kept = np.flatnonzero(np.isin(sequences.first_step + 1, [len(x) for x in world.observations], invert=True))
+    assert len(kept) > 100
+    by_start = {(e, s): i for i, (e, s) in enumerate(zip(expected["episode"], expected["first_step"], strict=True))}
+    rows = [by_start[e, s] for e, s in zip(sequences.episode[kept], sequences.first_step[kept], strict=True)]
+    for name in ("observations", "outputs", "is_first", "mask"):
+        np.testing.assert_array_equal(getattr(sequences, name)[kept], expected[name][rows])
+    for i in range(2):
+        np.testing.assert_array_equal(sequences.state[i][kept], expected[f"state/{i}"][rows])
+    np.testing.assert_array_equal(sequences.age[kept], (expected["age"] - world.ages.min())[rows])
+    result = audit_replay(world.network, tmp_path / "episodes.npz")
+    assert (result.found, result.unjudged) == ((), 0)
+    assert result.length == 80
+    save_episodes(tmp_path / "stateless.npz", [dataclasses.replace(episode, states=()) for episode in episodes])
+    with pytest.raises(ValueError, match="state/0: missing, expected episodes with the recurrent state"):
+        audit_replay(world.network, tmp_path / "stateless.npz")
 
 
 def test_the_command_prints_the_faults_and_writes_a_page(tmp_path: Path) -> None:
