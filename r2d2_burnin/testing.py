@@ -137,8 +137,7 @@ def record_episodes(
         longest: steps after which an episode that has not ended is an error.
 
     Raises:
-        ValueError: for a count or a number of environments below 1, an environment or a network that cannot be used.
-        FaultyNetwork: when the network's outputs are not finite.
+        ValueError: for a count or num_envs below 1, an environment or a network that cannot be used or is not finite.
         EnvironmentFault: when the environment raises, or an episode is longer than `longest`.
     """
     for name, value in (("count", count), ("num_envs", num_envs)):
