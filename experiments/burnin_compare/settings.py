@@ -96,6 +96,28 @@ def check_checkpoint_every(updates: int) -> None:
         raise ValueError(f"checkpoint_every: got {updates}, expected at least 1")
 
 
+@dataclasses.dataclass(frozen=True)
+class Shared:
+    """What the comparisons of an experiment of several have in common (`several`)."""
+
+    directory: Path
+    runs: RunSettings
+    flags: Sequence[str] = ()  # NAME=VALUE of burnin_compare, after those of a comparison itself
+    quick: bool = False
+    checkpoint_every: int = 500
+    tensorboard: Path | None = None
+
+
+def check_flags(flags: Sequence[str]) -> None:
+    """Raise a ValueError unless each of these is NAME=VALUE, with another name."""
+    for flag in flags:
+        if "=" not in flag:
+            raise ValueError(f"flags: got {flag!r}, expected NAME=VALUE, for example updates=1000")
+    names = [flag.partition("=")[0].replace("_", "-") for flag in flags]
+    if len(set(names)) < len(names):
+        raise ValueError(f"flags: got {' '.join(flags)}, expected each NAME once")
+
+
 def read_settings(arguments: Sequence[str]) -> Settings:
     """Settings from the command line.
 
