@@ -61,8 +61,8 @@ def draw(results: ClaimResults, path: Path) -> str:
     seeds = max((finding.contrast.seeds for finding in results.findings), default=0)
     return (
         f"Each comparison's ratio a / b of a quantity, geometric mean over up to {seeds} paired seeds, with the"
-        " interval of its test; grey: within the margin of equality. An arrow: the interval goes on. Comparisons with fewer than"
-        " 3 common seeds have no interval."
+        " interval of its test; grey: within the margin of equality. An arrow: the interval goes on. Comparisons with"
+        " fewer than 3 common seeds have no interval."
     )
 
 

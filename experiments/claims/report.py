@@ -17,8 +17,8 @@ HOW_TO_READ = (
     "'No difference seen' does not mean equal: equal within the margin is said where the whole interval lies within a"
     f" factor of {EQUAL_ERRORS:g}.",
     "ΔQ is measured against the exact state, at the first trained step. That of an initialization with more trained"
-    " steps is at another step, so it is compared with nothing here. Error: over whole fresh episodes, the same quantity"
-    " for every initialization.",
+    " steps is at another step, so it is compared with nothing here. Error: over whole fresh episodes, the same"
+    " quantity for every initialization.",
 )
 
 
