@@ -73,6 +73,7 @@ MEASURES: dict[str, Measure] = {
     "error at equal steps": Measure("error after as many processed steps", _error_at("processed_steps")),
     "error at equal seconds": Measure("error after as many seconds of updates", _error_at("update_seconds")),
     "ΔQ": Measure("ΔQ at the first trained step, against the exact state", _metric("delta_q_first_exact")),
+    "age of states": Measure("age of replayed states, in learner updates", _metric("staleness"), needs_learning=False),
     "memory": Measure(
         "steps of memory used", _memory(lambda run, steps: None if run.used is None else float(run.used))
     ),

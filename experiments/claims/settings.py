@@ -41,7 +41,7 @@ class Settings:
     tensorboard: Path | None = None
     """Directory for the measures as TensorBoard scalars, while the job runs (pip install -e '.[tensorboard]')."""
     quick: bool = False
-    """A rough answer in minutes: 3 seeds, fewer updates, a tenth of the lags."""
+    """A rough answer in minutes: 3 seeds, a fifth of the updates, a tenth of the lags."""
 
     def __post_init__(self) -> None:
         chosen(self.claims)

@@ -133,7 +133,7 @@ def test_claims_are_declared_of_what_exists_and_chosen_by_number_or_name(capsys:
         assert declarations.chosen([claim.name]) == declarations.chosen([claim.number]) == (claim,)
     needed = declarations.strategies_of(declarations.CLAIMS)
     assert set(needed) == set(declarations.SETTINGS)
-    assert "refreshed" in needed["count-lag-5500"]
+    assert "refreshed" in needed["count-long-lag"]
     for wrong, message in (
         (["6"], "claims: got '6', expected some of 1"),
         (["lag", "4"], "claims: got lag 4, expected"),
