@@ -24,26 +24,23 @@ class Measure:
     unit: str
     """What a ratio is that of: `2 times the ..`."""
     values: ValuesOf
-    needs_learning: bool = True
-    """Whether it says nothing of agents that have learned nothing."""
+    is_outcome: bool = True
+    """Whether claims are about it: it is tested, and says nothing of agents that have learned nothing. Otherwise it is
+    measured alone, such as a cost."""
 
 
 def _error(comparison: Comparison, strategy: str, other: str) -> Values:
     return comparison.outcomes().get(strategy, {})
 
 
-def _error_at(cost: str) -> ValuesOf:
-    """The error after as much of a cost as the cheaper one of the two has paid in its whole training."""
-
-    def values(comparison: Comparison, strategy: str, other: str) -> Values:
-        both = dataclasses.replace(comparison, strategies=(strategy, other), reference=other)
-        equal = at_equal_cost(both, strategy).get(cost)
-        if equal is None:
-            return {}
-        updates = dict.fromkeys(comparison.seeds, equal.updates)
-        return comparison.final(strategy, comparison.outcome.metric, updates)
-
-    return values
+def _error_at_equal_seconds(comparison: Comparison, strategy: str, other: str) -> Values:
+    """The error after as many seconds of updates as the faster one of the two spends in its whole training."""
+    both = dataclasses.replace(comparison, strategies=(strategy, other), reference=other)
+    equal = at_equal_cost(both, strategy).get("update_seconds")
+    if equal is None:
+        return {}
+    updates = dict.fromkeys(comparison.seeds, equal.updates)
+    return comparison.final(strategy, comparison.outcome.metric, updates)
 
 
 def _metric(name: str) -> ValuesOf:
@@ -70,10 +67,9 @@ def _loss_by_a_cut(run: MemoryUse, steps: int) -> float | None:
 
 MEASURES: dict[str, Measure] = {
     "error": Measure("error", _error),
-    "error at equal steps": Measure("error after as many processed steps", _error_at("processed_steps")),
-    "error at equal seconds": Measure("error after as many seconds of updates", _error_at("update_seconds")),
+    "error at equal seconds": Measure("error after as many seconds of updates", _error_at_equal_seconds),
     "ΔQ": Measure("ΔQ at the first trained step, against the exact state", _metric("delta_q_first_exact")),
-    "age of states": Measure("age of replayed states, in learner updates", _metric("staleness"), needs_learning=False),
+    "age of states": Measure("age of replayed states, in learner updates", _metric("staleness"), is_outcome=False),
     "memory": Measure(
         "steps of memory used", _memory(lambda run, steps: None if run.used is None else float(run.used))
     ),
@@ -81,7 +77,7 @@ MEASURES: dict[str, Measure] = {
     "time of an update": Measure(
         "time of an update",
         lambda comparison, strategy, other: {s: run.update_seconds for s, run in comparison.of(strategy).items()},
-        needs_learning=False,
+        is_outcome=False,
     ),
 }
 """Measures by name."""

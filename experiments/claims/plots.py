@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from experiments.burnin_compare.verdict import EQUAL_ERRORS
-from experiments.claims.results import AS_CLAIMED, EQUAL, NOT_SEEN, OPPOSITE, UNTESTED, ClaimResults, Finding
+from experiments.claims.results import AS_CLAIMED, EQUAL, MEASURED, NOT_SEEN, OPPOSITE, UNTESTED, ClaimResults, Finding
 from experiments.common import plots
 
 LOOKS = {
@@ -22,11 +22,12 @@ LOOKS = {
     "larger": (">", plots.COLOURS[4], True),
     EQUAL: ("s", plots.COLOURS[4], False),
     NOT_SEEN: ("o", plots.COLOURS[7], False),
+    MEASURED: ("|", plots.COLOURS[4], True),
     UNTESTED: ("x", plots.COLOURS[7], True),
 }
 """Marker, colour and whether it is filled, by verdict: no two share a marker and a filling."""
 
-WIDEST = 30.0
+WIDEST = 3.0
 """Intervals are drawn to this factor beyond the outermost ratio, and end there in an arrow."""
 
 
@@ -39,14 +40,16 @@ def draw(results: ClaimResults, path: Path) -> str:
     figure.set_size_inches(11.0, 0.26 * len(rows) + 1.6)
     axes = grid[0, 0]
     centres = [math.exp(f.contrast.estimate) for f in results.findings if f.contrast.seeds]
-    low, high = min(*centres, 1.0) / 3, max(*centres, 1.0) * 3
+    low, high = min(*centres, 1.0) / WIDEST, max(*centres, 1.0) * WIDEST
     axes.set(xscale="log", xlim=(low, high), ylim=(len(rows) - 0.4, -0.6), xlabel="ratio (logarithmic)")
     axes.axvspan(1 / EQUAL_ERRORS, EQUAL_ERRORS, color="#dddddd", zorder=0)
     axes.axvline(1.0, color="#444444", linewidth=0.9)
     ticks = []
     for y, row in enumerate(rows):
         if isinstance(row, str):
-            axes.text(0.0, y, row, transform=axes.get_yaxis_transform(), fontsize=8, fontweight="bold", va="center")
+            over_lines = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+            heading = {"fontsize": 8, "fontweight": "bold", "va": "center", "bbox": over_lines}
+            axes.text(0.005, y, row, transform=axes.get_yaxis_transform(), **heading)
             continue
         ticks.append((y, f"{row.comparand.label}: {row.comparand.measure}"))
         _row(axes, y, row, (low, high))

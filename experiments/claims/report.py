@@ -13,7 +13,7 @@ from experiments.common.statistics import LEVEL
 HOW_TO_READ = (
     "A ratio below 1 says that the first one has the smaller quantity. Ratios are geometric means over seeds, tested by"
     f" paired t-tests of their logarithms with Holm's correction over all comparisons of the report, at {LEVEL:.0%};"
-    " the intervals are as wide as these tests ask for.",
+    " the intervals are as wide as these tests ask for. Costs, and ages of states, are measured alone and not tested.",
     "'No difference seen' does not mean equal: equal within the margin is said where the whole interval lies within a"
     f" factor of {EQUAL_ERRORS:g}.",
     "ΔQ is measured against the exact state, at the first trained step. That of an initialization with more trained"
@@ -46,4 +46,4 @@ def report(results: ClaimResults, out: Path) -> Report:
             )
         )
     sections.append(Section("How to read it", HOW_TO_READ))
-    return Report("What the claims come to", sections, [*conclusions, *alarms], alarms)
+    return Report("Claims about initializations, tested", sections, [*conclusions, *alarms], alarms)

@@ -17,12 +17,13 @@ from experiments.claims.measures import MEASURES, Values
 from experiments.common.experiment import Table
 from experiments.common.statistics import Contrast, Pair, compare_pairs
 
-AS_CLAIMED, OPPOSITE, NOT_SEEN, EQUAL, UNTESTED = (
+AS_CLAIMED, OPPOSITE, NOT_SEEN, EQUAL, UNTESTED, MEASURED = (
     "as claimed",
     "the opposite",
     "no difference seen",
     "equal within the margin",
     "not tested",
+    "measured alone",
 )
 """What a test says of a claim."""
 
@@ -36,6 +37,8 @@ class Finding:
     contrast: Contrast
     values: tuple[float | None, float | None]
     """Means over the seeds of both sides."""
+    steps: tuple[float | None, float | None]
+    """Steps that both sides have processed in training, means over seeds."""
     untaught: bool = False
     """Whether neither side has learned anything, so that nothing is compared."""
 
@@ -43,6 +46,8 @@ class Finding:
     def verdict(self) -> str:
         """What the test says of the claim, or of the question where it claims nothing."""
         contrast, expected = self.contrast, self.comparand.expected
+        if not MEASURES[self.comparand.measure].is_outcome:
+            return MEASURED if contrast.seeds else UNTESTED
         if self.untaught or not contrast.is_tested:
             return UNTESTED
         if contrast.direction is None:
@@ -73,7 +78,10 @@ class Finding:
         what = f"{side} against {other}: {self.ratio} times the {unit}"
         if not self.contrast.is_tested:
             return f"{what} ({seeds} common {'seed' if seeds == 1 else 'seeds'}, no test)."
-        return f"{what} (p {p_text(self.contrast.p)}): {self.verdict}."
+        if self.verdict == MEASURED:
+            return f"{what}, measured alone."
+        costs = " and ".join("-" if value is None else f"{value:,.0f}" for value in self.steps)
+        return f"{what} (p {p_text(self.contrast.p)}): {self.verdict}. Steps processed in training: {costs}."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +93,7 @@ class ClaimResults:
 
     @functools.cached_property
     def findings(self) -> tuple[Finding, ...]:
-        """Every comparison of every claim, tested, with Holm's correction over all of them.
+        """Every comparison of every claim; those of outcomes are tested, with Holm's correction over all of them.
 
         A comparison in which neither side has learned anything is tested with the others, and its direction is not
         stated.
@@ -96,9 +104,20 @@ class ClaimResults:
             Pair(str(comparand.side), str(comparand.other), *both)
             for (_, comparand), both in zip(comparands, values, strict=True)
         ]
-        contrasts = compare_pairs(pairs, higher_is_better=False, is_ratio=True)
+        outcomes = [i for i, (_, comparand) in enumerate(comparands) if MEASURES[comparand.measure].is_outcome]
+        contrasts = [compare_pairs([both], higher_is_better=False, is_ratio=True)[0] for both in pairs]
+        tested = compare_pairs([pairs[i] for i in outcomes], higher_is_better=False, is_ratio=True)
+        for i, contrast in zip(outcomes, tested, strict=True):
+            contrasts[i] = contrast
         return tuple(
-            Finding(claim, comparand, contrast, (_mean(both[0]), _mean(both[1])), self._untaught(comparand))
+            Finding(
+                claim,
+                comparand,
+                contrast,
+                (_mean(both[0]), _mean(both[1])),
+                (self._steps(comparand.side), self._steps(comparand.other)),
+                self._untaught(comparand),
+            )
             for (claim, comparand), contrast, both in zip(comparands, contrasts, values, strict=True)
         )
 
@@ -136,9 +155,13 @@ class ClaimResults:
             measure.values(self.comparisons[other.setting], other.strategy, side.strategy),
         )
 
+    def _steps(self, side: Side) -> float | None:
+        runs = self.comparisons[side.setting].of(side.strategy)
+        return _mean({seed: float(run.processed_steps) for seed, run in runs.items()})
+
     def _untaught(self, comparand: Comparand) -> bool:
         sides = (comparand.side, comparand.other)
-        return MEASURES[comparand.measure].needs_learning and all(self._learned_nothing(side) for side in sides)
+        return MEASURES[comparand.measure].is_outcome and all(self._learned_nothing(side) for side in sides)
 
     def _learned_nothing(self, side: Side) -> bool:
         """Whether no run of a side is shown to be better than the best constant answer, though all were tested."""
@@ -152,17 +175,14 @@ def _verdicts(findings: Sequence[Finding]) -> list[str]:
 
 def _settled(findings: Sequence[Finding]) -> str:
     """What the comparisons of a claim say together."""
-    verdicts = set(_verdicts(findings))
-    if verdicts == {UNTESTED}:
+    verdicts = set(_verdicts(findings)) - {UNTESTED, MEASURED}
+    if not verdicts:
         return "nothing could be tested"
     if all(finding.comparand.expected is None for finding in findings):
-        return "a question, which the comparisons answer one by one"
-    tested = {f.verdict for f in findings if f.comparand.expected is not None and f.verdict != UNTESTED}
-    if tested == {AS_CLAIMED}:
-        return "reproduces here"
-    if AS_CLAIMED not in tested:
-        return "does not reproduce here"
-    return "reproduces here in part"
+        return "no difference seen" if verdicts <= {NOT_SEEN, EQUAL} else f"answers: {', '.join(sorted(verdicts))}"
+    if AS_CLAIMED in verdicts:
+        return "reproduces here" if verdicts == {AS_CLAIMED} else "reproduces here in part"
+    return "does not reproduce here" if verdicts & {OPPOSITE, EQUAL} else "neither shown nor refuted here"
 
 
 def _mean(values: Values) -> float | None:
@@ -185,6 +205,7 @@ def _finding_as_json(finding: Finding) -> dict[str, Any]:
         "p": contrast.p if contrast.is_tested else None,
         "seeds": contrast.seeds,
         "means": list(finding.values),
+        "processed_steps": list(finding.steps),
         "verdict": finding.verdict,
         "sentence": finding.sentence,
     }
