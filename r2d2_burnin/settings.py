@@ -162,6 +162,9 @@ class LearnerSettings:
     """Adam's epsilon."""
     gradient_clip: float = 10.0
     """Largest norm of the gradient; a longer one is scaled down to it."""
+    burn_in_gradient: bool = False
+    """Backpropagate through burn-in too, into the parameters that produced the start state. R2D2 does not: its burn-in
+    only produces a start state."""
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "final_learning_rate", "adam_epsilon", "gradient_clip"):
