@@ -88,6 +88,8 @@ def evidence(by_seed: Mapping[int, SeedAdvice], settings: Settings) -> list[str]
     sentences = [f"{total.sentence} (tolerance {settings.tolerance:g}; seed by seed: {', '.join(each)})."]
     sentences += [f"Seed {seed}: {result.advice.sentence}" for seed, result in by_seed.items()]
     sentences += [f"Seed {seed}: {_forgetting_sentence(result.advice.forgetting)}" for seed, result in by_seed.items()]
+    laws = {seed: result.advice.closed_form for seed, result in by_seed.items()}
+    sentences += [f"Seed {seed}: {law.sentence}" for seed, law in laws.items() if law is not None]
     losses = [result.advice.measures[0].loss_exact for result in by_seed.values()]
     texts = ", ".join(f"{loss:.3g}" if np.isfinite(loss) else "-" for loss in losses)
     known = f": their loss from the exact state is {texts}" if np.isfinite(losses).any() else ""
