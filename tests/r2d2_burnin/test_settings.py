@@ -62,6 +62,7 @@ def test_an_almost_right_name_is_recognised() -> None:
         (lambda: NetworkSettings(units=0), "units: got 0"),
         (lambda: NetworkSettings(layers=0), "layers: got 0"),
         (lambda: NetworkSettings(cell="rnn"), "cell: got 'rnn', expected one of lstm, gru"),
+        (lambda: NetworkSettings(cell="mini_gru"), "cell: got 'mini_gru', .* did you mean 'mingru'"),
         (lambda: LearnerSettings(learning_rate=0), "learning_rate: got 0"),
         (lambda: LearnerSettings(gradient_clip=-1), "gradient_clip: got -1"),
         (
