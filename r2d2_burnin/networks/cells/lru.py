@@ -26,11 +26,13 @@ class LRU:
     lemma 3.2 that they are drawn from. The state is (real part, imaginary part) of x, two real arrays `[B, H]`.
     """
 
-    r_min: float = 0.0
+    # Long memories, as the paper has them for its longest task. With 0 to 0.99 and all phases, `full` learns a count of
+    # 80 bits to an error of 7.9 instead of 0.01 in 2000 updates, and a window of 15 bits to 0.014 instead of 0.06.
+    r_min: float = 0.9
     """Smallest modulus of an eigenvalue lambda at first."""
-    r_max: float = 0.99
+    r_max: float = 0.999
     """Largest modulus at first."""
-    max_phase: float = 2 * math.pi
+    max_phase: float = math.pi / 10
     """Largest phase at first, in radians."""
     way: linear_recurrence.Way = "auto"
     """How it is unrolled."""
