@@ -112,10 +112,10 @@ def largest_excess(excess: np.ndarray, whole: float) -> np.ndarray:
 def p_below_zero(values: np.ndarray, unseen: np.ndarray) -> np.ndarray:
     """One-sided p `[K]` that the means of independent `values` `[K, E]` are not below zero: the larger one of two.
 
-    One is the t-test's. The other, looked at where that is small, allows for what was not seen: `values` and `unseen`, the largest that there may be,
-    get random weights that add up to one, uniformly over all such weights, and p is how often the weighted mean is not
-    below zero (Gaffke, 2005; Learned-Miller and Thomas, 2019). Of successes and failures it is the exact binomial test:
-    (1 - m)^E where E episodes show no failure, and a share m of failures would be just too many.
+    One is the t-test's. The other, looked at where that is small, allows for what was not seen: `values` and `unseen`,
+    the largest that there may be, get random weights that add up to one, uniformly over all such weights, and p is how
+    often the weighted mean is not below zero (Gaffke, 2005; Learned-Miller and Thomas, 2019). Of successes and failures
+    it is the exact binomial test: (1 - m)^E where E episodes show no failure, and a share m of them would be too many.
     """
     p_values = _t_tests(values)
     small = p_values <= LEVEL  # the other test decides nothing elsewhere
