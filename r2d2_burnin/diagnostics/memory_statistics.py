@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Container
 
 import numpy as np
 
@@ -69,9 +70,7 @@ def memory_use(
         unproven, needed = _unproven(steps, excess, unseen, used, level)
         alone = next((k for k, p in zip(steps, p_values, strict=True) if p * len(steps) <= LEVEL), None)
         better = _better(steps, values[:-1] - values[-1] - margin * gained)
-    # Of very many 0, powers of two, the agent itself, and those beside the answer.
-    beside = (steps[-1], used, too_few, alone, better, unproven)
-    shown = [k for k in steps if len(steps) <= MOST_SHOWN or k & (k - 1) == 0 or k in beside]
+    shown = _shown(steps, (steps[-1], used, too_few, alone, better, unproven))
     return MemoryUse(
         steps=shown,
         outcomes=[_mean(sign * values[steps.index(memory)]) for memory in shown],
@@ -87,6 +86,11 @@ def memory_use(
         unproven=unproven,
         needed=needed,
     )
+
+
+def _shown(steps: list[int], beside: Container[int | None]) -> list[int]:
+    """Memories of which a result has the outcomes: of very many 0, powers of two, and those beside the answer."""
+    return [k for k in steps if len(steps) <= MOST_SHOWN or k & (k - 1) == 0 or k in beside]
 
 
 def largest_excess(excess: np.ndarray, whole: float) -> np.ndarray:

@@ -146,24 +146,13 @@ class TrainingRun:
     def _collect(self, steps: int) -> None:
         """Act for `steps` steps, and on until replay holds an episode; rate new fragments where priorities count."""
         self.collector.prepare(self.update)
-        acted: Iterable[list[Episode]] = self._acted(steps)
+        acted: Iterable[list[Episode]] = act(self.collector, self.replay, steps)
         if not self._reward_scale.is_known:
             acted = self._acted_in_scale(list(acted), steps)
         added = [self.replay.add(*self._costs.count(episodes)) for episodes in acted]
         if self._settings.replay.priority_exponent > 0 and added:
             rows = np.intersect1d(np.concatenate(added), self.replay.all_rows())
             rate_fragments(self.replay, self.learner, rows, size=self._settings.batch_size, update=self.update)
-
-    def _acted(self, steps: int) -> Iterator[list[Episode]]:
-        """Episodes that end within `steps` steps of acting, and where replay is empty, within more until one does."""
-        has_any = len(self.replay) > 0
-        for episodes in self.collector.collect(steps):
-            has_any = True
-            yield episodes
-        while not has_any:
-            for episodes in self.collector.collect(1):
-                has_any = True
-                yield episodes
 
     def _acted_in_scale(self, acted: list[list[Episode]], steps: int) -> Iterable[list[Episode]]:
         """What was acted, or the round acted again where it has the first rewards and the network is shown rewards.
@@ -181,7 +170,7 @@ class TrainingRun:
             return acted
         self.collector.begin_again()
         self.collector.prepare(self.update)
-        return self._acted(steps)
+        return act(self.collector, self.replay, steps)
 
     def _make_updates(self, rows: np.ndarray) -> Updates:
         """An update for each row of fragments `[U, B]`, in one compiled call, or in two where acting asks for it."""
@@ -233,6 +222,18 @@ class TrainingRun:
             self._note(metric, value)
         for metric, value, step in self._evaluator.profiles():
             self._note(metric, value, step)
+
+
+def act(collector: Collector, replay: Replay, steps: int) -> Iterator[list[Episode]]:
+    """Episodes that end within `steps` steps of acting, and where replay is empty, within more until one does."""
+    has_any = len(replay) > 0
+    for episodes in collector.collect(steps):
+        has_any = True
+        yield episodes
+    while not has_any:
+        for episodes in collector.collect(1):
+            has_any = True
+            yield episodes
 
 
 def fresh_losses(
