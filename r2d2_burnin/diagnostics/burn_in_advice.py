@@ -47,6 +47,9 @@ from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.runtime import nests
 from r2d2_burnin.settings import ReplaySettings
 
+LENGTH = 20
+"""Trained steps of a fragment, if it is not said how many."""
+
 STARTS = {start.start: start for start in (Zero, Stored)}
 """Start states that are tried, by name."""
 
@@ -57,8 +60,8 @@ def advise(
     *,
     objective: Objective | None = None,
     inputs: InputSpace | None = None,
-    sequence_length: int = 20,
-    period: int = 10,
+    sequence_length: int | None = None,
+    period: int | None = None,
     longest: int | None = None,
     tolerance: float = 0.05,
 ) -> Advice:
@@ -70,8 +73,9 @@ def advise(
             Where none has states, they are the network's present ones.
         objective: what the network's outputs mean; by default the best action is that of the largest output.
         inputs: the space of the network's inputs; by default the observation alone.
-        sequence_length: trained steps of a fragment, T.
-        period: steps between the starts of fragments.
+        sequence_length: trained steps of a fragment, T; by default 20, and where most episodes are not longer than
+            that, half of the median episode.
+        period: steps between the starts of fragments; by default half of T.
         longest: longest burn-in to try, in steps; by default the longest one that the episodes can judge.
         tolerance: largest ΔQ that is good enough: of the mean's upper bound and of the 95 % quantile, at the first and
             at the last trained step.
@@ -79,7 +83,7 @@ def advise(
     Raises:
         ValueError: for episodes that are too few or too short to judge any burn-in.
     """
-    settings = ReplaySettings(sequence_length, period, 1 << 62)
+    settings = _fragments(episodes, sequence_length, period)
     trial = _Trial(network, episodes, objective or Outputs(), inputs, settings, longest, tolerance)
     longest = trial.longest
     grid = [0, *(2**i for i in range(longest.bit_length()) if 2**i < longest), longest][: None if longest else 1]
@@ -101,6 +105,13 @@ def advise(
         forgetting=fit_forgetting(*trial.decay()),
         closed_form=None if decays is None else decays.closed_form(computed),
     )
+
+
+def _fragments(episodes: Sequence[Episode], sequence_length: int | None, period: int | None) -> ReplaySettings:
+    if sequence_length is None:
+        median = int(np.median([len(episode) for episode in episodes])) if episodes else LENGTH
+        sequence_length = LENGTH if median > LENGTH else max(median // 2, 1)
+    return ReplaySettings(sequence_length, max(sequence_length // 2, 1) if period is None else period, 1 << 62)
 
 
 def _smallest(
