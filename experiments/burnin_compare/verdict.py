@@ -231,7 +231,7 @@ def contrast_sentence(comparison: Comparison, contrast: Contrast, *, margin: boo
         return f"{name} against {reference}: {amount} ({seeds}, no test)."
     seen = "no difference seen" if contrast.direction is None else contrast.direction
     equal = _equality(comparison, contrast) if margin else ""
-    return f"{name} against {reference}: {seen}, {amount} (p {_p(contrast.p)}){equal}."
+    return f"{name} against {reference}: {seen}, {amount} (p {p_text(contrast.p)}){equal}."
 
 
 def _equality(comparison: Comparison, contrast: Contrast) -> str:
@@ -247,9 +247,9 @@ def _equality(comparison: Comparison, contrast: Contrast) -> str:
 def _amount(comparison: Comparison, contrast: Contrast) -> str:
     known = math.isfinite(contrast.low)
     if contrast.is_ratio:
-        interval = f" [{_exp(contrast.low)}, {_exp(contrast.high)}]" if known else ""
+        interval = f" [{ratio_text(contrast.low)}, {ratio_text(contrast.high)}]" if known else ""
         zeros = ", with an error of zero counted as half of the smallest above it" if contrast.has_zeros else ""
-        return f"{_exp(contrast.estimate)} times the error{interval}{zeros}"
+        return f"{ratio_text(contrast.estimate)} times the error{interval}{zeros}"
     interval = f" [{contrast.low:+.3g}, {contrast.high:+.3g}]" if known else ""
     return f"{comparison.outcome.unit} {contrast.estimate:+.3g}{interval}"
 
@@ -270,16 +270,18 @@ def _margin(comparison: Comparison, contrast: Contrast) -> tuple[float | None, s
 
 
 def _short(contrast: Contrast) -> str:
-    amount = f"{_exp(contrast.estimate)}x" if contrast.is_ratio else f"{contrast.estimate:+.3g}"
+    amount = f"{ratio_text(contrast.estimate)}x" if contrast.is_ratio else f"{contrast.estimate:+.3g}"
     return f"{contrast.strategy} ({amount})"
 
 
-def _exp(logarithm: float) -> str:
+def ratio_text(logarithm: float) -> str:
+    """A ratio, from its logarithm."""
     value = float(f"{math.exp(min(logarithm, 700.0)):.3g}")
     return f"{value:,.0f}" if 1e3 <= value < 1e6 else f"{value:.3g}"
 
 
-def _p(p: float) -> str:
+def p_text(p: float) -> str:
+    """A p-value."""
     return "below 0.001" if p < 0.001 else f"{p:.2g}"
 
 
