@@ -69,10 +69,14 @@ def _reward_scales(comparison: Comparison) -> list[str]:
     if not values:
         return []
     scale = f"{values[0]:.4g}" if min(values) == max(values) else f"{min(values):.4g} to {max(values):.4g}"
+    again = ""
+    if comparison.settings.q_learning.previous_reward:
+        again = ", a round that is then acted again, as the network is shown rewards"
+    several = "" if min(values) == max(values) else " (it differs between runs)"
     return [
-        f"For training, rewards are divided by {scale}, the root mean square of the rewards that are not zero in a"
-        " run's first round of acting that has any; losses are in that unit. Returns are in the environment's own"
-        " unit. How large a return can be is not known here, so it is not given as a share of that."
+        f"For training, rewards are divided by {scale}{several}, the root mean square of the rewards that are not zero"
+        f" in a run's first round of acting that has any{again}; losses are in that unit. Returns are in the"
+        " environment's own unit. How large a return can be is not known here, so it is not given as a share of that."
     ]
 
 
