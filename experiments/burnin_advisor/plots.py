@@ -33,16 +33,17 @@ def draw(by_seed: list[SeedAdvice], tolerance: float, title: str, path: Path) ->
         axes.set_ylim(lowest, highest)
     plots.legend_below(figure, grid[0, 0])
     plots.save(figure, path, title)
-    seeds = (
-        f"Means are over {len(by_seed)} seeds, bounds and quantiles the largest of them." if len(by_seed) > 1 else ""
-    )
+    advised, lines, seeds = "advised (triangle)", "", ""
+    if len(by_seed) > 1:
+        advised, lines = "advised for each seed (triangles)", ", one line a seed"
+        seeds = f"Means are over {len(by_seed)} seeds, bounds and quantiles the largest of them."
     return (
         "Above: ΔQ against the exact state by length of burn-in. Bounds are one-sided 95 % upper bounds of the mean"
         " over episodes, quantiles are 95 % quantiles over fragments; both have to be within the tolerance (dotted),"
-        " from the burn-in advised for each seed (triangles) on. Left and middle: the judged late fragments; right: all"
+        f" from the burn-in {advised} on. Left and middle: the judged late fragments; right: all"
         f" that do not begin an episode, at the worse of the two steps. Values below {SMALLEST:g} are drawn there."
         " Below, left:"
-        " distance of the state from the exact one during burn-in from the zero state, one line a seed. Middle: loss of"
+        f" distance of the state from the exact one during burn-in from the zero state{lines}. Middle: loss of"
         " the trained steps from the state tried, and from the exact state (dotted). Right: time of an update."
         f" {seeds}".rstrip()
     )

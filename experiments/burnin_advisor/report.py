@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.burnin_advisor import plots
-from experiments.burnin_advisor.results import AdviceResults, SeedAdvice, overall
+from experiments.burnin_advisor.results import AdviceResults, SeedAdvice
 from experiments.burnin_advisor.settings import Settings
 from experiments.common.experiment import Report, Section, Table
 from r2d2_burnin.diagnostics.forgetting import Forgetting
@@ -38,6 +38,13 @@ TABLE_NOTE = (
     " measured on the same late fragments, and on all fragments that do not begin an episode."
 )
 
+NOTE_OF_FILES = (
+    "ΔQ is against the exact state. Means are over episodes. Bounds are one-sided 95 % upper bounds of the mean over"
+    " episodes, quantiles are 95 % quantiles over fragments. Failed episodes have a fragment above the tolerance. All"
+    " burn-ins are measured on the same late fragments, and on all fragments that do not begin an episode."
+)
+"""The same of recorded episodes, which have no seeds."""
+
 
 def report(results: AdviceResults, out: Path) -> Report:
     """The report of all seeds; draws its picture in the directory `out`."""
@@ -45,11 +52,12 @@ def report(results: AdviceResults, out: Path) -> Report:
     environment = settings.source
     if not by_seed:
         return Report(f"{environment}: no seed has finished", [])
-    sentence = overall([seed.advice for seed in by_seed.values()]).sentence
+    sentence = results.overall.sentence
     title, path = f"{environment}: {sentence[0].lower()}{sentence[1:]}", out / "advice.png"
     caption = plots.draw(list(by_seed.values()), settings.tolerance, title, path)
-    sentences = evidence(by_seed, settings)
-    section = Section("", sentences, {path: caption}, result_table(list(by_seed.values())), TABLE_NOTE)
+    sentences = evidence(results)
+    note = NOTE_OF_FILES if settings.files else TABLE_NOTE
+    section = Section("", sentences, {path: caption}, result_table(list(by_seed.values())), note)
     return Report(title, [section], conclusions=sentences)
 
 
@@ -81,13 +89,19 @@ def _cost_texts(seeds: list[SeedAdvice], burn_in: int) -> tuple[str, str]:
     return f"{milliseconds:.3g}", f"{np.mean([cost.burn_in_bytes for cost in costs]):.0f}"
 
 
-def evidence(by_seed: Mapping[int, SeedAdvice], settings: Settings) -> list[str]:
+def evidence(results: AdviceResults) -> list[str]:
     """Sentences: the verdict over seeds, each seed's, the forgetting times, and what the networks and states are."""
-    total = overall([seed.advice for seed in by_seed.values()])
-    each = [f"{k}" if k is not None else "none" for k in total.burn_in_by_seed]
-    sentences = [f"{total.sentence} (tolerance {settings.tolerance:g}; seed by seed: {', '.join(each)})."]
-    sentences += [f"Seed {seed}: {result.advice.sentence}" for seed, result in by_seed.items()]
-    sentences += [f"Seed {seed}: {_forgetting_sentence(result.advice.forgetting)}" for seed, result in by_seed.items()]
+    total, by_seed, settings = results.overall, results.by_seed, results.settings
+    each = ", ".join(f"{k}" if k is not None else "none" for k in total.burn_in_by_seed)
+    by_seeds = "" if settings.files else f"; seed by seed: {each}"
+    sentences = [f"{total.sentence} (tolerance {settings.tolerance:g}{by_seeds})."]
+    for describe in (lambda advice: advice.sentence, lambda advice: _forgetting_sentence(advice.forgetting)):
+        for seed, result in by_seed.items():
+            text = describe(result.advice)
+            sentences.append(text[0].upper() + text[1:] if settings.files else f"Seed {seed}: {text}")
+    laws = {seed: result.advice.closed_form for seed, result in by_seed.items()}
+    texts_of_laws = {seed: law.sentence for seed, law in laws.items() if law is not None}
+    sentences += [text if settings.files else f"Seed {seed}: {text}" for seed, text in texts_of_laws.items()]
     losses = [result.advice.measures[0].loss_exact for result in by_seed.values()]
     texts = ", ".join(f"{loss:.3g}" if np.isfinite(loss) else "-" for loss in losses)
     known = f": their loss from the exact state is {texts}" if np.isfinite(losses).any() else ""
@@ -95,12 +109,11 @@ def evidence(by_seed: Mapping[int, SeedAdvice], settings: Settings) -> list[str]
         f"This is about the networks as they are{known}. One that has not learned its task needs no memory, or keeps"
         " what it does not need."
     )
-    return [*sentences, *_origin_of_states(by_seed, settings)]
+    return [*sentences, *_origin_of_states(list(by_seed.values()), settings)]
 
 
-def _origin_of_states(by_seed: Mapping[int, SeedAdvice], settings: Settings) -> list[str]:
+def _origin_of_states(results: list[SeedAdvice], settings: Settings) -> list[str]:
     """Which parameters the stored states come from."""
-    results = by_seed.values()
     if all(result.staleness is not None for result in results):
         ages = ", ".join(f"{result.stored_age}" for result in results)
         means = ", ".join(f"{result.staleness:.4g}" for result in results)

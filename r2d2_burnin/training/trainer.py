@@ -203,16 +203,15 @@ class Trainer:
         settings, parts = self.settings, self.parts
         if env is None:
             return RayCollector(settings, parts.network, self.task.inputs, seed=seeds.acting)
-        actor = self.task.actor(
-            env,
-            parts.acting_step,
-            self.task.policy(seeds.exploration, np.arange(settings.num_envs)),
-            seed=seeds.acting,
-            keeps_actions=resumable and not hasattr(env, "get_state"),
-            cuts=True,
-        )
         return LocalCollector(
-            actor,
+            lambda: self.task.actor(
+                env,
+                parts.acting_step,
+                self.task.policy(seeds.exploration, np.arange(settings.num_envs)),
+                seed=seeds.acting,
+                keeps_actions=resumable and not hasattr(env, "get_state"),
+                cuts=True,
+            ),
             parts.network,
             parts.acting_step.network,
             parameter_lag=settings.parameter_lag,

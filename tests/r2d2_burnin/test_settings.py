@@ -86,6 +86,7 @@ def test_fewer_trained_steps_than_a_fragment_has_are_refused() -> None:
         (lambda: NetworkSettings(units=0), "units: got 0"),
         (lambda: NetworkSettings(layers=0), "layers: got 0"),
         (lambda: NetworkSettings(cell="rnn"), "cell: got 'rnn', expected one of lstm, gru"),
+        (lambda: NetworkSettings(cell="mini_gru"), "cell: got 'mini_gru', .* did you mean 'mingru'"),
         (lambda: LearnerSettings(learning_rate=0), "learning_rate: got 0"),
         (lambda: LearnerSettings(gradient_clip=-1), "gradient_clip: got -1"),
         (

@@ -24,6 +24,7 @@ from r2d2_burnin.training import checkpoint
 from tests.common import reference
 from tests.common.episodes import naive_fragments, numbered_episode
 from tests.common.networks import (
+    KERAS_KINDS,
     KINDS,
     TOLERANCE,
     act_episodes,
@@ -202,7 +203,7 @@ SIZES = [(3, 2), (1, 1)]  # the latter have a kernel gradient of their own
         pytest.param(kind, padding, *SIZES[size], marks=() if (i - j) % 4 == size else pytest.mark.long)
         for size in range(2)
         for j, padding in enumerate(PADDINGS)
-        for i, kind in enumerate(KINDS)
+        for i, kind in enumerate(KERAS_KINDS)
     ],
 )
 def test_7_values_and_gradients_equal_those_of_keras_layers(kind, padding: str, features: int, outputs: int) -> None:
