@@ -8,6 +8,7 @@ from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.equal_cost import at_equal_cost
 from experiments.common.experiment import Table
 from experiments.common.statistics import Estimate, estimate
+from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import MOST_CONSTANT_ACTIONS
 
 HOW_TO_READ = (
@@ -44,6 +45,14 @@ def how_to_read(comparison: Comparison) -> list[str]:
         f" first step with carried state and {exploration}, the same for every strategy.",
         *HOW_TO_READ[2:],
     ]
+    own = [name for name in comparison.strategies if parse(name).trained_steps is not None]
+    if own:
+        sentences.append(
+            f"{', '.join(own)}: fragments with so many trained steps as stand behind the @. They end where those of the"
+            " others end, and train steps before their start too. Losses on fragments, error floors, and ΔQ at the"
+            " first trained step are those of other steps than in the other rows; ΔQ at the last trained step, errors"
+            " and returns over whole episodes are those of the same."
+        )
     if comparison.preset:
         sentences.insert(0, f"Settings that were not given are those of the preset {comparison.preset}.")
     if not has_targets:

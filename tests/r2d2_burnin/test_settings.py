@@ -43,8 +43,8 @@ def test_meaning_of_the_names() -> None:
     assert parse("zero") == Zero(0)
     assert parse("stored+40") == Stored(40)
     assert parse("full") == Full()
-    assert parse("stored+20@40") == Stored(20, 40)
-    assert parse("full@40") == Full(None, 40)
+    assert parse("stored+20@40") == Stored(20, trained_steps=40)
+    assert parse("full@40") == Full(trained_steps=40)
 
 
 @pytest.mark.parametrize("name", ["", "one", "zero+", "zero-20", "full+20", "zero+1.5", "Zero", "stored +2", "zero@"])
