@@ -19,7 +19,7 @@ from experiments.benchmark.simulation import (
     seen,
 )
 from experiments.benchmark.timing import Row
-from experiments.common.report import table
+from experiments.common.report import Table
 from experiments.common.statistics import LEVEL
 
 REPORTS = 10_000
@@ -50,7 +50,7 @@ def calibration(settings: Settings) -> list[Row]:
         missed = 1 - seen(factor, seeds, reports=REPORTS // 5)
         rows.append(_row(f"difference of {factor:g} times missed, {seeds} seeds", missed, ALLOWED_TO_MISS))
     headers = [f"{seeds} seeds: {what}" for seeds in SEEDS for what in ("false", "t covers", "bootstrap covers")]
-    print(table(shown, ["outcomes over seeds", *headers]))
+    print(Table(["outcomes over seeds", *headers], shown).text)
     print(_limits())
     return rows
 
@@ -65,7 +65,8 @@ def _limits() -> str:
                 for seeds in SEEDS
             ]
             shown.append([f"{name}, {strategies} initializations", *shares])
-    limits = table(shown, ["a fifth failing: false directions", *(f"{seeds} seeds" for seeds in SEEDS)])
+    headers = ["a fifth failing: false directions", *(f"{seeds} seeds" for seeds in SEEDS)]
+    limits = Table(headers, shown).text
     return f"\nWith 10 initializations or more, 3 seeds are not enough where a fifth of runs fail; use 5:\n\n{limits}"
 
 

@@ -101,8 +101,12 @@ def _check_given_once(arguments: Sequence[str], flags: set[str]) -> None:
 
 def program(module: str) -> str:
     """The command line that starts a module's command, as the user has started it."""
-    console = sys.argv[0].startswith("r2d2-burnin ")  # set by r2d2_burnin.console
-    return sys.argv[0] if console else f"python -m {module}"
+    return sys.argv[0] if by_console() else f"python -m {module}"
+
+
+def by_console() -> bool:
+    """Whether the user has started the console command, and not a module."""
+    return sys.argv[0].startswith("r2d2-burnin ")  # set by r2d2_burnin.console
 
 
 def fail(message: str) -> NoReturn:
