@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,11 +41,15 @@ def report(results: AtlasResults, out: Path) -> Report:
     ]
     pictures = _pictures(results, published, out)
     by_title = tables(others) if others.comparisons else {}
-    main = shares.table(published) if published else next(iter(by_title.values()))
+    if published:
+        main = shares.table(published)
+    else:
+        title = next(iter(by_title))
+        main = dataclasses.replace(by_title.pop(title), title=title)
     sections = [Section("More pictures", pictures=dict(list(pictures.items())[1:]))] if len(pictures) > 1 else []
     if published:
         sections += _published(results, published)
-    sections += [Section(title, table=table) for title, table in by_title.items() if table is not main]
+    sections += [Section(title, table=table) for title, table in by_title.items()]
     conclusions = list(alarms)
     for task, sweep in results.sweeps().items():
         title = f"{task}: outcome by learning rate, and at each initialization's own best"

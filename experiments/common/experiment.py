@@ -263,14 +263,16 @@ def _next_command(step: NextStep, module: str, given: Sequence[str]) -> str:
     """The command line of a next step; a rough answer is followed by a proper one, in a directory of its own."""
     if step.module:
         return command_line(step.module, step.arguments)
-    arguments = [argument for argument in given if argument != "--quick"]
-    if step.elsewhere or len(arguments) < len(given):
-        arguments = [
-            argument
-            for before, argument in zip(["", *arguments], arguments, strict=False)
-            if before != "--out" and argument != "--out" and not argument.startswith("--out=")
-        ]
-    return command_line(module, [*arguments, *step.arguments])
+    left_out = {argument for argument in step.arguments if argument.startswith("--")} | {"--quick"}
+    if step.elsewhere or "--quick" in given:
+        left_out.add("--out")
+    kept, keeps = [], True
+    for argument in given:
+        if argument.startswith("--"):
+            keeps = argument.partition("=")[0] not in left_out
+        if keeps:
+            kept.append(argument)
+    return command_line(module, [*kept, *step.arguments])
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ class Table:
     rows: Sequence[Sequence[str]]
     meanings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """What a column shows, by its header; the page says it where the pointer rests on the header."""
+    title: str = ""
 
     @property
     def text(self) -> str:
@@ -70,7 +71,7 @@ class Report:
     def tables(self) -> dict[str, Table]:
         """All tables by title, that of the whole report first."""
         of_sections = {section.title: section.table for section in self.sections if section.table is not None}
-        return of_sections if self.table is None else {"": self.table, **of_sections}
+        return of_sections if self.table is None else {self.table.title: self.table, **of_sections}
 
 
 LONGEST_LINE = 20

@@ -17,7 +17,7 @@ from r2d2_burnin.environments.action_dependence import action_dependence
 from r2d2_burnin.learning.objectives import choose_objective, objective_class, objective_defaults
 from r2d2_burnin.networks.factory import check_trainable
 from r2d2_burnin.networks.user_factory import load_factory
-from r2d2_burnin.runtime.command_line import by_console, from_command_line
+from r2d2_burnin.runtime.command_line import HELP, by_console, from_command_line
 from r2d2_burnin.runtime.literals import written
 from r2d2_burnin.settings import CELLS, EnvironmentSettings, TrainingSettings
 
@@ -205,9 +205,6 @@ def read_with_preset(
     training = dataclasses.replace(read.training, objective=objective)
     chosen = {"preset": preset.name, "preset_reason": preset.reason}
     return dataclasses.replace(read, training=training, **chosen)  # type: ignore[type-var]
-
-
-HELP = ("-h", "--help")
 
 
 def check_whole_episodes(training: TrainingSettings) -> None:
