@@ -10,6 +10,7 @@ data: environment, actor, episode, replay, initialization, learner, diagnostics.
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 from typing import Any
 
 _PUBLIC = {
@@ -39,14 +40,16 @@ _PUBLIC = {
 }
 """The public names, and the modules that they are imported from when they are asked for: TensorFlow takes its time."""
 
-__all__ = [*_PUBLIC]
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.metadata.version("r2d2-burnin")
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
+    return sorted({*globals(), *__all__})

@@ -21,3 +21,5 @@ from r2d2_burnin.settings import TrainingSettings as TrainingSettings
 from r2d2_burnin.testing import check_state_equivalence as check_state_equivalence
 from r2d2_burnin.testing import record_episodes as record_episodes
 from r2d2_burnin.training.trainer import Trainer as Trainer
+
+__version__: str

@@ -2,9 +2,12 @@
 
 Reads what your replay returned, a NumPy archive (.npz) or a folder of .npy files: observations [N, L, F], state/0, ..
 [N, ..] (the stored state of each sequence, before its first step that is no padding), is_first [N, L] (True where an
-episode begins), mask [N, L] (False for padding). Optional, and each decides more: outputs [N, L, A] as acted, episode
-[N] or [N, L] and first_step [N], age [N] in updates, burn_in (steps), loss_mask [N, L], is_last [N, L]. Ends with 1 if
-a fault was found.
+episode begins; of TorchRL's slices step_count == 0, not is_init), mask [N, L] (False for padding). Optional, and each
+decides more: outputs [N, L, A] as acted, episode [N] or [N, L] and first_step [N], age [N] in updates, burn_in (steps),
+loss_mask [N, L], is_last [N, L]. Of a file of save_episodes, the states are audited that the actor had.
+
+Ends with 0 if no fault was found, with 1 if one was, and with 2 if nothing could be audited: wrong flags, arrays that
+disagree, a network that does not fit them, keeps a state between calls, or has batch normalization in training mode.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ class Settings:
     """The flags of the command line."""
 
     sequences: Path
-    """A NumPy archive or a folder of .npy files."""
+    """A NumPy archive or a folder of .npy files; or a file of save_episodes."""
     network: str
     """module:factory; factory(observation_space, action_space), or factory(), returns the network with its weights."""
     batch_size: int = 128
@@ -31,6 +34,10 @@ class Settings:
     """Largest ΔQ that a burn-in may leave."""
     outputs: int = 1
     """Size of the action space that the factory is given, where the archive has no outputs."""
+    sequence_length: int = 80
+    """Steps of a sequence that is cut from an episode of save_episodes, at most."""
+    period: int = 40
+    """Steps between the starts of two of them."""
     seed: int = 0
     """Of the random subsets on which hypotheses are tried."""
     out: Path = Path("results/audit")
@@ -46,10 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from r2d2_burnin.diagnostics.audit.audit_replay import audit_replay
     from r2d2_burnin.diagnostics.audit.network import make_audited_network
     from r2d2_burnin.diagnostics.audit.page import write_page
-    from r2d2_burnin.diagnostics.audit.sequences import ReplaySequences
+    from r2d2_burnin.diagnostics.audit.recorded import read_sequences
 
     try:
-        sequences = ReplaySequences.read(settings.sequences)
+        sequences = read_sequences(settings.sequences, length=settings.sequence_length, period=settings.period)
         network = make_audited_network(settings.network, sequences, settings.outputs)
         result = audit_replay(
             network,

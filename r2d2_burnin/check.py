@@ -5,6 +5,9 @@ that advances over padding, that depends on the rest of the batch, that differs 
 has a wrong shape; and for an unroll that XLA cannot compile. The network may be of any framework: --network names a
 factory that is called with the environment's (observation_space, action_space), and returns a torch.nn.Module, a JAX
 tuple (function, parameters, initial_state), a Keras model, a RecurrentNetwork, or an object of NumPy functions.
+
+Ends with 0 if all checks pass, with 1 if a fault was found (batch normalization in training mode is one), and with 2 if
+nothing could be checked: wrong flags, no such factory, an environment or a network that raises or fits no environment.
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if settings.episodes < 1:
         fail(f"episodes: got {settings.episodes}, expected at least 1")
     from r2d2_burnin.learning.task import make_task, make_task_network  # TensorFlow waits until the flags are right
-    from r2d2_burnin.networks.adapters import is_recurrent_network
+    from r2d2_burnin.networks.adapters import FaultyNetwork, is_recurrent_network
     from r2d2_burnin.testing import StateEquivalenceError, check_state_equivalence, record_episodes
 
     agent = QLearningSettings(previous_action=settings.previous_action, previous_reward=settings.previous_reward)
@@ -56,13 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         network = make_task_network(task, seed=0, trained=False)
         inputs = task.inputs
         episodes = record_episodes(network, settings.environment, count=settings.episodes, inputs=inputs)
-    except (ValueError, EnvironmentFault) as error:
-        fail(str(error))
-    try:
         check_state_equivalence(network, episodes, inputs=inputs)
-    except StateEquivalenceError as error:
+    except (StateEquivalenceError, FaultyNetwork) as error:
         print(f"FAULTS\n{error}")
         return 1
+    except (ValueError, EnvironmentFault) as error:
+        fail(str(error))
     steps = sum(len(episode) for episode in episodes)
     print(f"state equivalence holds: {len(episodes)} episodes of {settings.environment.env}, {steps} steps")
     if not is_recurrent_network(network):

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
 from experiments.benchmark.settings import Settings
@@ -66,16 +67,20 @@ def solve(settings: Settings) -> list[Row]:
         return rows
     for task in TASKS:
         ours = _learn(learn_ours, task, settings.minutes)
-        theirs = _learn(learn_recurrent_ppo, task, settings.minutes) if _has_peer() else None
-        rows += _rows(task, ours, theirs)
+        rows += _rows(task, ours, _peer(task, settings.minutes))
     return rows
 
 
-def _has_peer() -> bool:
+def _peer(task: SolvedTask, minutes: float) -> list[Evaluated] | None:
+    """The evaluations of the peer; None, with a message, where it is not installed or fails."""
     if importlib.util.find_spec("sb3_contrib") is None:
         print("sb3_contrib is not installed and left out: pip install -e '.[bench]'")
-        return False
-    return True
+        return None
+    try:
+        return _learn(learn_recurrent_ppo, task, minutes)
+    except RuntimeError as error:
+        print(f"sb3_contrib is left out: {error}")
+        return None
 
 
 def _rows(task: SolvedTask, ours: list[Evaluated], theirs: list[Evaluated] | None) -> list[Row]:
@@ -172,7 +177,10 @@ def learn_ours(task: SolvedTask, evaluate: Evaluate) -> None:
 
 
 def learn_recurrent_ppo(task: SolvedTask, evaluate: Evaluate) -> None:
-    """RecurrentPPO of sb3-contrib, 16 environments, 32 units, its own settings otherwise."""
+    """RecurrentPPO of sb3-contrib, 16 environments, 32 units, its own settings otherwise.
+
+    It does not take observations of several discrete parts (CountRecallEasy), so that all are given one-hot and flat.
+    """
     torch = importlib.import_module("torch")
     sb3_contrib = importlib.import_module("sb3_contrib")
     callbacks = importlib.import_module("stable_baselines3.common.callbacks")
@@ -181,8 +189,9 @@ def learn_recurrent_ppo(task: SolvedTask, evaluate: Evaluate) -> None:
     importlib.import_module(task.env.split(":")[0])
     name = task.env.split(":")[1]
     sizes = {"lstm_hidden_size": 32, "net_arch": [32]}
-    env = env_util.make_vec_env(name, n_envs=16, seed=0)
-    fresh = env_util.make_vec_env(name, n_envs=EPISODES, seed=10_000)
+    flat = gym.wrappers.FlattenObservation
+    env = env_util.make_vec_env(name, n_envs=16, seed=0, wrapper_class=flat)
+    fresh = env_util.make_vec_env(name, n_envs=EPISODES, seed=10_000, wrapper_class=flat)
 
     class Evaluation(callbacks.BaseCallback):  # type: ignore[misc, name-defined]
         def _on_step(self) -> bool:

@@ -50,6 +50,7 @@ def describe(settings: Settings) -> Experiment[SeedAdvice, AdviceResults]:
     steps = 1 if called or settings.checkpoint is not None else settings.training.updates
     work = "calling:advise_called_seed" if called else "training:advise_seed"
     paths = {seed: out / "runs" / f"seed{seed}.json" for seed in seeds}
+    names = {seed: "recorded episodes" if settings.files else f"seed {seed}" for seed in seeds}
 
     def collect(contents: Mapping[Path, SeedAdvice]) -> AdviceResults:
         return AdviceResults(settings, {seed: contents[path] for seed, path in paths.items() if path in contents})
@@ -59,7 +60,7 @@ def describe(settings: Settings) -> Experiment[SeedAdvice, AdviceResults]:
         directory=out,
         config=config,
         runs=settings.runs,
-        jobs=[Job(f"seed {seed}", steps, RunSpecification(task, seed, path), path) for seed, path in paths.items()],
+        jobs=[Job(names[seed], steps, RunSpecification(task, seed, path), path) for seed, path in paths.items()],
         work=ImportedFunction(f"experiments.burnin_advisor.{work}"),
         record=SeedAdvice,
         collect=collect,

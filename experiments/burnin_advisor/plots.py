@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.axes import Axes
 
-from experiments.burnin_advisor.results import SeedAdvice, burn_ins_of_all, overall
+from experiments.burnin_advisor.results import AdviceResults, SeedAdvice, burn_ins_of_all
 from experiments.common import plots
 from experiments.common.formatting import number
 
@@ -22,8 +22,9 @@ SMALLEST = 1e-5
 """ΔQ below this is drawn here: identical states differ by rounding alone."""
 
 
-def draw(by_seed: list[SeedAdvice], tolerance: float, title: str, path: Path) -> str:
+def draw(results: AdviceResults, title: str, path: Path) -> str:
     """Write the curve that decides to `path`; returns its caption."""
+    by_seed, tolerance, advised = list(results.by_seed.values()), results.settings.tolerance, results.overall.burn_in
     figure, grid = plots.figure(1)
     figure.set_size_inches(7.2, 4.2)
     axes = grid[0, 0]
@@ -48,12 +49,11 @@ def draw(by_seed: list[SeedAdvice], tolerance: float, title: str, path: Path) ->
         va="top",
         fontsize=8,
     )
-    total = overall([seed.advice for seed in by_seed])
-    if total.burn_in is not None:
-        axes.axvline(total.burn_in, color="black", linewidth=1.2)
+    if advised is not None:
+        axes.axvline(advised, color="black", linewidth=1.2)
         axes.annotate(
-            f"advised: {total.burn_in}",
-            (total.burn_in, 1.0),
+            f"advised: {advised}",
+            (advised, 1.0),
             xycoords=("data", "axes fraction"),
             xytext=(4, -4),
             textcoords="offset points",
@@ -62,7 +62,7 @@ def draw(by_seed: list[SeedAdvice], tolerance: float, title: str, path: Path) ->
             fontweight="bold",
         )
     plots.save(figure, path, title)
-    seeds = f" of {len(by_seed)} seeds (thick: the largest of them)" if len(by_seed) > 1 else ", one seed"
+    seeds = f" of {len(by_seed)} seeds (thick: the largest of them)" if len(by_seed) > 1 else ""
     return (
         "What decides, by steps of burn-in from the zero state: the largest of the 95 % upper bounds of ΔQ's mean over"
         " episodes and of its 95 % quantiles over fragments, at the first and the last trained step, against the exact"
@@ -86,15 +86,16 @@ def draw_evidence(by_seed: list[SeedAdvice], tolerance: float, path: Path) -> st
         axes.set_ylim(lowest, highest)
     plots.legend_below(figure, grid[0, 0], columns=3)
     plots.save(figure, path, "The evidence: ΔQ by burn-in, decay of a wrong state, loss and cost")
-    seeds = (
-        f" Means are over {len(by_seed)} seeds, bounds and quantiles the largest of them." if len(by_seed) > 1 else ""
-    )
+    lines, seeds = "", ""
+    if len(by_seed) > 1:
+        lines = ", one line a seed"
+        seeds = f" Means are over {len(by_seed)} seeds, bounds and quantiles the largest of them."
     return (
         "Orange: from the zero state; blue: from stored states. Above: ΔQ against the exact state by steps of burn-in."
         " Bounds are one-sided 95 % upper bounds of the mean over episodes, quantiles are 95 % quantiles over"
         " fragments; dotted: the tolerance. Left and middle: the judged late fragments; right: all that do not begin an"
         " episode, at the worse of the two steps. Below, left: distance of the state from the exact one during burn-in"
-        " from the zero state, one line a seed. Middle: loss of the trained steps from the state tried, and from the"
+        f" from the zero state{lines}. Middle: loss of the trained steps from the state tried, and from the"
         f" exact state (dotted). Right: time of an update.{seeds}"
     )
 

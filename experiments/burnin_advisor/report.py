@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from experiments.burnin_advisor import plots
-from experiments.burnin_advisor.results import AdviceResults, SeedAdvice, burn_ins_of_all, overall
+from experiments.burnin_advisor.results import AdviceResults, SeedAdvice, burn_ins_of_all
 from experiments.burnin_advisor.settings import Settings
 from experiments.common.formatting import number
 from experiments.common.report import NextStep, Report, Section, Table
@@ -39,6 +39,13 @@ TABLE_NOTE = (
     " on all fragments that do not begin an episode."
 )
 
+NOTE_OF_FILES = (
+    "ΔQ is against the exact state. Means are over episodes. Bounds are one-sided 95 % upper bounds of the mean over"
+    " episodes, quantiles are 95 % quantiles over fragments. Failed episodes have a fragment above the tolerance. All"
+    " burn-ins are measured on the same late fragments, and on all fragments that do not begin an episode."
+)
+"""The same of recorded episodes, which have no seeds."""
+
 WORDS = {
     "zero+K, stored+K": "K steps of burn-in, from the network's initial state or from a stored one, before the trained"
     " steps.",
@@ -61,29 +68,29 @@ def report(results: AdviceResults, out: Path) -> Report:
     if not by_seed:
         return Report(f"{environment}: no seed has finished", [])
     seeds = list(by_seed.values())
-    sentence = overall([seed.advice for seed in seeds]).sentence
+    sentence = results.overall.sentence
     title = f"{environment}: {sentence[0].lower()}{sentence[1:]}"
-    caption = plots.draw(seeds, settings.tolerance, title, out / "advice.png")
+    caption = plots.draw(results, title, out / "advice.png")
     behind = plots.draw_evidence(seeds, settings.tolerance, out / "advice_evidence.png")
-    sentences = evidence(by_seed, settings)
+    sentences, note = evidence(results), NOTE_OF_FILES if settings.files else TABLE_NOTE
     return Report(
         title,
         [
-            Section("Seed by seed", sentences),
+            Section("What was found", sentences),
             Section("The evidence", pictures={out / "advice_evidence.png": behind}),
-            Section("Every burn-in that was measured", table=result_table(seeds), note=TABLE_NOTE),
+            Section("Every burn-in that was measured", table=result_table(seeds), note=note),
         ],
         conclusions=sentences,
         picture={out / "advice.png": caption},
         words=WORDS,
-        table=deciding_table(seeds),
+        table=deciding_table(seeds, results.overall.burn_in),
         next_step=_next_step(results),
     )
 
 
 def _next_step(results: AdviceResults) -> NextStep | None:
     """A comparison with what was advised, where there is an environment to train in."""
-    settings, burn_in = results.settings, overall([seed.advice for seed in results.by_seed.values()]).burn_in
+    settings, burn_in = results.settings, results.overall.burn_in
     if settings.files or settings.training.network.network is not None:
         return None
     advised = ["zero", "stored", "full"] if not burn_in else ["zero", f"zero+{burn_in}", "stored", "full"]
@@ -91,10 +98,9 @@ def _next_step(results: AdviceResults) -> NextStep | None:
     return NextStep("to see what it costs in training", flags, module="experiments.burnin_compare")
 
 
-def deciding_table(seeds: list[SeedAdvice]) -> Table:
+def deciding_table(seeds: list[SeedAdvice], advised: int | None) -> Table:
     """The rows that decide: no burn-in, the longest that fails before the advised one, this one, and a stored state."""
     burn_ins = burn_ins_of_all(seeds, "zero")
-    advised = overall([seed.advice for seed in seeds]).burn_in
     chosen = burn_ins[-1] if advised is None else min((k for k in burn_ins if k >= advised), default=burn_ins[-1])
     shorter = [k for k in burn_ins if k < chosen][-1:]
     role = "the longest tried" if advised is None else "advised"
@@ -157,13 +163,16 @@ def _cost_texts(seeds: list[SeedAdvice], burn_in: int) -> tuple[str, str]:
     return number(float(milliseconds)), number(float(np.mean([cost.burn_in_bytes for cost in costs])))
 
 
-def evidence(by_seed: Mapping[int, SeedAdvice], settings: Settings) -> list[str]:
+def evidence(results: AdviceResults) -> list[str]:
     """Sentences: the verdict over seeds, each seed's, the forgetting times, and what the networks and states are."""
-    total = overall([seed.advice for seed in by_seed.values()])
-    each = [f"{k}" if k is not None else "none" for k in total.burn_in_by_seed]
-    sentences = [f"{total.sentence} (tolerance {settings.tolerance:g}; seed by seed: {', '.join(each)})."]
-    sentences += [f"Seed {seed}: {result.advice.sentence}" for seed, result in by_seed.items()]
-    sentences += [f"Seed {seed}: {_forgetting_sentence(result.advice.forgetting)}" for seed, result in by_seed.items()]
+    total, by_seed, settings = results.overall, results.by_seed, results.settings
+    each = ", ".join(f"{k}" if k is not None else "none" for k in total.burn_in_by_seed)
+    by_seeds = "" if settings.files else f"; seed by seed: {each}"
+    sentences = [f"{total.sentence} (tolerance {settings.tolerance:g}{by_seeds})."]
+    for describe in (lambda advice: advice.sentence, lambda advice: _forgetting_sentence(advice.forgetting)):
+        for seed, result in by_seed.items():
+            text = describe(result.advice)
+            sentences.append(text[0].upper() + text[1:] if settings.files else f"Seed {seed}: {text}")
     losses = [result.advice.measures[0].loss_exact for result in by_seed.values()]
     texts = ", ".join(f"{loss:.3g}" if np.isfinite(loss) else "-" for loss in losses)
     known = f": their loss from the exact state is {texts}" if np.isfinite(losses).any() else ""
@@ -171,12 +180,11 @@ def evidence(by_seed: Mapping[int, SeedAdvice], settings: Settings) -> list[str]
         f"This is about the networks as they are{known}. One that has not learned its task needs no memory, or keeps"
         " what it does not need."
     )
-    return [*sentences, *_origin_of_states(by_seed, settings)]
+    return [*sentences, *_origin_of_states(list(by_seed.values()), settings)]
 
 
-def _origin_of_states(by_seed: Mapping[int, SeedAdvice], settings: Settings) -> list[str]:
+def _origin_of_states(results: list[SeedAdvice], settings: Settings) -> list[str]:
     """Which parameters the stored states come from."""
-    results = by_seed.values()
     if all(result.staleness is not None for result in results):
         ages = ", ".join(f"{result.stored_age}" for result in results)
         means = ", ".join(f"{result.staleness:.4g}" for result in results)

@@ -53,6 +53,11 @@ class AdviceResults:
     settings: Settings
     by_seed: dict[int, SeedAdvice]
 
+    @property
+    def overall(self) -> Overall:
+        """The verdict over the seeds that have finished, of which there is one at least."""
+        return overall([seed.advice for seed in self.by_seed.values()], recorded=bool(self.settings.files))
+
 
 @dataclasses.dataclass(frozen=True)
 class Overall:
@@ -64,11 +69,17 @@ class Overall:
     sentence: str
 
 
-def overall(advice: list[Advice]) -> Overall:
-    """A burn-in that is good enough for every seed, or none up to the longest that failed."""
+def overall(advice: list[Advice], *, recorded: bool = False) -> Overall:
+    """A burn-in that is good enough for every seed, or none up to the longest that failed.
+
+    Args:
+        advice: of each seed; of `recorded` episodes, which have no seed, one.
+        recorded: whether the episodes were read from files.
+    """
     burn_ins = [seed.burn_in for seed in advice]
     failed = [seed.longest for seed in advice if seed.burn_in is None]
     seeds = "the only seed" if len(advice) == 1 else f"every one of {len(advice)} seeds"
+    seeds = "the recorded episodes" if recorded else seeds
     if failed:
         # A seed for which nothing up to its longest burn-in is enough rules these out for all seeds together.
         verdict = f"none up to {max(failed)} steps"
@@ -83,7 +94,7 @@ def overall(advice: list[Advice]) -> Overall:
 def summary(results: AdviceResults) -> dict[str, Any]:
     """The content of `summary.json`."""
     settings, by_seed = results.settings, results.by_seed
-    total = to_json(overall([seed.advice for seed in by_seed.values()])) if by_seed else {}
+    total = to_json(results.overall) if by_seed else {}
     return {
         "env": None if settings.files else settings.training.environment.env,
         "objective": None if settings.files else settings.training.objective,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from r2d2_burnin.environments.inputs import InputSpace
-from r2d2_burnin.networks.adapters import CallableNetwork, UnfitNetwork, adapt, is_recurrent_network
+from r2d2_burnin.networks.adapters import CallableNetwork, FaultyNetwork, UnfitNetwork, adapt, is_recurrent_network
 from r2d2_burnin.networks.protocol import RecurrentNetwork
 from r2d2_burnin.networks.user_factory import call_factory, load_factory
 from r2d2_burnin.runtime.errors import described
@@ -117,6 +117,6 @@ def _is_callable(network: Any) -> bool:
     """Whether a network can be called, as one of another framework."""
     try:
         adapt(network)
-    except UnfitNetwork:
-        return False
+    except UnfitNetwork as error:
+        return isinstance(error, FaultyNetwork)
     return True

@@ -43,6 +43,8 @@ def test_recorded_episodes_give_the_known_answer_without_an_environment(tmp_path
     assert (summary["burn_in"], summary["env"], summary["objective"]) == (5, None, None)
     assert list(summary["seeds"]) == ["0"]
     assert "a.npz, b.npz: a burn-in of 5 steps" in (tmp_path / "out" / "report.html").read_text()
+    assert "A burn-in of 5 steps from the zero state suffices for the recorded episodes" in done.stdout
+    assert "seed" not in done.stdout.lower()
     assert "Stored states are those that the files hold." in done.stdout
     # Other content under the same name is another task.
     save(tmp_path / "b.npz", episodes[11:])

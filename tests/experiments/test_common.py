@@ -291,7 +291,5 @@ def test_a_log_says_how_far_jobs_are_and_what_is_left(
         "squares: 1 of 3 runs finished, about 3 min left",
         "squares: 3 of 3 runs finished",
     ]
-    assert [duration(seconds) for seconds in (89, 91, 5399, 5401, 9000)] == ["89 s", "2 min", "1 h 30 min"] + [
-        "1 h 30 min",
-        "2 h 30 min",
-    ]
+    shown = [duration(seconds) for seconds in (89, 91, 5399, 5401, 9000)]
+    assert shown == ["89 s", "2 min", "1 h 30 min", "1 h 30 min", "2 h 30 min"]

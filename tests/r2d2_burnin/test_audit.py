@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import subprocess
@@ -14,8 +15,11 @@ import numpy as np
 import pytest
 
 from r2d2_burnin import audit
+from r2d2_burnin.acting.episode_files import save_episodes
+from r2d2_burnin.data import Episode
 from r2d2_burnin.diagnostics.audit.audit_replay import audit_replay
 from r2d2_burnin.diagnostics.audit.faults import FAULTS
+from r2d2_burnin.diagnostics.audit.recorded import read_sequences
 from r2d2_burnin.diagnostics.audit.result import AuditResult, Verdict
 from r2d2_burnin.diagnostics.audit.sequences import ReplaySequences
 from tests.common.commands import run_command
@@ -152,6 +156,55 @@ def test_stale_states_do_not_hide_a_fault_that_most_sequences_have(name: str, mi
     assert set(found(result)) <= {fault, "zeros_inside"}
 
 
+@pytest.mark.parametrize(
+    ("name", "share"), [("late", 0.05), ("early", 0.05), ("swapped", 0.05), ("late", 0.3), ("shuffled", 0.3)]
+)
+def test_a_fault_that_few_of_many_stale_states_have_is_named_with_its_number_of_sequences(
+    name: str, share: float
+) -> None:
+    fault, plant, where = PLANTED[name]
+    world = make(3, drift=0.05, oldest=100, episodes=30)
+    arrays = replay(world, left=6)
+    rows = where(arrays)
+    rows = np.sort(np.random.default_rng(2).choice(rows, int(share * len(rows)), replace=False))
+    for missing in (("outputs",), ()):
+        planted = {array: values for array, values in plant(world, arrays, rows).items() if array not in missing}
+        result = audit_replay(world.network, planted)
+        assert found(result) == {fault: pytest.approx(len(rows), rel=0.3)}, (missing, result.sentence)
+        assert "on sequences in which no fault was found" in " ".join(result.notes)
+
+
+def test_a_state_one_step_late_is_not_taken_for_the_next_sequences_where_that_begins_a_step_later() -> None:
+    world = make(3, drift=0.05, oldest=100, episodes=6)
+    arrays = replay(world, period=1)
+    rows = going_on(arrays)
+    result = audit_replay(world.network, plant_late(world, arrays, rows))
+    assert found(result) == {"one_step_late": pytest.approx(len(rows), rel=0.1)}
+    assert "Ruled out beside what was found" in result.sentences[-1]
+
+
+def test_states_that_nothing_can_judge_give_no_advice() -> None:
+    world = make(1)
+    arrays = replay(world)
+    late = plant_late(world, arrays, going_on(arrays))
+    result = audit_replay(world.network, {k: v for k, v in late.items() if k not in ("outputs", "episode")})
+    assert (result.found, result.staleness, result.unjudged) == ((), None, len(going_on(arrays)))
+    assert f"the stored states of {result.unjudged} sequences cannot be judged" in result.sentence
+    assert "What would show it: outputs, or episode with first_step." in result.notes[0]
+    assert "no burn-in is advised" in result.notes[1]
+
+
+def test_flags_where_slices_begin_are_recognized() -> None:
+    world = make(1)
+    arrays = replay(world)
+    arrays["is_first"] = arrays["is_first"] | (np.arange(20) == 0)
+    del arrays["first_step"]
+    with pytest.raises(ValueError, match=r"both begin the episode of the same number.*step_count == 0"):
+        audit_replay(world.network, arrays)
+    del arrays["episode"]
+    assert "step_count == 0" in verdict(audit_replay(world.network, arrays), "not_reset").reason
+
+
 FAMILIES = [
     {"drift": drift, "oldest": oldest, "layers": layers, "units": units, "actions": actions}
     for drift, oldest in ((0.0, 0), (0.01, 100), (0.1, 100), (0.3, 1000))
@@ -257,8 +310,9 @@ def test_what_the_arrays_cannot_decide_is_listed_with_what_would() -> None:
     assert needs["one_step_late"] == ("outputs, or episode with first_step",)
     assert needs["crosses_end"] == ("is_last, or episode as [N, L], or outputs",)
     assert needs["burn_in_in_loss"] == ("burn_in with loss_mask",)
-    assert "What would show it: episode with first_step" in " ".join(result.notes)
     assert not result.found
+    known = audit_replay(world.network, replay(world) | {"episode": None, "first_step": None, "age": None})
+    assert "What would show it: episode with first_step" in " ".join(known.notes)
 
 
 def test_a_state_that_never_leaves_its_initial_value_is_no_fault() -> None:
@@ -393,6 +447,40 @@ def test_archives_and_folders_are_mapped_and_not_read_as_a_whole(tmp_path: Path)
         np.testing.assert_array_equal(sequences.is_first, arrays["is_first"])
     np.savez_compressed(tmp_path / "small.npz", **arrays)
     np.testing.assert_array_equal(ReplaySequences.read(tmp_path / "small.npz").outputs, arrays["outputs"])
+
+
+def test_a_file_of_episodes_is_audited_as_the_states_that_the_actor_had(tmp_path: Path) -> None:
+    world = make(3, drift=0.05, oldest=100)
+    episodes = [
+        Episode.from_arrays(
+            x,
+            np.zeros(len(x), np.int64),
+            np.zeros(len(x)),
+            terminated=True,
+            states=tuple(leaf[:-1] for leaf in states),
+            outputs=outputs,
+            updates=100 - age,
+        )
+        for x, states, outputs, age in zip(world.observations, world.states, world.outputs, world.ages, strict=True)
+    ]
+    save_episodes(tmp_path / "episodes.npz", episodes)
+    sequences = read_sequences(tmp_path / "episodes.npz", length=20, period=10)
+    expected = replay(world)
+    kept = np.flatnonzero(np.isin(sequences.first_step + 1, [len(x) for x in world.observations], invert=True))
+    assert len(kept) > 100
+    by_start = {(e, s): i for i, (e, s) in enumerate(zip(expected["episode"], expected["first_step"], strict=True))}
+    rows = [by_start[e, s] for e, s in zip(sequences.episode[kept], sequences.first_step[kept], strict=True)]
+    for name in ("observations", "outputs", "is_first", "mask"):
+        np.testing.assert_array_equal(getattr(sequences, name)[kept], expected[name][rows])
+    for i in range(2):
+        np.testing.assert_array_equal(sequences.state[i][kept], expected[f"state/{i}"][rows])
+    np.testing.assert_array_equal(sequences.age[kept], (expected["age"] - world.ages.min())[rows])
+    result = audit_replay(world.network, tmp_path / "episodes.npz")
+    assert (result.found, result.unjudged) == ((), 0)
+    assert result.length == 80
+    save_episodes(tmp_path / "stateless.npz", [dataclasses.replace(episode, states=()) for episode in episodes])
+    with pytest.raises(ValueError, match="state/0: missing, expected episodes with the recurrent state"):
+        audit_replay(world.network, tmp_path / "stateless.npz")
 
 
 def test_the_command_prints_the_faults_and_writes_a_page(tmp_path: Path) -> None:

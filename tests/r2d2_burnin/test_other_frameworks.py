@@ -67,12 +67,12 @@ def test_the_command_takes_networks_of_any_framework(torch_networks: Any, capsys
     flags = ["--env", "CartPole-v1", "--network"]
     assert check.main([*flags, f"{MODULE}:make_agent"]) == 0
     assert "state equivalence holds: 4 episodes of CartPole-v1" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        check.main([*flags, f"{MODULE}:make_batch_normalized"])
-    printed = capsys.readouterr().err
-    assert printed.startswith("error: network: ")
-    assert "batch normalization in training mode" in printed
-    assert len(printed.splitlines()) == 1
+    for factory in ("make_batch_normalized", "make_normalizing_anew"):
+        assert check.main([*flags, f"{MODULE}:{factory}"]) == 1
+        printed = capsys.readouterr()
+        assert printed.out.startswith("FAULTS\nnetwork: ")
+        assert "batch normalization in training mode" in printed.out
+        assert (len(printed.out.splitlines()), printed.err) == (2, "")
 
 
 def test_previous_action_and_reward_are_fed_only_if_asked_for(torch_networks: Any) -> None:

@@ -70,6 +70,10 @@ class NormalizesBatchesAnew(Agent):
         return flat.view(hidden.shape)
 
 
+def make_normalizing_anew(observation_space: Any, action_space: spaces.Discrete) -> Agent:
+    return NormalizesBatchesAnew(observation_space.shape[0], int(action_space.n))
+
+
 class OwnMemory(Agent):
     """Fault: the state is kept between calls, and what is passed in is ignored."""
 

@@ -13,10 +13,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from r2d2_burnin.diagnostics.audit.facts import Facts
+from r2d2_burnin.diagnostics.audit.facts import STATES_NEED, Facts
 from r2d2_burnin.diagnostics.audit.faults import FAULTS
 from r2d2_burnin.diagnostics.audit.faults.transposed import with_axes_in_order
 from r2d2_burnin.diagnostics.audit.layout import read_layout
+from r2d2_burnin.diagnostics.audit.recorded import read_sequences
 from r2d2_burnin.diagnostics.audit.result import AuditResult, Staleness
 from r2d2_burnin.diagnostics.audit.sequences import ReplaySequences
 from r2d2_burnin.diagnostics.audit.staleness import FEWEST, measure_staleness
@@ -39,7 +40,8 @@ def audit_replay(
         network: with today's parameters, of any framework that `r2d2_burnin.networks.adapters.adapt` takes.
         sequences: what the replay returned: a `ReplaySequences`, its arrays by name (`observations` [N, L, F], `state`
             or `state/0`, .. [N, ..], `is_first` and `mask` [N, L], optionally `outputs`, `episode`, `first_step`,
-            `age`, `burn_in`, `loss_mask`, `is_last`), or the path of a NumPy archive or a folder that has them.
+            `age`, `burn_in`, `loss_mask`, `is_last`), or the path of a NumPy archive or a folder that has them, or of a
+            file of `save_episodes`, whose episodes are cut into sequences.
         batch_size: sequences of a call of the network, at most.
         tolerance: largest ΔQ that a burn-in may leave.
         seed: of the random subsets on which hypotheses are tried.
@@ -53,7 +55,7 @@ def audit_replay(
         if not value > 0:
             raise ValueError(f"{name}: got {value}, expected more than 0")
     if isinstance(sequences, str | Path):
-        sequences = ReplaySequences.read(Path(sequences))
+        sequences = read_sequences(Path(sequences))
     elif not isinstance(sequences, ReplaySequences):
         sequences = ReplaySequences.from_arrays(sequences)
     callable_network = adapt(network)
@@ -75,19 +77,31 @@ def audit_replay(
         length=sequences.length,
         verdicts=tuple(verdicts),
         staleness=staleness,
-        notes=tuple(_notes(sequences, staleness)),
+        notes=tuple(_notes(facts, staleness)),
         steps_unrolled=unroller.steps,
+        unjudged=len(facts.unjudged),
     )
 
 
-def _notes(sequences: ReplaySequences, staleness: Staleness | None) -> Iterator[str]:
-    """What limits the measure of staleness."""
-    if staleness is None:
+def _notes(facts: Facts, staleness: Staleness | None) -> Iterator[str]:
+    """Which states could not be judged, and what limits the measure of staleness."""
+    sequences, unjudged = facts.sequences, len(facts.unjudged)
+    if unjudged:
         yield (
-            f"Staleness was not measured: fewer than {FEWEST} sequences go on inside an episode from a state that no"
-            " fault explains."
+            f"Whether the stored states of {unjudged} of {len(sequences)} sequences are right, these arrays do not"
+            f" show. What would show it: {facts.more(STATES_NEED)}."
+        )
+    if staleness is None:
+        known = (
+            "a state that could be judged and that no fault explains" if unjudged else "a state that no fault explains"
+        )
+        yield (
+            "Staleness was not measured, and no burn-in is advised: fewer than"
+            f" {FEWEST} sequences go on inside an episode from {known}."
         )
         return
+    if len(facts.spoilt):
+        yield "Staleness and burn-in were measured on sequences in which no fault was found."
     if staleness.reference == "stored":
         yield (
             "How stale the stored states are, these arrays do not show. What would show it: episode with first_step, of"

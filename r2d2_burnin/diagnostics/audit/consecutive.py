@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from r2d2_burnin.diagnostics.audit.layout import Layout
+from r2d2_burnin.diagnostics.audit.layout import Layout, first_episodes
 from r2d2_burnin.diagnostics.audit.sequences import ReplaySequences
 from r2d2_burnin.diagnostics.audit.unrolling import Leaves, Unroller, take
 
@@ -38,15 +38,6 @@ def find_consecutive(sequences: ReplaySequences, layout: Layout) -> Consecutive 
     before[1:][follows], gap[1:][follows] = longest[:-1][follows], steps[follows]
     assert len(places) == count
     return Consecutive(before[places], gap[places])
-
-
-def first_episodes(sequences: ReplaySequences, layout: Layout) -> np.ndarray:
-    """The number `[N]` of the episode that each sequence's first step belongs to."""
-    numbers = sequences.episode
-    if np.ndim(numbers) == 2:
-        numbers = numbers[np.arange(len(sequences)), layout.left]
-    _, places = np.unique(np.asarray(numbers), return_inverse=True)
-    return places.reshape(-1)
 
 
 @dataclasses.dataclass(frozen=True)

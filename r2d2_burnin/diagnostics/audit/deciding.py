@@ -9,9 +9,14 @@ as stored, r1^2 = r0^2 + a^2 plus a product of what the parameters have changed 
 which has no preferred sign over sequences; if the hypothesis holds, r0^2 = r1^2 + a^2. So u = (r1^2 - r0^2) / a^2 is 1
 on average in one case and -1 in the other. A t-test over sequences of its mean, with Holm's correction over hypotheses
 (Holm, 1979), decides; as all sequences share their parameters, its p-values are too small, and the mean has to be
-beyond 0.3 besides. A hypothesis has to make typical sequences clearly better, too. Where it holds for some sequences
-only, it makes these much better: right states come so near to a wrong hypothesis by chance only if what the parameters
-have changed is nearly the opposite of the two predictions' difference, in all numbers that are compared.
+beyond 0.3 besides. A hypothesis has to make typical sequences clearly better, too.
+
+Where it holds for some sequences only, it makes these much better: right states come so near to a wrong hypothesis by
+chance only if what the parameters have changed is nearly the opposite of the two predictions' difference, in all
+numbers that are compared. It may then as well be the difference itself: sequences that come as near to the hypothesis'
+mirror image, on the other side of the states as stored, count the chance. What is left of those nearer to the
+hypothesis after subtracting those nearer to its mirror image is the number of sequences concerned. Over 1691 tests of
+correct replays, 0 had a share of 3 % (and 4) that the hypothesis made four times better, others being still right.
 """
 
 from __future__ import annotations
@@ -40,11 +45,14 @@ LEVEL = 0.001
 LEAST_MEAN = 0.3
 """Least size of the mean of u."""
 
-MUCH_BETTER = 0.2
+MUCH_BETTER = 0.25
 """A hypothesis that brings single sequences below this part of their error as stored may hold for these alone."""
 
-FEWEST_SINGLE, LEAST_SHARE = 4, 0.1
+FEWEST_SINGLE, LEAST_SHARE = 4, 0.03
 """How many such sequences there have to be, and which share of those tried that tell."""
+
+MOST_MIRRORED = 0.25
+"""Sequences that come as near to the mirror image of a hypothesis, as a part of those that come near to itself."""
 
 INFORMATIVE = 0.5
 """Sequences count whose predictions are apart by this part of the smaller error, or more."""
@@ -53,11 +61,11 @@ INFORMATIVE = 0.5
 HIDDEN = "Another fault hides it: mend that, and audit again."
 
 
-STILL_RIGHT = 0.7
-"""The others' median error as stored, as a part of the predictions' distance, at most."""
+STILL_RIGHT = ((0.1, 0.35), (1.0, 0.7))
+"""The others' median error as stored, as a part of the predictions' distance, at most; up to each share."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)  # arrays are not compared: an outcome is equal to itself alone
 class Outcome:
     """What one kind of evidence says of one hypothesis."""
 
@@ -171,14 +179,20 @@ def _stale(
     outcomes, found = {}, []
     for i, hypothesis in enumerate(hypotheses):
         mean, _, count = tests[i]
-        certain, ratio, share = p_values[i] <= LEVEL, _typical_ratio(trials[i]), _share_much_better(trials[i])
+        certain, ratio = p_values[i] <= LEVEL, _typical_ratio(trials[i])
+        share = 0.0
+        if _much_better(trials[i]).any():  # rare ones are counted among all
+            share = _share_much_better(
+                trials[i] if len(sample) == len(rows) else _controlled(evidence, hypothesis, rows, rng)
+            )
         if certain and mean <= -LEAST_MEAN and ratio <= evidence.clearly:
             found.append((-1.0, ratio, i))
         elif share:
             found.append((-share, ratio, i))
         numbers = f"(mean of u {mean:.2g} over {count} sequences, p {p_values[i]:.1g} after Holm's correction)"
         if certain and mean >= LEAST_MEAN:
-            reason = f"Most stored states fit {evidence.name} better as they are {numbers}."
+            most = math.ceil(50 * (1 - lowest_mean(leaning(trials[i]))))
+            reason = f"Stored states fit {evidence.name} better as they are, all but {most} % at most {numbers}."
             outcomes[i] = Outcome(hypothesis, "ruled out", none, len(rows), reason)
         else:
             reason = f"The stored states are too stale, or too few, to tell by {evidence.name} {numbers}."
@@ -211,10 +225,10 @@ def _found_stale(
 ) -> Outcome:
     trial = evidence.trial(hypothesis, rows)
     if share > -1:
-        concerned = rows[_much_better(trial)]
+        concerned = rows[_nearer(trial)]
         reason = (
-            f"If {hypothesis.detail}, these come {1 / MUCH_BETTER:g} times as near to {evidence.name}, or nearer;"
-            " staleness may hide more."
+            f"If {hypothesis.detail}, these come nearer to {evidence.name}, {int(_much_better(trial).sum())} of them"
+            f" {1 / MUCH_BETTER:g} times or more; staleness may hide some, or add some."
         )
     else:
         concerned = rows[np.nan_to_num(trial.tried, nan=np.inf) < np.nan_to_num(trial.own, nan=0.0)]
@@ -230,28 +244,64 @@ def _much_better(trial: Trial) -> np.ndarray:
         return np.asarray(trial.tried < MUCH_BETTER * trial.own)
 
 
+def _mirrored(trial: Trial) -> Trial:
+    """A trial of the hypothesis' mirror image: the prediction as far on the other side of the one as stored."""
+    squares = 2 * np.square(trial.own) + 2 * np.square(trial.apart) - np.square(trial.tried)
+    return trial._replace(tried=np.sqrt(np.maximum(squares, 0)))
+
+
+def _nearer(trial: Trial) -> np.ndarray:
+    """The sequences that a hypothesis brings nearer, without as many as its mirror image does; the clearest ones."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.nan_to_num(trial.tried / trial.own, nan=np.inf)
+        by_chance = int(np.sum(_mirrored(trial).tried < trial.own))
+    count = max(int(np.sum(ratio < 1)) - by_chance, int(np.sum(ratio < MUCH_BETTER)))
+    return np.sort(np.argsort(ratio, kind="stable")[:count])
+
+
 def _share_much_better(trial: Trial) -> float:
     """Share of the sequences that tell in which a hypothesis is much better; 0 where it is too small to count.
 
     It counts only if the others are nearer to their states as stored than the two predictions are to each other: where
     the parameters have changed all states beyond recognition, some come near to anything.
     """
-    with np.errstate(invalid="ignore"):
-        tells = int(np.sum(trial.apart > INFORMATIVE * np.minimum(trial.own, trial.tried)))
+    tells = int(_telling(trial).sum())
     better = _much_better(trial)
-    count = int(better.sum())
-    others = ~better & np.isfinite(trial.tried)
-    if others.any() and np.median(trial.own[others]) > STILL_RIGHT * np.median(trial.apart[others]):
+    count, mirrored = int(better.sum()), int(_much_better(_mirrored(trial)).sum())
+    if count < max(FEWEST_SINGLE, LEAST_SHARE * tells) or mirrored > MOST_MIRRORED * count:
         return 0.0
-    return count / tells if count >= max(FEWEST_SINGLE, LEAST_SHARE * tells) else 0.0
+    share = min(count / tells, 1.0)
+    limit = next(limit for most, limit in STILL_RIGHT if share <= most)
+    others = ~better & np.isfinite(trial.tried)
+    if others.any() and np.median(trial.own[others]) > limit * np.median(trial.apart[others]):
+        return 0.0
+    return share
+
+
+def _telling(trial: Trial) -> np.ndarray:
+    """Sequences whose two predictions are far enough apart."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(trial.apart > INFORMATIVE * np.minimum(trial.own, trial.tried))
 
 
 def leaning(trial: Trial) -> np.ndarray:
     """u `[m]` of the sequences that tell: 1 for the states as stored, -1 for the hypothesis."""
-    with np.errstate(invalid="ignore"):
-        tells = trial.apart > INFORMATIVE * np.minimum(trial.own, trial.tried)
-    own, tried, apart = (values[tells] for values in trial)
-    return np.asarray(np.clip((np.square(tried) - np.square(own)) / np.square(apart), -3, 3))
+    return mean_leaning([trial])
+
+
+def mean_leaning(trials: Sequence[Trial]) -> np.ndarray:
+    """The mean of u over trials of the same sequences, `[m]` of those that tell in any."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = [np.where(_telling(t), np.clip((t.tried**2 - t.own**2) / t.apart**2, -3, 3), np.nan) for t in trials]
+    telling = np.isfinite(values).any(0)
+    return np.asarray(np.nanmean(np.array(values)[:, telling], 0))
+
+
+def lowest_mean(values: np.ndarray) -> float:
+    """One-sided 95 % lower bound of the mean of u `[m]`, by the t-distribution, from -1 to 1."""
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    lowest = float(values.mean()) - float(special.stdtrit(len(values) - 1, 0.95)) * error
+    return min(max(lowest, -1.0), 1.0)
 
 
 def _typical_ratio(trial: Trial) -> float:

@@ -14,12 +14,11 @@ from r2d2_burnin.diagnostics.audit.consecutive import (
     ExactStates,
     exact_states,
     find_consecutive,
-    first_episodes,
 )
 from r2d2_burnin.diagnostics.audit.deciding import FEWEST, Judgement, Outcome, judge, subset
 from r2d2_burnin.diagnostics.audit.evidence import BeginEvidence, ConsecutiveEvidence, Evidence, OutputEvidence
 from r2d2_burnin.diagnostics.audit.hypotheses import Hypothesis
-from r2d2_burnin.diagnostics.audit.layout import Layout
+from r2d2_burnin.diagnostics.audit.layout import Layout, first_episodes
 from r2d2_burnin.diagnostics.audit.precision import Precision, read_precision
 from r2d2_burnin.diagnostics.audit.result import Verdict
 from r2d2_burnin.diagnostics.audit.sequences import ReplaySequences
@@ -113,6 +112,16 @@ class Facts:
         """Sequences that begin an episode, whose stored state is another one than the initial one."""
         return np.flatnonzero(self.layout.begins & ~self.is_initial)
 
+    @functools.cached_property
+    def unjudged(self) -> np.ndarray:
+        """Sequences that go on, whose stored state these arrays cannot show to be right or wrong."""
+        shown = np.zeros(len(self.sequences), np.bool_)
+        if self.sequences.outputs is not None:
+            shown |= self.layout.until >= 2
+        if self.consecutive is not None:
+            shown |= self.consecutive.before >= 0
+        return np.setdiff1d(self.going_on, np.flatnonzero(shown))
+
     @property
     def _most(self) -> int:
         return MOST_CONSECUTIVE if self.sequences.outputs is None else MOST_BESIDE_OUTPUTS
@@ -164,38 +173,6 @@ class Facts:
         judgements = [*self.judgements, *([self.of_beginnings] if len(self.beginning_otherwise) else [])]
         return [o for judgement in judgements for o in judgement.outcomes if o.hypothesis.fault == fault]
 
-    def state_verdict(self, fault: str, title: str, needs: str = STATES_NEED) -> Verdict:
-        """The verdict on a fault that is nothing but hypotheses."""
-        outcomes = self.outcomes(fault)
-        found = [outcome for outcome in outcomes if outcome.status == "found"]
-        if found:
-            rows = np.unique(np.concatenate([outcome.rows for outcome in found]))
-            going_on = np.intersect1d(rows, self.going_on)
-            covered = max(outcome.tested for outcome in found)
-            of = None
-            if len(going_on) and covered < len(self.going_on) and not self._tried_on_all(found):
-                of = len(rows) + round(len(going_on) / covered * (len(self.going_on) - covered))
-            return self.found(fault, title, rows, found[0].reason, of=of)
-        by_detail: dict[str, list[Outcome]] = {}
-        for outcome in outcomes:
-            by_detail.setdefault(outcome.hypothesis.detail, []).append(outcome)
-        open_ = [each for each in by_detail.values() if all(outcome.status == "undecided" for outcome in each)]
-        if not outcomes:
-            return self.undecided(fault, title, "There is nothing to compare the stored states with.", needs)
-        if open_:
-            reason = max((outcome for outcome in open_[0]), key=lambda outcome: outcome.tested).reason
-            return self.undecided(fault, title, reason, self.more(needs))
-        reason = next(outcome.reason for outcome in outcomes if outcome.status == "ruled out")
-        return self.ruled_out(fault, title, reason)
-
-    def _tried_on_all(self, found: Sequence[Outcome]) -> bool:
-        """Whether evidence that covers every sequence has found them, but those too short for it."""
-        return any(
-            judgement.evidence.name == OutputEvidence.name and outcome in judgement.outcomes
-            for judgement in self.judgements
-            for outcome in found
-        )
-
     def more(self, needs: str) -> str:
         """What would decide a hypothesis besides what is there already."""
         missing = []
@@ -208,14 +185,25 @@ class Facts:
         return ", or ".join(missing) if needs == STATES_NEED else needs
 
     def found(
-        self, fault: str, title: str, rows: np.ndarray, reason: str, *, of: int | None = None, spoils: bool = True
+        self,
+        fault: str,
+        title: str,
+        rows: np.ndarray,
+        reason: str,
+        *,
+        of: int | None = None,
+        looked_at: np.ndarray | None = None,
+        spoils: bool = True,
     ) -> Verdict:
-        """A fault in the sequences `rows`; `of` is their number where it is estimated.
+        """A fault in the sequences `rows`; `of` is their number where it is estimated from those `looked_at`.
 
-        One that `spoils` their states is left out where staleness is measured; an estimated one leaves none.
+        One that `spoils` their states is left out where staleness is measured; an estimated one leaves only those that
+        were looked at, if it is known which.
         """
         if spoils:
-            self.spoilt = np.union1d(self.spoilt, rows if of is None else np.arange(len(self.sequences)))
+            every = np.arange(len(self.sequences))
+            unseen = every[:0] if of is None else every if looked_at is None else np.setdiff1d(every, looked_at)
+            self.spoilt = np.union1d(self.spoilt, np.union1d(rows, unseen))
         count = len(rows) if of is None else of
         examples = tuple(int(row) for row in rows[:EXAMPLES])
         return Verdict(fault, title, "found", count, len(self.sequences), of is not None, examples, reason)

@@ -13,6 +13,9 @@ import numpy as np
 
 from r2d2_burnin.diagnostics.audit.sequences import ReplaySequences, UnfitSequences
 
+HOW_EPISODES_BEGIN = "TorchRL's samplers set is_init at the first step of every slice: give step_count == 0 instead"
+"""What to give as `is_first`."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
@@ -23,6 +26,15 @@ class Layout:
     begins: np.ndarray  # [N] bool: an episode begins with the first step
     until: np.ndarray  # [N] steps up to the next one that begins an episode, all where there is none
     gaps: np.ndarray  # [N] bool: padding between steps
+
+
+def first_episodes(sequences: ReplaySequences, layout: Layout) -> np.ndarray:
+    """The number `[N]` of the episode that each sequence's first step belongs to."""
+    numbers = sequences.episode
+    if np.ndim(numbers) == 2:
+        numbers = numbers[np.arange(len(sequences)), layout.left]
+    _, places = np.unique(np.asarray(numbers), return_inverse=True)
+    return places.reshape(-1)
 
 
 def slots(mask: np.ndarray) -> np.ndarray:
@@ -76,6 +88,7 @@ def read_layout(sequences: ReplaySequences) -> Layout:
         for rows in sequences.rows_in_pieces(leaf):
             _check_finite(f"state/{i}", leaf[rows], rows)
     _check_first_steps(sequences, layout)
+    _check_beginnings(sequences, layout)
     return layout
 
 
@@ -122,4 +135,26 @@ def _check_first_steps(sequences: ReplaySequences, layout: Layout) -> None:
         raise UnfitSequences(
             f"first_step: sequence {row} has {steps[row]}, but is_first says that its first step {flag} the first of"
             f" an episode; {wrong.size} of {len(steps)} sequences disagree so"
+        )
+
+
+def _check_beginnings(sequences: ReplaySequences, layout: Layout) -> None:
+    """Refuse flags by which an episode begins twice, which mark the first steps of slices and not of episodes."""
+    if sequences.episode is None:
+        return
+    numbers = first_episodes(sequences, layout)
+    rows = np.flatnonzero(layout.begins)
+    rows = rows[np.argsort(numbers[rows], kind="stable")]
+    same = np.flatnonzero(numbers[rows[1:]] == numbers[rows[:-1]])
+    one, two = rows[same], rows[same + 1]
+    if not len(same):
+        return
+    # The same sequence may have been replayed twice.
+    seen = [np.asarray(sequences.observations[each, layout.left[each]]).reshape(len(each), -1) for each in (one, two)]
+    wrong = np.flatnonzero((seen[0] != seen[1]).any(1))
+    if wrong.size:
+        raise UnfitSequences(
+            f"is_first: sequences {one[wrong[0]]} and {two[wrong[0]]} both begin the episode of the same number, with"
+            f" different observations; expected True where an episode begins ({HOW_EPISODES_BEGIN}), and numbers that"
+            " no two episodes share"
         )

@@ -143,6 +143,7 @@ class AuditResult:
     staleness: Staleness | None
     notes: tuple[str, ...]  # what else was seen
     steps_unrolled: int  # steps that the network was called on
+    unjudged: int = 0  # sequences whose stored states the arrays cannot show to be right or wrong
 
     @property
     def found(self) -> tuple[Verdict, ...]:
@@ -167,6 +168,8 @@ class AuditResult:
         """The result in one sentence."""
         checked = f"of {len(self.verdicts)} looked for in {self.sequences} sequences of {self.length} steps"
         undecided = f", {len(self.undecided)} undecided" if self.undecided else ""
+        if self.unjudged:
+            undecided += f" (the stored states of {self.unjudged} sequences cannot be judged)"
         if not self.found:
             return f"No fault found {checked}{undecided}."
         parts = []
@@ -184,7 +187,7 @@ class AuditResult:
         lines += [*self.notes, *(verdict.sentence for verdict in self.undecided)]
         if self.ruled_out:
             names = "; ".join(f"{verdict.title[0].lower()}{verdict.title[1:]}" for verdict in self.ruled_out)
-            lines.append(f"Ruled out: {names}.")
+            lines.append(f"Ruled out{' beside what was found' if self.found else ''}: {names}.")
         return tuple(lines)
 
     def to_json(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ BY_SEQUENCE = ("first_step", "age")
 OPTIONAL = ("episode", "first_step", "outputs", "age", "burn_in", "loss_mask", "is_last")
 
 HINTS = {
-    "is_first": "flags [N, L], True at the first step of an episode",
+    "is_first": "flags [N, L], True where an episode begins (of TorchRL's slices: step_count == 0, not is_init)",
     "mask": "flags [N, L], False for padding; all True where there is none",
     "observations": "numbers [N, L, F]",
 }
@@ -42,7 +42,7 @@ class ReplaySequences:
 
     observations: Any  # [N, L, ...] the network's inputs
     state: tuple[Any, ...]  # [N, ...] each: the arrays of the stored state, before the first step that is no padding
-    is_first: Any  # [N, L] bool: an episode begins with this step
+    is_first: Any  # [N, L] bool: an episode begins with this step; in TorchRL's slices step_count == 0, not is_init
     mask: Any  # [N, L] bool: False for padding
     episode: Any = None  # [N] or [N, L]: the episode's number
     first_step: Any = None  # [N] step of its episode that the first step is which is no padding, from 0

@@ -15,11 +15,13 @@ from collections.abc import Callable
 import numpy as np
 from scipy import special
 
-from r2d2_burnin.diagnostics.audit.consecutive import first_episodes
 from r2d2_burnin.diagnostics.audit.facts import Facts
+from r2d2_burnin.diagnostics.audit.layout import first_episodes
 from r2d2_burnin.diagnostics.audit.result import AgeGroup, BurnInCurve, Staleness
 from r2d2_burnin.diagnostics.audit.unrolling import Leaves, take
+from r2d2_burnin.diagnostics.callable_discrepancy import delta_q
 from r2d2_burnin.diagnostics.confidence import upper_bound
+from r2d2_burnin.learning.objectives import largest_magnitude
 
 MOST = 128
 """Sequences that are measured, at most."""
@@ -40,13 +42,13 @@ class Curves:
 
 
 def measure_staleness(facts: Facts, tolerance: float) -> Staleness | None:
-    """Measure stored states that no fault explains; None where these are too few.
+    """Measure stored states that could be judged, and that no fault explains; None where these are too few.
 
     Args:
         facts: of the sequences, whose faults have been looked for.
         tolerance: largest ΔQ that is good enough.
     """
-    rows = np.setdiff1d(np.flatnonzero(~facts.layout.begins & ~facts.is_initial), facts.spoilt)
+    rows = np.setdiff1d(facts.going_on, np.union1d(facts.spoilt, facts.unjudged))
     chosen = facts.sample(rows[np.isin(rows, facts.exact.rows)], MOST)
     exact: Leaves | None = facts.exact.states(chosen)
     if len(chosen) < FEWEST:
@@ -104,11 +106,9 @@ def _curves(facts: Facts, rows: np.ndarray, exact: Leaves | None) -> Curves:
 
 
 def _delta_q(outputs: np.ndarray, reference: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """ΔQ `[n, T]`: ||q - q_reference|| / |max q|, NaN where nothing counts; the maximum is over the counted steps."""
-    scale = np.where(counts[..., None], np.abs(outputs), 0).max((1, 2))
-    scale = np.maximum(scale, np.finfo(np.float32).tiny)
-    values = np.linalg.norm(outputs - reference, axis=-1) / scale[:, None]
-    return np.where(counts, values, np.nan)
+    """ΔQ `[n, T]` along sequences, NaN where nothing counts; the scale is the largest output of the counted steps."""
+    scale = np.broadcast_to(largest_magnitude(outputs, counts)[:, None], counts.shape)
+    return np.where(counts, delta_q(outputs, reference, scale), np.nan)
 
 
 def _grid(values: np.ndarray, given: int | None) -> list[int]:

@@ -4,8 +4,8 @@ No module of this package imports a framework before a network of it is called, 
 network of another framework.
 """
 
-from r2d2_burnin.networks.adapters.base import AnyNetwork, CallableNetwork, UnfitNetwork
+from r2d2_burnin.networks.adapters.base import AnyNetwork, CallableNetwork, FaultyNetwork, UnfitNetwork
 from r2d2_burnin.networks.adapters.choice import adapt
 from r2d2_burnin.networks.adapters.keras_adapter import is_recurrent_network
 
-__all__ = ["AnyNetwork", "CallableNetwork", "UnfitNetwork", "adapt", "is_recurrent_network"]
+__all__ = ["AnyNetwork", "CallableNetwork", "FaultyNetwork", "UnfitNetwork", "adapt", "is_recurrent_network"]

@@ -23,6 +23,10 @@ class UnfitNetwork(ValueError):
     """A network of the user's cannot be used."""
 
 
+class FaultyNetwork(UnfitNetwork):
+    """A network can be called, but its states cannot be equivalent: a fault that `check` is there to find."""
+
+
 class CallableNetwork(Protocol):
     """A recurrent network of F features and A outputs that is called with NumPy arrays, and not trained here."""
 

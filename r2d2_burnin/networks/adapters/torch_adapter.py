@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from r2d2_burnin.networks.adapters.base import AdaptedNetwork, Calls, UnfitNetwork
+from r2d2_burnin.networks.adapters.base import AdaptedNetwork, Calls, FaultyNetwork, UnfitNetwork
 
 REMEDY = "expected network.eval() before, or torch.nn.LayerNorm"
 """Against batch normalization."""
@@ -26,7 +26,8 @@ def adapted(network: Any) -> AdaptedNetwork:
     """The module as a `CallableNetwork`.
 
     Raises:
-        UnfitNetwork: for one without `initial_state`, and for batch normalization in training mode.
+        UnfitNetwork: for one without `initial_state`.
+        FaultyNetwork: for batch normalization in training mode.
     """
     import torch  # the user's own, which is imported already
 
@@ -47,7 +48,7 @@ def adapted(network: Any) -> AdaptedNetwork:
         except ValueError as error:
             if "Expected more than 1 value per channel when training" not in str(error):
                 raise
-            raise UnfitNetwork(
+            raise FaultyNetwork(
                 f"network: batch: {name} has batch normalization in training mode, which PyTorch refuses for"
                 f" observations {list(observations.shape)} ({error}); {REMEDY}"
             ) from None
@@ -61,13 +62,13 @@ def adapted(network: Any) -> AdaptedNetwork:
 
 
 def _refuse_batch_normalization(network: Any) -> None:
-    """Raise UnfitNetwork for a layer whose outputs depend on the rest of the batch; each call would change it, too."""
+    """Raise FaultyNetwork for a layer whose outputs depend on the rest of the batch; each call would change it, too."""
     from torch.nn.modules import batchnorm
 
     for place, layer in network.named_modules():
         if isinstance(layer, batchnorm._BatchNorm) and (layer.training or layer.running_mean is None):
             mode = "training mode" if layer.training else "evaluation mode, but without running statistics"
-            raise UnfitNetwork(
+            raise FaultyNetwork(
                 f"network: batch: {type(network).__name__} has batch normalization in {mode}"
                 f" ({place}: {type(layer).__name__}), so that an example's outputs and state depend on the rest of its"
                 f" batch; {REMEDY}"

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from r2d2_burnin.diagnostics.audit.deciding import LEVEL, Judgement, independence, leaning, mean_test
+from r2d2_burnin.diagnostics.audit.deciding import (
+    FEWEST_SINGLE,
+    LEAST_SHARE,
+    LEVEL,
+    MUCH_BETTER,
+    Judgement,
+    independence,
+    lowest_mean,
+    mean_leaning,
+    mean_test,
+)
 from r2d2_burnin.diagnostics.audit.evidence import Evidence
 from r2d2_burnin.diagnostics.audit.facts import STATES_NEED, Facts
-from r2d2_burnin.diagnostics.audit.hypotheses import Hypothesis, States
+from r2d2_burnin.diagnostics.audit.hypotheses import AS_STORED, Hypothesis, States
+from r2d2_burnin.diagnostics.audit.layout import first_episodes
 from r2d2_burnin.diagnostics.audit.result import Verdict
 from r2d2_burnin.diagnostics.audit.unrolling import Leaves, Unroller, flat
 
@@ -35,7 +47,17 @@ def _hypotheses(facts: Facts) -> Sequence[Hypothesis]:
     return [
         Hypothesis(NAME, f"each sequence has the state of the one {place} it", _stored_at(offset, count))
         for offset, place in ((1, "before"), (-1, "after"))
+        if not _are_steps(facts)
     ]
+
+
+def _are_steps(facts: Facts) -> bool:
+    """Whether most sequences begin one step after the one before them: its state is then their own, one step early."""
+    first = facts.sequences.first_step
+    if facts.sequences.episode is None or first is None:
+        return False
+    episodes = first_episodes(facts.sequences, facts.layout)
+    return bool(np.mean((np.diff(episodes) == 0) & (np.diff(np.asarray(first).astype(np.int64)) == 1)) > 0.5)
 
 
 def _stored_at(offset: int, count: int) -> States:
@@ -50,6 +72,18 @@ def _stored_at(offset: int, count: int) -> States:
 MOST_TOGETHER = 256
 """Sequences whose states are tested for depending on what they belong to, at most."""
 
+MOST_EXCHANGED, OTHERS = 256, 3
+"""Sequences among which those are looked for whose stale states have changed places, at most, and how many others'
+states each of them is compared with."""
+
+BY_CHANCE = 1 / 3
+"""How often a state of the exchanged ones fits a sequence whose own state is right, as a part of how often it fits an
+exchanged one, at most."""
+
+UNFIT, FIT = 0.6, 0.35
+"""A state fits no better than another sequence's does where its error is above the first part of that one's, and fits
+where it is below the second."""
+
 UNRELATED = 0.05
 """Where this test's p is larger, they do not."""
 
@@ -63,6 +97,7 @@ class Attribution:
     prevails: bool  # whether at least half of what no other hypothesis explains is so
     ruled_out: bool
     reason: str
+    looked_at: np.ndarray | None = None  # all sequences that were; None where it is a share of a few
 
 
 NONE = np.empty(0, np.int64)
@@ -89,7 +124,7 @@ def attribute(facts: Facts) -> Attribution:
         reasons += [best.reason] if len(best.rows) else []
         going_on = len(facts.going_on)
         prevails = best.prevails or len(known) >= going_on / 2
-        return Attribution(rows, count, prevails, False, " ".join(dict.fromkeys(reasons)))
+        return Attribution(rows, count, prevails, False, " ".join(dict.fromkeys(reasons)), best.looked_at)
     return best
 
 
@@ -132,10 +167,12 @@ def _searched(facts: Facts, judgement: Judgement, known: np.ndarray) -> Attribut
     if not len(rows):
         seen = [o for o in judgement.outcomes if o.hypothesis.fault == NAME]
         ruled_out = len(judgement.reproduced) > 0 and all(outcome.status == "ruled out" for outcome in seen)
-        reason = seen[0].reason if seen else "There are too few sequences."
-        return Attribution(NONE, None, False, ruled_out and bool(seen), reason)
+        reason = seen[0].reason if seen else f"What is left agrees with {evidence.name} to rounding."
+        return Attribution(NONE, None, False, ruled_out and len(facts.sequences) > 2, reason)
     targets = facts.sample(rows, TARGETS)
-    hits = targets[_has_owner(facts, evidence, targets)]
+    pool = facts.sample(np.flatnonzero(~facts.is_initial), POOL)
+    best, own = _best_of_others(evidence, targets, pool), evidence.trial(AS_STORED, targets).own
+    hits = targets[best <= np.minimum(evidence.rounding, 0.1 * own)]
     if len(hits):
         share = len(hits) / len(targets)
         count = None if len(targets) == len(rows) else max(round(share * len(rows)), len(hits))
@@ -144,22 +181,64 @@ def _searched(facts: Facts, judgement: Judgement, known: np.ndarray) -> Attribut
             f" rounding from the stored state of another sequence."
         )
         return Attribution(hits, count, share >= 0.5, False, reason)
-    return _like_any_other(facts, evidence, judgement.unexplained)
+    exchanged = _exchanged(facts, evidence, rows, known)
+    return exchanged if len(exchanged.rows) else _like_any_other(facts, evidence, judgement.unexplained)
 
 
-def _has_owner(facts: Facts, evidence: Evidence, targets: np.ndarray) -> np.ndarray:
-    """Whether the right state of each sequence is among the stored ones of all others, or of a random subset."""
-    pool = facts.sample(np.flatnonzero(~facts.is_initial), POOL)
-    has = np.zeros(len(targets), np.bool_)
+def _best_of_others(evidence: Evidence, targets: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """The smallest error `[n]` of sequences `[n]` that another's stored state gives; infinite where none can."""
+    best = np.full(len(targets), np.inf)
     for i, target in enumerate(targets):
         others = pool[pool != target]
         if not len(others):
             continue
         for other in others[np.argsort(evidence.misfit(int(target), others), kind="stable")[:NEAREST]]:
             hypothesis = Hypothesis(NAME, "", _stored_of(int(target), int(other)))
-            trial = evidence.trial(hypothesis, targets[i : i + 1])
-            has[i] |= bool(trial.tried[0] <= min(evidence.rounding, 0.1 * trial.own[0]))
-    return has
+            best[i] = np.fmin(best[i], evidence.trial(hypothesis, targets[i : i + 1]).tried[0])
+    return best
+
+
+def _exchanged(facts: Facts, evidence: Evidence, rows: np.ndarray, known: np.ndarray) -> Attribution:
+    """Stale states that fit their sequences no better than any other does, but fit each other's sequences.
+
+    The others' states have to fit them well, and not those of others: else the network has become another one since, or
+    its states are so alike that some fits anywhere.
+    """
+    none = Attribution(NONE, None, False, False, "")
+    rows = facts.sample(rows, MOST_EXCHANGED)
+    trials = [evidence.trial(Hypothesis(NAME, "", _of_any_other(facts)), rows) for _ in range(OTHERS)]
+    own, other = trials[0].own, np.median([trial.tried for trial in trials], 0)
+    with np.errstate(invalid="ignore"):
+        misfits, right = rows[own > UNFIT * other], rows[own < FIT * other]
+    if len(misfits) < max(FEWEST_SINGLE, LEAST_SHARE * len(rows)) or len(right) < len(rows) / 4:
+        return none
+    any_other = dict(zip(rows.tolist(), other.tolist(), strict=True))
+    pool = np.union1d(misfits, known)
+
+    def fitting(chosen: np.ndarray) -> np.ndarray:
+        targets = facts.sample(chosen, 2 * TARGETS)
+        limit = MUCH_BETTER * np.array([any_other[row] for row in targets.tolist()])
+        return targets[_best_of_others(evidence, targets, pool) < limit]
+
+    hits = fitting(misfits)
+    tried = min(len(misfits), 2 * TARGETS)
+    by_chance = len(fitting(right)) / min(len(right), 2 * TARGETS)
+    if len(hits) < max(FEWEST_SINGLE, tried / 2) or by_chance > BY_CHANCE * len(hits) / tried:
+        return none
+    reason = (
+        f"{len(misfits)} of {len(rows)} stored states fit {evidence.name} hardly better than those of other sequences"
+        f" do, unlike the rest; of {tried} of these sequences, the state of another one fits {len(hits)} at least"
+        f" {1 / MUCH_BETTER:g} times as well."
+    )
+    count = None if len(rows) == len(facts.going_on) else round(len(misfits) / len(rows) * len(facts.going_on))
+    return Attribution(misfits, count, len(misfits) >= len(rows) / 2, False, reason, np.union1d(rows, known))
+
+
+def _of_any_other(facts: Facts) -> States:
+    """The stored state of a random other sequence that goes on, for each one."""
+    places = facts.going_on
+    other = dict(zip(places.tolist(), facts.rng.permutation(places).tolist(), strict=True))
+    return lambda unroller, rows: unroller.stored(np.array([other.get(row, row) for row in rows.tolist()]))
 
 
 def _stored_of(target: int, other: int) -> States:
@@ -173,18 +252,12 @@ def _like_any_other(facts: Facts, evidence: Evidence, rows: np.ndarray) -> Attri
     better than any other (see `deciding`). That may be because the network has become another one since; so the stored
     states must not depend on what they belong to, either, whatever the network was.
     """
-    places = facts.going_on
-    other = dict(zip(places.tolist(), facts.rng.permutation(places).tolist(), strict=True))
-
-    def states(unroller: Unroller, chosen: np.ndarray) -> Leaves:
-        return unroller.stored(np.array([other.get(row, row) for row in chosen.tolist()]))
-
-    sample = facts.sample(rows)
-    values = leaning(evidence.trial(Hypothesis(NAME, "", states), sample))
+    sample = facts.sample(rows, MOST_TOGETHER)
+    trials = [evidence.trial(Hypothesis(NAME, "", _of_any_other(facts)), sample) for _ in range(OTHERS)]
+    values = mean_leaning(trials)
     mean, p, count = mean_test(values, 0.5)
     numbers = f"(mean of u {mean:.2g} over {count} sequences, p {p:.1g})"
-    together = facts.sample(rows, MOST_TOGETHER)
-    unrelated = independence(flat(facts.unroller.stored(together)), evidence.beside(together), facts.rng) > UNRELATED
+    unrelated = independence(flat(facts.unroller.stored(sample)), evidence.beside(sample), facts.rng) > UNRELATED
     if p <= LEVEL and mean <= 0.3 and unrelated:
         concerned = max(round((1 - max(mean, 0.0)) * len(rows)), 1)
         reason = (
@@ -193,7 +266,8 @@ def _like_any_other(facts: Facts, evidence: Evidence, rows: np.ndarray) -> Attri
         )
         return Attribution(sample, concerned, True, False, reason)
     if p <= LEVEL and mean >= 0.7:
-        reason = f"Stored states fit {evidence.name} better than those of other sequences {numbers}."
+        most = math.ceil(100 * (1 - lowest_mean(values)))
+        reason = f"Stored states fit {evidence.name} better than others' do, all but {most} % at most {numbers}."
         return Attribution(NONE, None, False, True, reason)
     return Attribution(NONE, None, False, False, f"The stored states are too stale, or too few, to tell {numbers}.")
 
@@ -229,7 +303,7 @@ class _AnotherSequence:
             )
             rows = np.unique(np.concatenate([attribution.rows, extra]))
             of = None if attribution.count is None else attribution.count + len(extra)
-            return facts.found(NAME, TITLE, rows, attribution.reason, of=of)
+            return facts.found(NAME, TITLE, rows, attribution.reason, of=of, looked_at=attribution.looked_at)
         if attribution.ruled_out:
             return facts.ruled_out(NAME, TITLE, attribution.reason)
         return facts.undecided(NAME, TITLE, attribution.reason, facts.more(STATES_NEED))

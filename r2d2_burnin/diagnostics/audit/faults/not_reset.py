@@ -9,6 +9,7 @@ from r2d2_burnin.diagnostics.audit.facts import Facts
 from r2d2_burnin.diagnostics.audit.faults.another_sequence import explains
 from r2d2_burnin.diagnostics.audit.faults.protocol import DirectFault
 from r2d2_burnin.diagnostics.audit.hypotheses import Hypothesis
+from r2d2_burnin.diagnostics.audit.layout import HOW_EPISODES_BEGIN
 from r2d2_burnin.diagnostics.audit.result import Verdict
 from r2d2_burnin.diagnostics.audit.unrolling import Leaves, Unroller, distances
 
@@ -29,6 +30,8 @@ def _find(facts: Facts, name: str, title: str) -> Verdict:
         return facts.ruled_out(name, title, reason)
     begins = int(facts.layout.begins.sum())
     reason = f"Of {begins} sequences that begin an episode, these have another stored state than the initial one."
+    if begins == len(facts.sequences) and len(rows) > begins / 2:
+        reason += f" All sequences are marked so: does is_first mark where slices begin? ({HOW_EPISODES_BEGIN}.)"
     return facts.found(name, title, rows, reason + _what_the_actor_did(facts, rows))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from r2d2_burnin.diagnostics.audit.facts import Facts
+from r2d2_burnin.diagnostics.audit.faults.protocol import state_verdict
 from r2d2_burnin.diagnostics.audit.hypotheses import Hypothesis, States, repaired
 from r2d2_burnin.diagnostics.audit.result import Verdict
 from r2d2_burnin.diagnostics.audit.sequences import ReplaySequences, UnfitSequences
@@ -146,7 +147,7 @@ class _Transposed:
             return facts.found(NAME, TITLE, np.arange(len(facts.sequences)), reason, spoils=False)
         if not _hypotheses(facts):
             return facts.ruled_out(NAME, TITLE, "The state has no axes that could be exchanged without being seen.")
-        return facts.state_verdict(NAME, TITLE)
+        return state_verdict(facts, NAME, TITLE)
 
 
 FAULT = _Transposed()
