@@ -89,11 +89,13 @@ def _key(figure: Figure, colours: np.ndarray, *, unknown: bool, spanning: bool) 
     names.append(f"{CLASSES[-1]:.0%} or more")
     handles = [Patch(facecolor=colour, label=name) for colour, name in zip(colours, names, strict=True)]
     if spanning:
-        handles.append(Patch(facecolor="#bbbbbb", edgecolor="white", hatch="//////", linewidth=0, label="not sure"))
+        handles.append(
+            Patch(facecolor="#bbbbbb", edgecolor="white", hatch="//////", linewidth=0, label="interval spans colours")
+        )
     if unknown:
         handles.append(Patch(facecolor="#dddddd", label="unknown"))
     title = "share of what can be reached"
-    figure.legend(handles=handles, title=title, loc="outside lower center", ncols=5, frameon=False, fontsize=8)
+    figure.legend(handles=handles, title=title, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
 
 
 def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path) -> str:

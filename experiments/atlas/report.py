@@ -103,13 +103,13 @@ def _published(results: AtlasResults, tasks: Sequence[PublishedTask]) -> list[Se
 def _pictures(results: AtlasResults, published: Sequence[PublishedTask], out: Path) -> dict[Path, str]:
     """Draw the pictures; returns their captions."""
     captions, sweeps, others = {}, results.sweeps(), results.unpublished()
+    if sweeps:
+        path = out / "sweep.png"
+        captions[path] = plots.draw_sweeps(sweeps, results.strategies, path)
     if any(task.comparison.runs for task in published):
         path = out / "published.png"
         captions[path] = plots.draw_shares(published, results.strategies, path)
     if any(comparison.runs for comparison in others.comparisons.values()):
         path = out / "atlas.png"
         captions[path] = plots.draw(others.comparisons, results.strategies, path)
-    if sweeps:
-        path = out / "sweep.png"
-        captions[path] = plots.draw_sweeps(sweeps, results.strategies, path)
     return captions

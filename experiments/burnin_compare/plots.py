@@ -133,6 +133,9 @@ def _environment_steps(comparison: Comparison, axes: Axes) -> None:
     second.set_xlabel("environment steps (thousands)")
 
 
+MOST_STARTS = 15
+"""Starts of fragments in an episode beyond which lines for them would hide the curves."""
+
 TOO_CLOSE = 0.12
 """Part of an axis within which two labels would overlap."""
 
@@ -154,10 +157,12 @@ def _error_by_position(comparison: Comparison, path: Path) -> str:
     measured = {name: comparison.profile(name) for name in comparison.strategies}
     profiles = {name: values for name, values in measured.items() if values is not None}
     figure, panels = plots.small_multiples(max(len(profiles), 1))
+    longest = max((values.shape[1] for values in profiles.values()), default=0)
     reference, period = profiles.get(str(comparison.reference)), comparison.settings.replay.period
+    starts = range(period, longest, period) if longest <= (MOST_STARTS + 1) * period else ()
     for axes, (name, values) in zip(panels, profiles.items(), strict=False):
         steps = np.arange(1, values.shape[1] + 1)
-        for start in range(period, values.shape[1], period):
+        for start in starts:
             axes.axvline(start + 1, color=plots.GREY, linewidth=0.4, alpha=0.6, zorder=0)
         if reference is not None and name != comparison.reference:
             middle, _, _ = plots.mean_and_interval(reference, logarithmic=logarithmic)
@@ -178,9 +183,10 @@ def _error_by_position(comparison: Comparison, path: Path) -> str:
     floors = " Dashed: the mean error floor on fragments; it does not bound an error over whole episodes."
     has_floor = any((comparison.floors[name] or 0) > NEGLIGIBLE for name in profiles)
     grey = f"; grey: {comparison.reference}" if reference is not None and len(profiles) > 1 else ""
+    starts_shown = " Vertical lines: steps at which fragments start." if starts else ""
     return (
-        f"{what} at each step of whole fresh episodes, after training{grey}. Vertical lines: steps at which fragments"
-        f" start.{floors if has_floor else ''} {plots.bands(len(comparison.seeds), logarithmic=logarithmic)}"
+        f"{what} at each step of whole fresh episodes, after training{grey}.{starts_shown}"
+        f"{floors if has_floor else ''} {plots.bands(len(comparison.seeds), logarithmic=logarithmic)}"
     )
 
 

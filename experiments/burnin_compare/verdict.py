@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments.burnin_compare.comparison import Comparison
-from experiments.common.formatting import number
+from experiments.common.formatting import listed, number
 from experiments.common.statistics import FEWEST_EPISODES, LEVEL, Contrast, Estimate, is_below
 from r2d2_burnin.settings import environment_steps
 
@@ -49,9 +49,9 @@ def finding(comparison: Comparison) -> str:
     untested = [c.strategy for c in contrasts if not c.is_tested]
     neither = [c.strategy for c in comparison.uncompared()]
     clauses += [
-        f"no difference from {reference} is seen for {_and(same)}" if same else "",
-        f"not tested for lack of seeds: {_and(untested)}" if untested else "",
-        f"not compared with {reference}, as neither learned: {_and(neither)}" if neither else "",
+        f"no difference from {reference} is seen for {listed(same)}" if same else "",
+        f"not tested for lack of seeds: {listed(untested)}" if untested else "",
+        f"not compared with {reference}, as neither learned: {listed(neither)}" if neither else "",
     ]
     return f"{task}: {'; '.join(filter(None, clauses))}"
 
@@ -64,12 +64,7 @@ def _clause(comparison: Comparison, word: str, contrasts: Sequence[Contrast]) ->
     amounts = [_size(contrast) for contrast in contrasts]
     amounts[0] = f"{amounts[0]} the error" if contrasts[0].is_ratio else f"{unit} {amounts[0]}"
     names = [f"{contrast.strategy} ({amount})" for contrast, amount in zip(contrasts, amounts, strict=True)]
-    return f"{_and(names)} {'is' if len(names) == 1 else 'are'} {word} than {comparison.reference}"
-
-
-def _and(names: Sequence[str]) -> str:
-    """Names as a sentence lists them."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return f"{listed(names)} {'is' if len(names) == 1 else 'are'} {word} than {comparison.reference}"
 
 
 def verdict(comparison: Comparison) -> list[str]:

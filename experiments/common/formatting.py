@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 NEGLIGIBLE = 1e-6
 """A number nearer to zero than this is shown as about zero: single precision computes no more."""
@@ -44,6 +45,11 @@ def plus_minus(mean: float, half_width: float) -> str:
     mean, half_width = mean / factor, half_width / factor
     decimals = min(_decimals(mean, 4), _decimals(half_width, 2))
     return f"{_fixed(mean, decimals)} ± {_fixed(half_width, decimals)} {word}".rstrip()
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence lists them: a, b and c."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _size(value: float, digits: int) -> str:

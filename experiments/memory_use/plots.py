@@ -30,6 +30,9 @@ def draw(results: MemoryResults, path: Path) -> str:
         shown.append(outcomes)
         longest = max(longest, int(memories[-1]))
         plots.band(axes, memories, outcomes, name, index, logarithmic=outcome.logarithmic)
+        uncut = np.array([[run.uncut] for run in results.runs[name].values()])
+        middle, _, _ = plots.mean_and_interval(uncut[np.isfinite(uncut).all(1)], logarithmic=outcome.logarithmic)
+        axes.axhline(middle[0], color=plots.COLOURS[index % len(plots.COLOURS)], linewidth=1, linestyle=(0, (1, 1)))
         if used := results.used(name):
             steps = float(np.median(used))
             axes.axvline(steps, color="black", linewidth=1, linestyle=(0, (4, 2)))
@@ -41,7 +44,7 @@ def draw(results: MemoryResults, path: Path) -> str:
     ticks = [0, *(2**power for power in range(0, longest.bit_length(), 2))]
     for axes in panels:
         if has_baseline:
-            axes.axhline(float(np.nanmean(baselines)), color=plots.GREY, linewidth=1, linestyle=(0, (1, 1)))
+            axes.axhline(float(np.nanmean(baselines)), color=plots.GREY, linewidth=1, linestyle=(0, (5, 1, 1, 1)))
         axes.xaxis.set_major_locator(FixedLocator(ticks))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -50,9 +53,10 @@ def draw(results: MemoryResults, path: Path) -> str:
     figure.supylabel(outcome.name, fontsize=9)
     plots.save(figure, path, finding(results))
     seeds = max(map(len, results.runs.values()))
-    level = f" Dotted: {baseline_name(results)}, {number(float(np.nanmean(baselines)))}." if has_baseline else ""
+    level = f" Grey: {baseline_name(results)}, {number(float(np.nanmean(baselines)))}." if has_baseline else ""
     return (
-        f"{outcome.name.capitalize()} when the recurrent state is cut to the last k steps; the last point of a line is"
-        " the agent itself. Dashed, and beside the name: the median of the steps that are shown to be enough."
+        f"{outcome.name.capitalize()} when the recurrent state is cut to the last k steps, for those k that all seeds"
+        " tried; dotted: the agent uncut. Dashed, and beside the name: the median of the steps that are shown to be"
+        " enough."
         f"{level} {plots.bands(seeds, logarithmic=outcome.logarithmic)}"
     )

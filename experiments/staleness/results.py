@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common.formatting import number
+from experiments.common.formatting import listed, number
 from experiments.common.report import Table
 from experiments.common.results import to_json
 from experiments.common.statistics import LEVEL, Contrast, Estimate, compare_all, estimate, holm
@@ -169,7 +169,7 @@ def finding(results: AgeResults) -> str:
         "falls with it": [times[name] for name, c in contrasts.items() if c.direction == "better"],
         "no change is seen": [times[name] for name, c in contrasts.items() if c.direction is None],
     }
-    return "; ".join(f"{what} for {', '.join(names)}" for what, names in groups.items() if names)
+    return "; ".join(f"{what} for {listed(names)}" for what, names in groups.items() if names)
 
 
 def sentences(results: AgeResults) -> list[str]:

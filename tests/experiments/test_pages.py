@@ -62,16 +62,17 @@ def test_the_pages_of_all_commands(tmp_path: Path) -> None:
     def out(name: str) -> list[str]:
         return ["--out", str(tmp_path / name)]
 
-    bits = ["--env-kwargs", "length=12"]
+    bits, two = ["--env-kwargs", "length=12"], ["--strategies", "zero", "full"]
     flags = [argument.removeprefix("--") for argument in TINY if argument not in ("--seeds", "1")]
     of_atlas = [f"{name}={value}" for name, value in zip(flags[::2], flags[1::2], strict=True)]
-    assert burnin_compare.main([*TINY, *bits, "--seeds", "2", "--evaluation-episodes", "8", *out("compare")]) == 0
-    assert burnin_compare.main([*TINY, "--env", "CartPole-v1", "--max-episode-steps", "30", *out("control")]) == 0
+    assert burnin_compare.main([*TINY, *bits, *two, "--seeds", "2", "--evaluation-episodes", "8", *out("compare")]) == 0
+    assert burnin_compare.main([*TINY, "--env", "CartPole-v1", "--max-episode-steps", "30", *two, *out("control")]) == 0
     assert memory_use.main(["--checkpoint", str(tmp_path / "compare"), "--episodes", "8", *out("memory")]) == 0
     assert counting.main(["--length", "6", "--sequences", "40", "--epochs", "3", "--units", "4", *out("counting")]) == 1
     assert burnin_advisor.main([*TINY, *bits, "--episodes", "16", "--longest", "1", *out("advisor")]) == 0
-    assert staleness.main([*TINY, *bits, "--replay-ratios", "2", "--strategies", "stored", *out("staleness")]) == 0
-    tasks = ["--tasks", "count", "count-for-reward", "--seeds", "2", "--flags", *of_atlas]
+    ages = ["--replay-ratios", "2", "--learning-rates", "0.01", "--strategies", "stored"]
+    assert staleness.main([*TINY, *bits, *ages, *out("staleness")]) == 0
+    tasks = ["--tasks", "count", "count-for-reward", *two, "--seeds", "2", "--flags", *of_atlas]
     assert atlas.main([*tasks, *out("atlas")]) == 0
     check_pages([tmp_path / name / "report.html" for name in PAGES], tmp_path)
 
