@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -245,7 +246,7 @@ def _delta_q(comparison: Comparison, path: Path) -> str:
     if axes.get_legend_handles_labels()[1]:
         plots.legend_below(figure, axes)
     ends = [(name, comparison.estimate(name, "delta_q_first_exact")) for name in comparison.strategies]
-    texts = "; ".join(f"{name} {end.mean:.2g}" for name, end in ends if end is not None and end.mean > NEGLIGIBLE)
+    texts = "; ".join(f"{name} {number(end.mean)}" for name, end in ends if end is not None and end.mean > NEGLIGIBLE)
     plots.save(figure, path, f"ΔQ at the first trained step against the exact state, at the end: {texts or 'none'}")
     return (
         "ΔQ at a fragment's first trained step over training: the distance between the outputs from the state tried and"
@@ -256,14 +257,16 @@ def _delta_q(comparison: Comparison, path: Path) -> str:
 
 def _other_delta_q(comparison: Comparison, path: Path) -> str:
     figure, panels = plots.small_multiples(len(OTHERS), width=3.0, height=2.7)
+    handles: dict[str, Any] = {}
     largest: list[float] = []
     for axes, (metric, title) in zip(panels, OTHERS.items(), strict=True):
         largest += _delta_q_curves(comparison, axes, metric)
         axes.set_title(title, fontsize=9)
+        handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     panels[0].set_ylabel("ΔQ")
     _limit_delta_q(panels[0], largest)
-    if panels[0].get_legend_handles_labels()[1]:
-        plots.legend_below(figure, panels[0])
+    if handles:
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=8, frameon=False)
     plots.save(figure, path, "ΔQ at the last trained step, and against the states that the actor had")
     return (
         "Left: ΔQ at a fragment's last trained step against the exact state. Middle and right: at the first and the"

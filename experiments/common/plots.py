@@ -108,7 +108,7 @@ def curves(axes: Axes, by_name: Mapping[str, tuple[np.ndarray, np.ndarray] | Non
     axes.set_yscale("log" if logarithmic else "linear")
     width = max((float(np.ptp(curve[0])) for curve in by_name.values() if curve is not None), default=1.0) or 1.0
     for index, (name, curve) in enumerate(by_name.items()):
-        if curve is None:
+        if curve is None or not np.isfinite(curve[1]).any():
             continue
         x, per_seed = curve
         middle, low, high = mean_and_interval(per_seed, logarithmic=logarithmic)

@@ -38,5 +38,6 @@ def draw(runs: Mapping[Case, dict[int, AgeCurves]], title: str, path: Path) -> s
     seeds = max((len(by_seed) for by_seed in runs.values()), default=0)
     return (
         "ΔQ at the first trained step against the exact state, by the age of the stored state, in the second half of"
-        f" training with a constant step size. {plots.curves_shown(seeds, logarithmic=True)}"
+        " training with a constant step size. No point where a seed has a ΔQ of 0."
+        f" {plots.curves_shown(seeds, logarithmic=True)}"
     )
