@@ -22,7 +22,7 @@ from experiments.benchmark.simulation import (
     seen,
 )
 from experiments.benchmark.timing import Row
-from experiments.common.report import table
+from experiments.common.report import Table
 from experiments.common.statistics import LEVEL
 
 REPORTS = 10_000
@@ -60,7 +60,7 @@ def calibration(settings: Settings) -> list[Row]:
             wrong = false_memories(draw, episodes, reports=REPORTS // 5)
             rows.append(_row(f"too small a memory called enough, {name}, {episodes} episodes", wrong, ALLOWED_MEMORIES))
     headers = [f"{seeds} seeds: {what}" for seeds in SEEDS for what in ("false", "t covers", "bootstrap covers")]
-    print(table(shown, ["outcomes over seeds", *headers]))
+    print(Table(["outcomes over seeds", *headers], shown).text)
     print(_limits())
     return rows
 
@@ -75,7 +75,8 @@ def _limits() -> str:
                 for seeds in SEEDS
             ]
             shown.append([f"{name}, {strategies} initializations", *shares])
-    limits = table(shown, ["a fifth failing: false directions", *(f"{seeds} seeds" for seeds in SEEDS)])
+    headers = ["a fifth failing: false directions", *(f"{seeds} seeds" for seeds in SEEDS)]
+    limits = Table(headers, shown).text
     return f"\nWith 10 initializations or more, 3 seeds are not enough where a fifth of runs fail; use 5:\n\n{limits}"
 
 
