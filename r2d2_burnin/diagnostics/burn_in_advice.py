@@ -38,7 +38,7 @@ from r2d2_burnin.diagnostics.closed_form import Decays
 from r2d2_burnin.diagnostics.confidence import share_bound, upper_bound
 from r2d2_burnin.diagnostics.discrepancy_choice import discrepancy_measure
 from r2d2_burnin.diagnostics.forgetting import fit_forgetting
-from r2d2_burnin.diagnostics.recorded_states import fitted_episodes, network_inputs
+from r2d2_burnin.diagnostics.recorded_states import MOST_EPISODES, fitted_episodes, network_inputs
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.initialization import Full, Stored, Zero
 from r2d2_burnin.learning.objectives import Objective, Outputs, trained_steps
@@ -211,12 +211,16 @@ class _Trial:
 
     def decays(self) -> Decays | None:
         """The factors of a network that has them; None for one that does not."""
-        network = self._step.network
-        factors = network.state_decays(self._padded) if hasattr(network, "state_decays") else None
-        if factors is None:
+        state_decays = getattr(self._step.network, "state_decays", None)
+        if state_decays is None:
             return None
-        lengths = np.array([len(episode) for episode in self._episodes])
-        return Decays([tuple(np.asarray(part) for part in parts) for parts in factors], lengths)
+        parts = []
+        for begin in range(0, len(self._padded), MOST_EPISODES):
+            if (factors := state_decays(self._padded[begin : begin + MOST_EPISODES])) is None:
+                return None
+            parts.append([np.asarray(leaf) for leaf in nests.flatten(factors)])
+        leaves = [np.concatenate(columns, 1) for columns in zip(*parts, strict=True)]
+        return Decays(nests.pack(factors, leaves), np.array([len(episode) for episode in self._episodes]))
 
     def _measures(self, start: Literal["zero", "stored"], burn_in: int, batch: FragmentBatch) -> BurnInMeasures:
         discrepancies, outputs = self._measured(batch)

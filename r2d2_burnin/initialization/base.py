@@ -24,7 +24,7 @@ class Initialization:
 
     burn_in: int | None = 0
     """Burn-in steps, k; None: all steps since the episode's start."""
-    trained_steps: int | None = None
+    trained_steps: int | None = dataclasses.field(default=None, kw_only=True)
     """Trained steps of a fragment, m; None: as many as the settings say (`sequence_length`, T). A fragment with more
     ends where it ends without, and its m - T further steps are those before its first one: `zero@40` processes at T 20
     what `zero+20` processes, and trains all of it."""

@@ -55,7 +55,7 @@ def parse(name: str | Initialization) -> Initialization:
         if start == Full().name and burn_in is None:
             return Full(trained_steps=trained_steps)
         if start in WITH_BURN_IN:
-            return WITH_BURN_IN[start](burn_in or 0, trained_steps)
+            return WITH_BURN_IN[start](burn_in or 0, trained_steps=trained_steps)
         if ":" in start:
             return _own(start, burn_in, trained_steps)
     raise ValueError(

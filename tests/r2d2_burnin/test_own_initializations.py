@@ -168,7 +168,15 @@ def test_the_learned_states_gradient_goes_through_burn_in_and_the_parameters_doe
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [(KINDS[0], "stored+4"), (KINDS[1], "refreshed+4"), (KINDS[2], "learned+4"), (KINDS[2], "full@9")]
+    ("kind", "name"),
+    [
+        (KINDS[0], "stored+4"),
+        (KINDS[1], "refreshed+4"),
+        (KINDS[2], "learned+4"),
+        (KINDS[2], "full@9"),
+        (KINDS[4], "refreshed+4"),
+        (KINDS[5], "learned+4"),
+    ],
 )
 def test_gradients_through_burn_in_equal_those_of_plain_steps_without_a_stop(kind, name: str) -> None:
     """The reference has neither the hand-written backward pass nor two parts that a gradient could stop between."""
