@@ -116,18 +116,20 @@ class BitStreamEnv(gym.Env[np.ndarray, np.integer[Any]]):
         knows_the_start: bool | None = None,
         loss: error_floors.Loss | None = None,
         length: int | None = None,
+        trained_steps: int | None = None,
     ) -> float:
         """This environment's error floor; see `envs.error_floors.error_floor`.
 
         Args:
             start: a name for the two facts below: `zero` (neither), `learned` (`knows_the_start`) or `stored` (both).
             burn_in: steps of burn-in.
-            sequence_length: trained steps of a fragment.
+            sequence_length: trained steps of a fragment, unless it has more.
             period: steps between the starts of fragments.
             sees_the_past: whether the start state was computed from all earlier steps of the episode.
             knows_the_start: whether the start state differs from that of an episode's first step.
             loss: what is minimized; by default the one that fits the target.
             length: steps after which episodes are truncated; by default they end where the stream does.
+            trained_steps: trained steps of a fragment, those that it has before its start included.
 
         Raises:
             ValueError: for an unknown start, a start beside one of the facts, a loss that does not fit the target, and
@@ -151,6 +153,7 @@ class BitStreamEnv(gym.Env[np.ndarray, np.integer[Any]]):
             sequence_length=sequence_length,
             period=period,
             loss=loss,
+            trained_steps=trained_steps,
         )
 
     def _observation(self) -> np.ndarray:

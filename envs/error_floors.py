@@ -9,6 +9,9 @@ predictor sees of the episode is stated by three facts:
 - `burn_in`, k. The number of steps processed before the trained ones is known, so a fragment with s < k is known
   exactly: it has fewer than k.
 
+A fragment may have more trained steps than it has without burn-in, m instead of T: the m - T steps before s, as far as
+the episode has them, are then trained too, and burn-in comes before them; s is then the first of these steps.
+
 A predictor that does not see the past sees the bits from step b = max(0, s - k) on. What it cannot know is which of the
 other starts it is looking at, nor the bits before b. The floor is the loss of the best prediction from what it sees,
 averaged over all trained steps.
@@ -42,6 +45,7 @@ def error_floor(
     sequence_length: int,
     period: int,
     loss: Loss | None = None,
+    trained_steps: int | None = None,
 ) -> float:
     """Smallest expected loss per trained step of a predictor that sees of the episode what the three facts say.
 
@@ -55,9 +59,11 @@ def error_floor(
         sequence_length: trained steps of a fragment, T; the last fragment of an episode may have fewer.
         period: steps between the starts of fragments.
         loss: `squared error` (counts), `cross-entropy` in nats or `error rate` (classes); by default `default_loss`.
+        trained_steps: trained steps of a fragment, m, where it has more: those before its start are m - T.
 
     Raises:
-        ValueError: for an unknown loss, one that does not fit the target, or a task without `unseen`.
+        ValueError: for an unknown loss, one that does not fit the target, a task without `unseen`, or fewer trained
+            steps than a fragment has.
     """
     loss = default_loss(task) if loss is None else loss
     if loss not in get_args(Loss) or (loss == "squared error") == task.is_class:
@@ -70,13 +76,14 @@ def error_floor(
             f"error_floor: {type(task).__name__} has no method unseen, expected a TaskWithFloor (envs.tasks)"
         )
 
+    trained = trained_parts(length, sequence_length, period, trained_steps)
     # One entry for everything that the predictor cannot tell apart: the same number of burn-in steps, the same trained
     # step, and whether it knows to see the episode from its first step on. Its value lists the offsets b that it mixes.
     offsets: dict[tuple[int, int, bool], list[int]] = defaultdict(list)
-    for s, trained in fragments(length, sequence_length, period):
+    for s, steps in trained:
         processed_before = min(s, burn_in)
         from_first_step = knows_the_start and s <= burn_in
-        for step in range(trained):
+        for step in range(steps):
             offsets[processed_before, step, from_first_step].append(s - processed_before)
 
     total = 0.0
@@ -96,6 +103,21 @@ def fragments(length: int, sequence_length: int, period: int) -> list[tuple[int,
     """
     starts = range(0, max(length - sequence_length, 0) + period, period)
     return [(s, min(sequence_length, length - s)) for s in starts if s < length]
+
+
+def trained_parts(
+    length: int, sequence_length: int, period: int, trained_steps: int | None = None
+) -> list[tuple[int, int]]:
+    """First trained step and number of trained steps of every fragment, those before its start among them.
+
+    Raises:
+        ValueError: for fewer trained steps than `sequence_length`.
+    """
+    further = 0 if trained_steps is None else trained_steps - sequence_length
+    if further < 0:
+        raise ValueError(f"trained_steps: got {trained_steps}, expected at least sequence_length ({sequence_length})")
+    parts = fragments(length, sequence_length, period)
+    return [(max(s - further, 0), trained + min(s, further)) for s, trained in parts]
 
 
 def _best_loss(distribution: np.ndarray, loss: Loss) -> float:

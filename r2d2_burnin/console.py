@@ -21,6 +21,7 @@ COMMANDS = {
     "staleness": ("experiments.staleness", "Measure how stored states go wrong as they age in replay."),
     "memory": ("experiments.memory_use", "Measure how many steps of memory the agents of a comparison use."),
     "atlas": ("experiments.atlas", "Compare initializations on several tasks and learning rates, on one page."),
+    "claims": ("experiments.claims", "Settle what R2D2's paper and others claim of initializations, with tests."),
     "benchmark": ("experiments.benchmark", "Time this project against its peers and the machine's limits."),
     "check": (
         "r2d2_burnin.check",

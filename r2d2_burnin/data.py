@@ -209,6 +209,8 @@ class MemoryUse:
     baseline: float  # mean outcome of what learns nothing: random actions, or the best constant answer
     margin: float  # in the unit of the outcome
     episodes: int  # that were tested
+    unproven: int | None = None  # the smallest k < `used` that more episodes like these could show to be enough
+    needed: int | None = None  # about how many; None where there is no such k
 
     @property
     def uncut(self) -> float:

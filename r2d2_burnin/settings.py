@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import difflib
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 CELLS = {
     "lstm": "r2d2_burnin.networks.cells.lstm:LSTMCell",
     "gru": "r2d2_burnin.networks.cells.gru:GRUCell",
+    "lru": "r2d2_burnin.networks.cells.lru:LRU",
+    "mingru": "r2d2_burnin.networks.cells.mingru:MinGRU",
 }
 """Recurrent cells by name."""
 
@@ -135,7 +138,8 @@ class NetworkSettings:
     units: int = 32
     """Units of the dense layer and of every recurrent layer."""
     cell: str = "lstm"
-    """Recurrent cell: lstm, gru, or `module:Class` of your own (see r2d2_burnin.networks.cells.protocol.Cell)."""
+    """Recurrent cell: lstm, gru, lru (Orvieto et al., 2023), mingru (Feng et al., 2024), or `module:Class` of your own
+    (see r2d2_burnin.networks.cells.protocol)."""
     layers: int = 1
     """Recurrent layers, stacked."""
     dueling: bool = True
@@ -162,6 +166,9 @@ class LearnerSettings:
     """Adam's epsilon."""
     gradient_clip: float = 10.0
     """Largest norm of the gradient; a longer one is scaled down to it."""
+    burn_in_gradient: bool = False
+    """Backpropagate through burn-in too, into the parameters that produced the start state. R2D2 does not: its burn-in
+    only produces a start state."""
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "final_learning_rate", "adam_epsilon", "gradient_clip"):
@@ -360,4 +367,6 @@ def _check_share(settings: Any, name: str) -> None:
 def _check_choice(name: str, value: str, known: tuple[str, ...], *, own: bool = False) -> None:
     if value not in known and not (own and ":" in value):
         more = ", or module:Class of your own" if own else ""
-        raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(known)}{more}")
+        nearest = difflib.get_close_matches(value, known, 1) if isinstance(value, str) else []
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(known)}{more}{hint}")

@@ -157,7 +157,7 @@ def draw_shares(tasks: Sequence[PublishedTask], strategies: Sequence[str], path:
     columns = min(len(drawn), 3)
     rows = -(-len(drawn) // columns)
     figure, grid = plots.figure(columns, rows, sharex=True, sharey=True)
-    figure.set_size_inches(2.7 * columns + 1.0, (0.16 * len(strategies) + 0.55) * rows + 0.8)
+    figure.set_size_inches(2.7 * columns + 1.0, (0.16 * len(strategies) + 0.55) * rows + 1.05)
     panels = list(grid.flat)
     for axes, task in zip(panels, drawn, strict=False):
         _draw_share(axes, task)
@@ -168,6 +168,7 @@ def draw_shares(tasks: Sequence[PublishedTask], strategies: Sequence[str], path:
         axes.set_xlabel("share of the reachable return", fontsize=8)
     panels[0].set_yticks(range(len(strategies)), strategies)
     panels[0].set_ylim(len(strategies) - 0.4, -0.6)
+    _legend_of_lines(figure, panels)
     plots.save(figure, path, _shares_finding(drawn, strategies))
     seeds = sorted({len(task.comparison.seeds) for task in drawn})
     count = "one seed" if seeds == [1] else f"means over {' or '.join(map(str, seeds))} seeds"
@@ -187,7 +188,9 @@ def _draw_share(axes: Axes, task: PublishedTask) -> None:
         best = max(task.benchmark.results, key=lambda result: result.best_epoch)
         dashes = "solid" if best.is_checked else (0, (1, 1))
         share = task.benchmark.share(best.best_epoch)
-        axes.axvline(share, color="#CC79A7", linewidth=2.5, linestyle=dashes, zorder=1)
+        checked = "" if best.is_checked else ", not checked"
+        label = f"published: {best.algorithm}, best epoch, other conditions{checked}"
+        axes.axvline(share, color="#CC79A7", linewidth=2.5, linestyle=dashes, zorder=1, label=label)
     for index, row in enumerate(task.rows):
         if row.share is not None:
             look = plots.style(index) | {"linestyle": "none", "markersize": 5}
@@ -195,6 +198,15 @@ def _draw_share(axes: Axes, task: PublishedTask) -> None:
             axes.errorbar(row.share.mean, index, xerr=half, elinewidth=1.2, capsize=2, **look)
     axes.set_title(task.name if task.is_learned else f"{task.name}: nothing learned", fontsize=8, loc="left")
     axes.tick_params(axis="y", length=0, labelsize=8)
+
+
+def _legend_of_lines(figure: Figure, panels: Sequence[Axes]) -> None:
+    """Put what the lines of all panels are below them, each once."""
+    labelled = [pair for axes in panels for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
+    lines = {label: handle for handle, label in labelled}
+    figure.legend(
+        lines.values(), lines.keys(), loc="outside lower center", ncols=1, fontsize=8, frameon=False, handlelength=3
+    )
 
 
 def answer(results: AtlasResults, published: Sequence[PublishedTask]) -> str:

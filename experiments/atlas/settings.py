@@ -19,7 +19,7 @@ from typing import Annotated
 import tyro
 
 from experiments.atlas.tasks import GROUPS, TASKS, expand
-from experiments.burnin_compare.settings import check_checkpoint_every, check_reference
+from experiments.burnin_compare.settings import Shared, check_checkpoint_every, check_flags, check_reference
 from experiments.common.settings import RunSettings
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.runtime.command_line import from_command_line
@@ -92,17 +92,13 @@ class Settings:
         if len(set(rates)) < len(rates) or not all(0 < rate < math.inf for rate in rates):
             given = " ".join(f"{rate:g}" for rate in rates)
             raise ValueError(f"learning_rates: got {given}, expected finite numbers above 0, each once")
-        for flag in self.flags:
-            if "=" not in flag:
-                raise ValueError(f"flags: got {flag!r}, expected NAME=VALUE, for example updates=1000")
-        names = [flag.partition("=")[0].replace("_", "-") for flag in self.flags]
-        if len(set(names)) < len(names):
-            raise ValueError(f"flags: got {' '.join(self.flags)}, expected each NAME once")
+        check_flags(self.flags)
 
     @property
-    def directory(self) -> Path:
-        """Of the results, with one for each task in it."""
-        return self.runs.out or Path("results", "atlas-quick" if self.quick else "atlas")
+    def shared(self) -> Shared:
+        """What all comparisons have in common; their results are in directories of their own in one."""
+        directory = self.runs.out or Path("results", "atlas-quick" if self.quick else "atlas")
+        return Shared(directory, self.runs, self.flags, self.quick, self.checkpoint_every, self.tensorboard)
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:

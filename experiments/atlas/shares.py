@@ -134,6 +134,7 @@ NOTE = (
     " evaluations, of the greedy policy in fresh episodes. A published best epoch is the largest mean return of a"
     " training epoch, of sampled actions; our counterpart is the largest mean return of an evaluation. Both are the"
     " best of many noisy means, so they are above what the agent earns on average, and may be above the best return."
+    " Memory: the fewest steps that are shown to be enough; more episodes may show fewer."
 )
 
 

@@ -4,9 +4,10 @@ Each benchmark times all candidates in turns within one process of its own, and 
 ratios (the other's cost over ours): machines are shared and drift, so absolute times say little. Peers that are not
 installed (pip install -e '.[bench]') are left out with a message. Names: train-small, train-large, precision, drop-in,
 acting, control, bit-streams, replay, priorities, memory, comparison, start-up, scaling, calibration (how often
-simulated reports state what is not so); without any, all of them. By name only: solve (what it takes until a published
-memory task is solved), reward-units (what rewards in other units change), and soak (whether anything grows while a
-worker makes run after run for --minutes).
+simulated reports state what is not so); without any, all of them. By name only: linear-cells (LRU and minGRU, by
+loop and by scan, beside the LSTM, over lengths and sizes), solve (what it takes until a published memory task is
+solved), reward-units (what rewards in other units change), and soak (whether anything grows while a worker makes run
+after run for --minutes).
 """
 
 from __future__ import annotations

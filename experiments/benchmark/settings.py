@@ -36,6 +36,7 @@ BENCHMARKS = {
     "scaling": Benchmark("scaling", "scaling"),
     "calibration": Benchmark("calibration", "calibration"),
     "reward-units": Benchmark("reward_units", "reward_units", by_name_only=True),
+    "linear-cells": Benchmark("linear_cells", "linear_cells", by_name_only=True),
     "solve": Benchmark("solve", "solve", by_name_only=True),
     "soak": Benchmark("soak", "soak", by_name_only=True),
 }

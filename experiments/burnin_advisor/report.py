@@ -173,6 +173,9 @@ def evidence(results: AdviceResults) -> list[str]:
         for seed, result in by_seed.items():
             text = describe(result.advice)
             sentences.append(text[0].upper() + text[1:] if settings.files else f"Seed {seed}: {text}")
+    laws = {seed: result.advice.closed_form for seed, result in by_seed.items()}
+    texts_of_laws = {seed: law.sentence for seed, law in laws.items() if law is not None}
+    sentences += [text if settings.files else f"Seed {seed}: {text}" for seed, text in texts_of_laws.items()]
     losses = [result.advice.measures[0].loss_exact for result in by_seed.values()]
     texts = ", ".join(f"{loss:.3g}" if np.isfinite(loss) else "-" for loss in losses)
     known = f": their loss from the exact state is {texts}" if np.isfinite(losses).any() else ""

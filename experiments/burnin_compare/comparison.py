@@ -190,10 +190,11 @@ class Comparison:
         """Strategies that start every fragment from the exact state: their burn-in reaches every episode's start."""
         names = []
         for name in self.strategies:
-            burn_in = parse(name).burn_in
+            initialization = parse(name)
+            burn_in, alone = initialization.burn_in, initialization.trained_steps is not None
             longest = [run.longest_start for run in self.of(name).values()]
             reaches = all(start is not None and burn_in is not None and burn_in >= start for start in longest)
-            if longest and reaches:
+            if longest and reaches and not alone:  # other trained steps are other losses
                 names.append(name)
         return names
 

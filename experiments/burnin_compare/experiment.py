@@ -86,12 +86,16 @@ def _status(comparison: Comparison, errors: Sequence[str], command: str) -> dict
 
 
 def cost_of(strategy: str) -> float:
-    """Processed steps before the trained ones: the longest runs are begun first, so that all workers end together."""
-    burn_in = parse(strategy).burn_in
-    return math.inf if burn_in is None else burn_in
+    """Processed steps before the trained ones, and these where it has a number of its own.
+
+    The longest runs are begun first, so that all workers end together.
+    """
+    initialization = parse(strategy)
+    burn_in = math.inf if initialization.burn_in is None else initialization.burn_in
+    return burn_in + (initialization.trained_steps or 0)
 
 
 def program_of(strategy: str) -> str:
     """Runs with the same answer share their compiled programs."""
     initialization = parse(strategy)
-    return f"{initialization.programs}+{initialization.burn_in}"
+    return f"{initialization.programs}+{initialization.burn_in}@{initialization.trained_steps}"

@@ -58,13 +58,17 @@ def _time_limit(env: gym.Env[Any, Any]) -> tuple[bool, int | None]:
 
 def _floor(floor_of: Any, settings: TrainingSettings, strategy: str, more: dict[str, int]) -> float | None:
     initialization = parse(strategy)
-    if not initialization.has_floor:
+    parameters = inspect.signature(floor_of).parameters
+    trained = initialization.trained_steps
+    if not initialization.has_floor or (trained is not None and "trained_steps" not in parameters):
         return None
+    if trained is not None:
+        more = {**more, "trained_steps": trained}
     try:
         return float(
             floor_of(
                 burn_in=sys.maxsize if initialization.burn_in is None else initialization.burn_in,
-                **_seen(initialization, inspect.signature(floor_of).parameters),
+                **_seen(initialization, parameters),
                 sequence_length=settings.replay.sequence_length,
                 period=settings.replay.period,
                 loss=objective_class(settings.objective).loss_name,

@@ -20,7 +20,7 @@ from typing import Annotated
 import tyro
 
 from experiments.common.settings import RunSettings, command_line, read_with_preset
-from r2d2_burnin.initialization import check_cut, parse
+from r2d2_burnin.initialization import check_cut, check_trained_steps, parse
 from r2d2_burnin.settings import TrainingSettings
 
 
@@ -37,7 +37,7 @@ class Settings:
         "full",
     )
     """Initializations to compare: zero, stored, refreshed, learned, each also with +K steps of burn-in, full, and
-    `module:Class` of your own."""
+    `module:Class` of your own; each also with @M trained steps instead of --sequence-length."""
     reference: str | None = None
     """The initialization that the others are compared with, one of --strategies; by default full, else stored, else the
     first one given."""
@@ -64,6 +64,7 @@ class Settings:
             raise ValueError("strategies: got none, expected at least one, for example zero stored full")
         for name in self.strategies:
             check_cut(self.training.cut_episodes, parse(name))
+            check_trained_steps(self.training.replay.sequence_length, parse(name))
         if len(set(self.strategies)) < len(self.strategies):
             raise ValueError(f"strategies: got {' '.join(self.strategies)}, expected each once")
         check_reference(self.reference, self.strategies)
@@ -91,6 +92,28 @@ def check_checkpoint_every(updates: int) -> None:
     """Raise a ValueError unless checkpoints are at least one update apart."""
     if updates < 1:
         raise ValueError(f"checkpoint_every: got {updates}, expected at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Shared:
+    """What the comparisons of an experiment of several have in common (`several`)."""
+
+    directory: Path
+    runs: RunSettings
+    flags: Sequence[str] = ()  # NAME=VALUE of burnin_compare, after those of a comparison itself
+    quick: bool = False
+    checkpoint_every: int = 500
+    tensorboard: Path | None = None
+
+
+def check_flags(flags: Sequence[str]) -> None:
+    """Raise a ValueError unless each of these is NAME=VALUE, with another name."""
+    for flag in flags:
+        if "=" not in flag:
+            raise ValueError(f"flags: got {flag!r}, expected NAME=VALUE, for example updates=1000")
+    names = [flag.partition("=")[0].replace("_", "-") for flag in flags]
+    if len(set(names)) < len(names):
+        raise ValueError(f"flags: got {' '.join(flags)}, expected each NAME once")
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:

@@ -55,6 +55,7 @@ def _entry(comparison: Comparison, name: str, learned: dict[int, bool]) -> dict[
     """What a strategy reached and what it cost."""
     initialization = parse(name)
     entry: dict[str, Any] = {"start": initialization.start, "burn_in": initialization.burn_in}
+    entry["trained_steps"] = initialization.trained_steps or comparison.settings.replay.sequence_length
     for metric in (*MEASURED, "fresh_loss", "random_return"):
         entry[metric] = _json(comparison.estimate(name, metric))
     if not initialization.stores_states:

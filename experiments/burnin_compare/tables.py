@@ -54,6 +54,14 @@ def how_to_read(comparison: Comparison) -> list[str]:
         "Training loss: mean over the last tenth of updates. Error and return: whole fresh episodes, acted from their"
         f" first step with carried state and {exploration}, the same for every strategy.",
     ]
+    own = [name for name in comparison.strategies if parse(name).trained_steps is not None]
+    if own:
+        sentences.append(
+            f"{', '.join(own)}: fragments with so many trained steps as stand behind the @. They end where those of the"
+            " others end, and train steps before their start too. Losses on fragments, error floors, and ΔQ at the"
+            " first trained step are those of other steps than in the other rows; ΔQ at the last trained step, errors"
+            " and returns over whole episodes are those of the same."
+        )
     if comparison.preset:
         sentences.insert(0, f"Settings that were not given are those of the preset {comparison.preset}.")
     if not has_targets:
@@ -79,10 +87,14 @@ def _reward_scales(comparison: Comparison) -> list[str]:
     if not values:
         return []
     scale = number(values[0]) if min(values) == max(values) else f"{number(min(values))} to {number(max(values))}"
+    again = ""
+    if comparison.settings.q_learning.previous_reward:
+        again = ", a round that is then acted again, as the network is shown rewards"
+    several = "" if min(values) == max(values) else " (it differs between runs)"
     return [
-        f"For training, rewards are divided by {scale}, the root mean square of the rewards that are not zero in a"
-        " run's first round of acting that has any; losses are in that unit. Returns are in the environment's own"
-        " unit. How large a return can be is not known here, so it is not given as a share of that."
+        f"For training, rewards are divided by {scale}{several}, the root mean square of the rewards that are not zero"
+        f" in a run's first round of acting that has any{again}; losses are in that unit. Returns are in the"
+        " environment's own unit. How large a return can be is not known here, so it is not given as a share of that."
     ]
 
 

@@ -247,7 +247,7 @@ def contrast_sentence(comparison: Comparison, contrast: Contrast, *, margin: boo
         return f"{name} against {reference}: {amount} ({seeds}, no test)."
     seen = "no difference seen" if contrast.direction is None else contrast.direction
     equal = _equality(comparison, contrast) if margin else ""
-    return f"{name} against {reference}: {seen}, {amount} (p {_p(contrast.p)}){equal}."
+    return f"{name} against {reference}: {seen}, {amount} (p {p_text(contrast.p)}){equal}."
 
 
 def _equality(comparison: Comparison, contrast: Contrast) -> str:
@@ -263,9 +263,9 @@ def _equality(comparison: Comparison, contrast: Contrast) -> str:
 def _amount(comparison: Comparison, contrast: Contrast) -> str:
     known = math.isfinite(contrast.low)
     if contrast.is_ratio:
-        interval = f" [{_exp(contrast.low)}, {_exp(contrast.high)}]" if known else ""
+        interval = f" [{ratio_text(contrast.low)}, {ratio_text(contrast.high)}]" if known else ""
         zeros = ", with an error of zero counted as half of the smallest above it" if contrast.has_zeros else ""
-        return f"{_exp(contrast.estimate)} times the error{interval}{zeros}"
+        return f"{ratio_text(contrast.estimate)} times the error{interval}{zeros}"
     low, high = (number(end, signed=True) for end in (contrast.low, contrast.high))
     interval = f" [{low}, {high}]" if known else ""
     return f"{comparison.outcome.unit} {_size(contrast)}{interval}"
@@ -287,7 +287,7 @@ def _margin(comparison: Comparison, contrast: Contrast) -> tuple[float | None, s
 
 
 def _size(contrast: Contrast) -> str:
-    return f"{_exp(contrast.estimate)} times" if contrast.is_ratio else number(contrast.estimate, signed=True)
+    return f"{ratio_text(contrast.estimate)} times" if contrast.is_ratio else number(contrast.estimate, signed=True)
 
 
 def contrast_cell(contrast: Contrast) -> str:
@@ -296,16 +296,18 @@ def contrast_cell(contrast: Contrast) -> str:
         return "-"
     if not contrast.is_tested:
         return f"not tested, {_size(contrast)}"
-    ends = (_exp(end) if contrast.is_ratio else number(end, signed=True) for end in (contrast.low, contrast.high))
+    ends = (ratio_text(end) if contrast.is_ratio else number(end, signed=True) for end in (contrast.low, contrast.high))
     interval = f"\n[{' to '.join(ends)}]" if math.isfinite(contrast.low) else ""
     return f"{contrast.direction or 'no difference seen'}, {_size(contrast)}{interval}"
 
 
-def _exp(logarithm: float) -> str:
+def ratio_text(logarithm: float) -> str:
+    """A ratio, from its logarithm."""
     return number(math.exp(min(logarithm, 700.0)))
 
 
-def _p(p: float) -> str:
+def p_text(p: float) -> str:
+    """A p-value."""
     return "below 0.001" if p < 0.001 else f"{p:.2g}"
 
 

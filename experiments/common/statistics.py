@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -124,6 +124,15 @@ class Contrast:
         return content | finite
 
 
+class Pair(NamedTuple):
+    """Two initializations to compare, and the outcomes of both by seed."""
+
+    strategy: str
+    reference: str
+    outcomes: Mapping[int, float]
+    others: Mapping[int, float]
+
+
 def compare_all(outcomes: Outcomes, reference: str, *, higher_is_better: bool) -> tuple[Contrast, ...]:
     """Compare every other initialization of a report with the reference; one record for each, in their order.
 
@@ -152,20 +161,34 @@ def compare_all(outcomes: Outcomes, reference: str, *, higher_is_better: bool) -
                 raise ValueError(f"outcomes: got {value} of {name}, seed {seed}, expected a finite number")
     values = [value for by_seed in outcomes.values() for value in by_seed.values()]
     is_ratio = not higher_is_better and min(values, default=0.0) >= 0
-    pairs = {name: _pairs(by_seed, outcomes[reference]) for name, by_seed in outcomes.items() if name != reference}
-    differences = {name: _log_ratios(*pair) if is_ratio else pair[0] - pair[1] for name, pair in pairs.items()}
+    others = outcomes[reference]
+    pairs = [Pair(name, reference, by_seed, others) for name, by_seed in outcomes.items() if name != reference]
+    return compare_pairs(pairs, higher_is_better=higher_is_better, is_ratio=is_ratio)
+
+
+def compare_pairs(pairs: Sequence[Pair], *, higher_is_better: bool, is_ratio: bool) -> tuple[Contrast, ...]:
+    """Compare the two of each pair, as `compare_all` does, with Holm's correction over all of them.
+
+    Args:
+        pairs: of finite outcomes; at least 0 where ratios are taken.
+        higher_is_better: True for returns, False for errors.
+        is_ratio: whether logarithms of ratios are tested, or differences.
+    """
+    matched = [_pairs(pair.outcomes, pair.others) for pair in pairs]
+    differences = [_log_ratios(*pair) if is_ratio else pair[0] - pair[1] for pair in matched]
     adjusted, levels = holm(
-        {name: _p_value(series) for name, series in differences.items() if len(series) >= FEWEST_SEEDS}
+        {i: _p_value(series) for i, series in enumerate(differences) if len(series) >= FEWEST_SEEDS}
     )
     contrasts = []
-    for name, series in differences.items():
-        low, high = _interval(series, levels[name]) if name in levels else (-math.inf, math.inf)
+    for i, (pair, series) in enumerate(zip(pairs, differences, strict=True)):
+        low, high = _interval(series, levels[i]) if i in levels else (-math.inf, math.inf)
         mean = float(np.mean(series)) if len(series) else math.nan
         direction: Literal["better", "worse"] | None = None
-        if adjusted.get(name, 1.0) <= LEVEL:
+        if adjusted.get(i, 1.0) <= LEVEL:
             direction = "better" if (mean > 0) == higher_is_better else "worse"
-        p, has_zeros = adjusted.get(name, 1.0), is_ratio and not all(map(np.all, pairs[name]))
-        contrasts.append(Contrast(name, reference, len(series), is_ratio, mean, low, high, p, direction, has_zeros))
+        p, has_zeros = adjusted.get(i, 1.0), is_ratio and not all(map(np.all, matched[i]))
+        names = (pair.strategy, pair.reference)
+        contrasts.append(Contrast(*names, len(series), is_ratio, mean, low, high, p, direction, has_zeros))
     return tuple(contrasts)
 
 

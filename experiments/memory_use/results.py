@@ -20,9 +20,13 @@ HOW_TO_READ = (
     "Memory use: with memory k the recurrent state is cut, so that an output is that of the network unrolled from its"
     " initial state over the last k steps and the current one, and the agent acts by it (Kapturowski et al., ICLR 2019,"
     " figure 5). k = 0 is the current observation alone. The number stated is the smallest k from which on every"
-    " larger one that was tried is shown to lose less than a margin, by one-sided paired t-tests over the same episodes"
-    " at 5 % each. Where a memory fails in few episodes alone, such a test may miss it: 64 episodes without a failure"
-    " do not rule out failures in 4.6 % of all, and 8 not in 31 %."
+    " larger one that was tried is shown to lose less than a margin, by paired tests over the same episodes: a t-test,"
+    " and a test that allows for episodes that were not seen (Gaffke, 2005; of successes and failures it is the exact"
+    " binomial test). A number that is too small is stated in one case of twenty at most, if no episode that was"
+    " not seen loses more than those that were seen with the memory in question and the next smaller ones, down to the"
+    " first that is not enough; where no smaller memory fails, more than the agent has learned. So few episodes state a"
+    " large number where a smaller one would do, and say how many could show it: without any failure about 60 for a"
+    " margin of 5 % and 300 for 1 %, twice as many where an agent acts with a choice of memories."
     " A cut state is itself unfamiliar to an agent that was trained from stored states or from whole episodes: it never"
     " had to go on from a zero state in the middle of one. What it loses by a cut may come from that as well as from"
     " what it no longer knows, so the number is how much memory this agent needs, not the task."
@@ -94,7 +98,7 @@ def finding(results: MemoryResults) -> str:
         return f"{results.task}: nothing is shown to have been learned, so no memory use is stated"
     if not any(map(any, stated.values())):
         return f"{results.task}: {_names(stated)} use no memory{_cannot_matter(stated)}"
-    texts = [f"{name} {_steps(steps)}" for name, steps in stated.items()]
+    texts = [f"{name} {_at_most(results, name)}{_steps(steps)}" for name, steps in stated.items()]
     missing = [name for name in measured if name not in stated]
     nothing = f"; not shown to have learned: {_names(missing)}" if missing else ""
     return f"{results.task}: steps of memory used: {', '.join(texts)}{nothing}"
@@ -113,9 +117,10 @@ def sentences(results: MemoryResults) -> list[str]:
             f" reach{_cannot_matter(used)}."
         )
     elif used:
-        texts = [f"{name} uses {_in_words(steps)}" for name, steps in used.items()]
+        texts = [f"{name} uses {_at_most(results, name)}{_in_words(steps)}" for name, steps in used.items()]
         several = " (median over seeds, and their range)" if any(len(steps) > 1 for steps in used.values()) else ""
         lines.append(f"Memory{several}: {'; '.join(texts)}. {_margin(results)}")
+    lines += _unproven(results)
     lines += _ranges(results)
     lines += _worse_again(results)
     lines += _better_with_a_cut(results)
@@ -146,7 +151,7 @@ def table(results: MemoryResults) -> Table:
         rows.append(
             [
                 name,
-                _steps(steps) if steps else "-",
+                f"{_at_most(results, name)}{_steps(steps)}" if steps else "-",
                 *("-" if value is None else str(value) for value in values),
                 " to ".join(str(count) for count in dict.fromkeys((episodes[0], episodes[-1]))) if episodes else "-",
             ]
@@ -177,6 +182,35 @@ def baseline_name(results: MemoryResults) -> str:
     return "random actions" if results.outcome.higher_is_better else "the best constant answer"
 
 
+def _at_most(results: MemoryResults, name: str) -> str:
+    """Said before a number that more episodes could make smaller."""
+    return "at most " if any(run.unproven is not None for run in results.runs[name].values()) else ""
+
+
+def _unproven(results: MemoryResults) -> list[str]:
+    """What the episodes were too few to show."""
+    texts, needed = [], 0
+    for name, by_seed in results.measured.items():
+        runs = [run for run in by_seed.values() if run.unproven is not None]
+        if runs:
+            steps = _steps([run.unproven for run in runs if run.unproven is not None])
+            texts.append(f"{name} with {steps} (in {len(runs)} of {len(by_seed)} seeds)")
+            needed = max(needed, *(run.needed or 0 for run in runs))
+    if not texts:
+        return []
+    return [
+        f"Fewer steps are not shown to be enough, but nothing speaks against them: {', '.join(texts)}. About"
+        f" {_rounded(needed)} episodes can show it: python -m experiments.memory_use --checkpoint DIR --episodes"
+        f" {_rounded(needed)}."
+    ]
+
+
+def _rounded(number: int) -> int:
+    """Up to two digits."""
+    unit = int(10 ** max(len(str(number)) - 2, 0))
+    return -(-number // unit) * unit
+
+
 def _ranges(results: MemoryResults) -> list[str]:
     """Where memories between the answer and the next smaller one were not tried."""
     coarse = {}
@@ -184,7 +218,7 @@ def _ranges(results: MemoryResults) -> list[str]:
         gaps = [
             (run.too_few + 1, run.used)
             for run in by_seed.values()
-            if run.used is not None and run.too_few is not None and run.used - run.too_few > 1
+            if run.used is not None and run.too_few is not None and run.used - run.too_few > 1 and run.unproven is None
         ]
         if gaps:
             coarse[name] = f"{name} (at least {min(low for low, _ in gaps)}, at most {max(high for _, high in gaps)})"

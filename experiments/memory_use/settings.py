@@ -28,7 +28,7 @@ class Settings:
 
     checkpoint: Path
     """The directory of a comparison (burnin_compare --out), or one network of it: runs/NAME_seedN.npz."""
-    episodes: int = 64
+    episodes: int = 256
     """Episodes to evaluate in with each memory, the same ones for all."""
     runs: RunSettings = dataclasses.field(default_factory=lambda: RunSettings(seeds=1000))
 

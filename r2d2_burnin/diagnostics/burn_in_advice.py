@@ -24,19 +24,21 @@ does not raise the 5 % of the bounds.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from r2d2_burnin.acting.callable_step import step_of
-from r2d2_burnin.data import Episode
+from r2d2_burnin.data import Episode, FragmentBatch
 from r2d2_burnin.diagnostics.burn_in_measures import FEWEST_FRAGMENTS, Advice, BurnInMeasures
+from r2d2_burnin.diagnostics.closed_form import Decays
 from r2d2_burnin.diagnostics.confidence import share_bound, upper_bound
 from r2d2_burnin.diagnostics.discrepancy_choice import discrepancy_measure
 from r2d2_burnin.diagnostics.forgetting import fit_forgetting
-from r2d2_burnin.diagnostics.recorded_states import fitted_episodes, network_inputs
+from r2d2_burnin.diagnostics.recorded_states import MOST_EPISODES, fitted_episodes, network_inputs
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.initialization import Full, Stored, Zero
 from r2d2_burnin.learning.objectives import Objective, Outputs, trained_steps
@@ -44,6 +46,9 @@ from r2d2_burnin.networks.adapters import AnyNetwork
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.runtime import nests
 from r2d2_burnin.settings import ReplaySettings
+
+LENGTH = 20
+"""Trained steps of a fragment, if it is not said how many."""
 
 STARTS = {start.start: start for start in (Zero, Stored)}
 """Start states that are tried, by name."""
@@ -55,8 +60,8 @@ def advise(
     *,
     objective: Objective | None = None,
     inputs: InputSpace | None = None,
-    sequence_length: int = 20,
-    period: int = 10,
+    sequence_length: int | None = None,
+    period: int | None = None,
     longest: int | None = None,
     tolerance: float = 0.05,
 ) -> Advice:
@@ -68,8 +73,9 @@ def advise(
             Where none has states, they are the network's present ones.
         objective: what the network's outputs mean; by default the best action is that of the largest output.
         inputs: the space of the network's inputs; by default the observation alone.
-        sequence_length: trained steps of a fragment, T.
-        period: steps between the starts of fragments.
+        sequence_length: trained steps of a fragment, T; by default 20, and where most episodes are not longer than
+            that, half of the median episode.
+        period: steps between the starts of fragments; by default half of T.
         longest: longest burn-in to try, in steps; by default the longest one that the episodes can judge.
         tolerance: largest ΔQ that is good enough: of the mean's upper bound and of the 95 % quantile, at the first and
             at the last trained step.
@@ -77,25 +83,15 @@ def advise(
     Raises:
         ValueError: for episodes that are too few or too short to judge any burn-in.
     """
-    settings = ReplaySettings(sequence_length, period, 1 << 62)
+    settings = _fragments(episodes, sequence_length, period)
     trial = _Trial(network, episodes, objective or Outputs(), inputs, settings, longest, tolerance)
     longest = trial.longest
     grid = [0, *(2**i for i in range(longest.bit_length()) if 2**i < longest), longest][: None if longest else 1]
-    measures = {k: trial.measure("zero", k) for k in grid}
-
-    def suffices(k: int) -> bool:
-        if k not in measures:
-            measures[k] = trial.measure("zero", k)
-        return measures[k].worst <= tolerance
-
-    # The smallest k from which on every longer one of the grid is good enough, then between it and the one before.
-    good = [k for i, k in enumerate(grid) if all(suffices(longer) for longer in grid[i:])]
-    smallest = good[0] if good else None
-    if smallest:
-        failing = grid[grid.index(smallest) - 1]
-        while smallest - failing > 1:
-            middle = (smallest + failing) // 2
-            smallest, failing = (middle, failing) if suffices(middle) else (smallest, middle)
+    smallest, measures = _smallest(grid, lambda k: trial.measure("zero", k), tolerance)
+    decays = trial.decays()
+    computed = None
+    if decays is not None and decays.layers == 1:
+        computed, _ = _smallest(grid, functools.partial(trial.computed, decays), tolerance)
     stored = [trial.measure("stored", k) for k in grid]
     verdict = "burn-in suffices" if smallest else "zero state is enough"
     return Advice(
@@ -107,7 +103,37 @@ def advise(
         tolerance=tolerance,
         measures=[*(measures[k] for k in sorted(measures)), *stored],
         forgetting=fit_forgetting(*trial.decay()),
+        closed_form=None if decays is None else decays.closed_form(computed),
     )
+
+
+def _fragments(episodes: Sequence[Episode], sequence_length: int | None, period: int | None) -> ReplaySettings:
+    if sequence_length is None:
+        median = int(np.median([len(episode) for episode in episodes])) if episodes else LENGTH
+        sequence_length = LENGTH if median > LENGTH else max(median // 2, 1)
+    return ReplaySettings(sequence_length, max(sequence_length // 2, 1) if period is None else period, 1 << 62)
+
+
+def _smallest(
+    grid: Sequence[int], measure: Callable[[int], BurnInMeasures], tolerance: float
+) -> tuple[int | None, dict[int, BurnInMeasures]]:
+    """The smallest burn-in that is good enough, None where there is none, and all that were measured to find it."""
+    measures = {k: measure(k) for k in grid}
+
+    def suffices(k: int) -> bool:
+        if k not in measures:
+            measures[k] = measure(k)
+        return measures[k].worst <= tolerance
+
+    # The smallest k from which on every longer one of the grid is good enough, then between it and the one before.
+    good = [k for i, k in enumerate(grid) if all(suffices(longer) for longer in grid[i:])]
+    smallest = good[0] if good else None
+    if smallest:
+        failing = grid[grid.index(smallest) - 1]
+        while smallest - failing > 1:
+            middle = (smallest + failing) // 2
+            smallest, failing = (middle, failing) if suffices(middle) else (smallest, middle)
+    return smallest, measures
 
 
 def none_up_to(steps: int) -> str:
@@ -161,14 +187,44 @@ class _Trial:
             self.judged_from -= 1
         self._judged = starts >= self.judged_from
         self._references = self._replay.references(self._rows)
-        _, self._exact = self._measured(self._replay)
+        _, self._exact = self._measured(self._replay.batch(self._rows))
 
     def measure(self, start: Literal["zero", "stored"], burn_in: int) -> BurnInMeasures:
         replay = Replay(self._replay.settings, STARTS[start](burn_in), self._objective, self._inputs)
         replay.add(*self._episodes)
-        discrepancies, outputs = self._measured(replay)
-        judged, owners = self._judged, self._owners
+        return self._measures(start, burn_in, replay.batch(self._rows))
+
+    def computed(self, decays: Decays, burn_in: int) -> BurnInMeasures:
+        """The same of a burn-in from the zero state whose end is computed from the factors, not unrolled."""
+        ends = self._replay.starts(self._rows)
+        begins = np.maximum(ends - burn_in, 0)
+        episodes = self._replay.episodes_of(self._rows) - self._replay.episodes_of(self._replay.all_rows()).min()
+        exact = self._exact_states
+        initial = [leaf[0, episodes] for leaf in exact]
+        wrong = [start - leaf[begins, episodes] for start, leaf in zip(initial, exact, strict=True)]
+        left = decays.after(wrong, episodes, begins, ends)
+        leaves = [(leaf[ends, episodes] + part).astype(leaf.dtype) for leaf, part in zip(exact, left, strict=True)]
+        replay = Replay(self._replay.settings, Stored(), self._objective, self._inputs)
+        replay.add(*self._episodes)
         batch = replay.batch(self._rows)
+        return self._measures("zero", burn_in, batch._replace(start_state=nests.pack(batch.start_state, leaves)))
+
+    def decays(self) -> Decays | None:
+        """The factors of a network that has them; None for one that does not."""
+        state_decays = getattr(self._step.network, "state_decays", None)
+        if state_decays is None:
+            return None
+        parts = []
+        for begin in range(0, len(self._padded), MOST_EPISODES):
+            if (factors := state_decays(self._padded[begin : begin + MOST_EPISODES])) is None:
+                return None
+            parts.append([np.asarray(leaf) for leaf in nests.flatten(factors)])
+        leaves = [np.concatenate(columns, 1) for columns in zip(*parts, strict=True)]
+        return Decays(nests.pack(factors, leaves), np.array([len(episode) for episode in self._episodes]))
+
+    def _measures(self, start: Literal["zero", "stored"], burn_in: int, batch: FragmentBatch) -> BurnInMeasures:
+        discrepancies, outputs = self._measured(batch)
+        judged, owners = self._judged, self._owners
         act = self._objective.act
         changed = act(outputs.reshape(-1, outputs.shape[-1])) != act(self._exact.reshape(-1, outputs.shape[-1]))
         first, last = discrepancies.delta_q_first_exact, discrepancies.delta_q_last_exact
@@ -198,8 +254,26 @@ class _Trial:
             changed_actions=float(changed.reshape(batch.mask.shape)[judged][batch.mask[judged]].mean()),
         )
 
-    def _measured(self, replay: Replay) -> tuple[Any, np.ndarray]:
-        return self._measure(replay.batch(self._rows), self._references)
+    def _measured(self, batch: FragmentBatch) -> tuple[Any, np.ndarray]:
+        return self._measure(batch, self._references)
+
+    @functools.cached_property
+    def _padded(self) -> np.ndarray:
+        """The network's inputs of all episodes `[E, L, F]`, padded at the end."""
+        sequences = [network_inputs(episode, self._inputs) for episode in self._episodes]
+        longest = max(len(x) for x in sequences)
+        return np.stack([np.pad(x, ((0, longest - len(x)), (0, 0))) for x in sequences])
+
+    @functools.cached_property
+    def _exact_states(self) -> list[np.ndarray]:
+        """The arrays `[L + 1, E, ...]` of the exact states before each step of all episodes, and after the last."""
+        exact = self._step.network.initial_state(len(self._episodes))
+        states, never = [], np.zeros(len(self._episodes), np.bool_)
+        for t in range(self._padded.shape[1] + 1):
+            states.append([self._step.to_numpy(leaf) for leaf in nests.flatten(exact)])
+            if t < self._padded.shape[1]:
+                _, _, exact = self._step(self._padded[:, t], exact, never)
+        return [np.stack(leaves) for leaves in zip(*states, strict=True)]
 
     def _loss(self, outputs: np.ndarray, batch: Any, counts: np.ndarray) -> float:
         """Mean loss of trained steps; targets that look ahead do so within the fragment."""
@@ -219,31 +293,20 @@ class _Trial:
         J is three quarters of the length that half of the episodes (and 16) have; the zero state is put in place of the
         exact one a quarter of that length, or more, after an episode's first step.
         """
-        sequences = [network_inputs(episode, self._inputs) for episode in self._episodes]
-        length = int(np.sort([len(x) for x in sequences])[-self._enough])
+        lengths = [len(episode) for episode in self._episodes]
+        length = int(np.sort(lengths)[-self._enough])
         first = max(length // 4, 1)
         steps = length - first
-        starts = [(i, s) for i, x in enumerate(sequences) for s in range(first, len(x) - steps + 1, steps)]
-        step = self._step
-        never = np.zeros(len(sequences), np.bool_)
-        exact, states = step.network.initial_state(len(sequences)), []
-        longest = max(len(x) for x in sequences)
-        padded = np.stack([np.pad(x, ((0, longest - len(x)), (0, 0))) for x in sequences])
-        for t in range(longest + 1):
-            states.append([step.to_numpy(leaf) for leaf in nests.flatten(exact)])
-            if t < longest:
-                _, _, exact = step(padded[:, t], exact, never)
+        starts = [(i, s) for i, end in enumerate(lengths) for s in range(first, end - steps + 1, steps)]
         owners, begins = (np.array(column) for column in zip(*starts, strict=True))
-        tried = step.network.initial_state(len(starts))
+        tried = self._step.network.initial_state(len(starts))
+        never = np.zeros(len(starts), np.bool_)
         errors = []
         for j in range(steps + 1):
-            places = begins + j
-            leaves = [
-                np.stack([states[p][i][o] for p, o in zip(places, owners, strict=True)]) for i in range(len(states[0]))
-            ]
+            leaves = [leaf[begins + j, owners] for leaf in self._exact_states]
             errors.append(self._measure.distance(tried, nests.pack(tried, leaves)))
             if j < steps:
-                _, _, tried = step(padded[owners, places], tried, np.zeros(len(starts), np.bool_))
+                _, _, tried = self._step(self._padded[owners, begins + j], tried, never)
         return np.stack(errors, 1), owners
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Literal
 
+from r2d2_burnin.diagnostics.closed_form import ClosedForm
 from r2d2_burnin.diagnostics.forgetting import Forgetting
 
 FEWEST_FRAGMENTS = 16
@@ -78,6 +79,7 @@ class Advice:
     tolerance: float
     measures: list[BurnInMeasures]
     forgetting: Forgetting
+    closed_form: ClosedForm | None = None  # None: a network whose recurrence does not say it
 
     @property
     def sentence(self) -> str:

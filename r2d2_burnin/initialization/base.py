@@ -24,6 +24,10 @@ class Initialization:
 
     burn_in: int | None = 0
     """Burn-in steps, k; None: all steps since the episode's start."""
+    trained_steps: int | None = dataclasses.field(default=None, kw_only=True)
+    """Trained steps of a fragment, m; None: as many as the settings say (`sequence_length`, T). A fragment with more
+    ends where it ends without, and its m - T further steps are those before its first one: `zero@40` processes at T 20
+    what `zero+20` processes, and trains all of it."""
 
     start: ClassVar[str]
     """What it is called in result files and, with its burn-in, on the command line; by default `module:Class`."""
@@ -47,7 +51,13 @@ class Initialization:
     @property
     def name(self) -> str:
         """The name that `parse` reads."""
-        return f"{self.start}+{self.burn_in}" if self.burn_in else self.start
+        burn_in = f"+{self.burn_in}" if self.burn_in else ""
+        return self.start + burn_in + self._trained
+
+    @property
+    def _trained(self) -> str:
+        """The end of the name, of a number of trained steps of its own."""
+        return "" if self.trained_steps is None else f"@{self.trained_steps}"
 
     @property
     def programs(self) -> tuple[str, bool, bool]:

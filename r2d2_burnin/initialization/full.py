@@ -23,7 +23,7 @@ class Full(Initialization):
     @property
     def name(self) -> str:
         """The name that `parse` reads."""
-        return "full"
+        return "full" + self._trained
 
     def from_initial_state(self, begins: np.ndarray) -> np.ndarray:
         """All of them."""

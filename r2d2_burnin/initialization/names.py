@@ -9,11 +9,16 @@
 | `full` | the network's initial state | from the episode's first step on: exact, the reference |
 | `module:Class`, `module:Class+K` | your own, a class that inherits from `Initialization` | none, K steps |
 
+`@M` at the end of each of these gives fragments M trained steps instead of `sequence_length`: `zero@40`,
+`stored+20@40`, `full@40`. They end where they would end without, so that `zero@40` trains at T 20 what `zero+20`
+processes.
+
 R2D2 (Kapturowski et al., ICLR 2019, section 3) compares the first two rows.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 
@@ -24,6 +29,7 @@ from r2d2_burnin.initialization.learned import Learned
 from r2d2_burnin.initialization.refreshed import Refreshed
 from r2d2_burnin.initialization.stored import Stored
 from r2d2_burnin.initialization.zero import Zero
+from r2d2_burnin.replay.fragments import further_steps
 from r2d2_burnin.runtime.errors import described
 
 WITH_BURN_IN: dict[str, type[Initialization]] = {start.start: start for start in (Zero, Stored, Refreshed, Learned)}
@@ -42,21 +48,44 @@ def parse(name: str | Initialization) -> Initialization:
         return name
     if not isinstance(name, str):
         raise ValueError(f"strategies: got {name!r}, expected a name or an Initialization")
-    if name == Full().name:
-        return Full()
-    start, _, steps = name.partition("+")
-    if (steps or "+" not in name) and re.fullmatch(r"\d{0,9}", steps, re.ASCII):
+    parts = _PARTS.fullmatch(name)
+    if parts is not None:
+        start, steps, trained = parts.groups()
+        burn_in, trained_steps = (None if number is None else int(number) for number in (steps, trained))
+        if start == Full().name and burn_in is None:
+            return Full(trained_steps=trained_steps)
         if start in WITH_BURN_IN:
-            return WITH_BURN_IN[start](int(steps or 0))
+            return WITH_BURN_IN[start](burn_in or 0, trained_steps=trained_steps)
         if ":" in start:
-            return _own(start, int(steps) if steps else None)
-    known = [known.replace("K", "20") for known in NAMES]
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            return _own(start, burn_in, trained_steps)
     raise ValueError(
         f"strategies: got {name!r}, expected one of {', '.join(NAMES)} (K: burn-in steps), or module:Class of your"
-        f" own{hint}"
+        f" own, each also with @M (trained steps){_hint(name)}"
     )
+
+
+_PARTS = re.compile(r"([^+@]*)(?:\+(\d{1,9}))?(?:@0*([1-9]\d{0,8}))?", re.ASCII)
+"""Start, steps of burn-in and trained steps of a name."""
+
+
+def _hint(name: str) -> str:
+    """The nearest name that exists, for one that does not."""
+    nearest = difflib.get_close_matches(re.split("[+@]", name)[0], (*WITH_BURN_IN, Full().name), n=1, cutoff=0.5)
+    if not nearest:
+        return ""
+    burn_in = _steps("+", name) if nearest[0] in WITH_BURN_IN else ""
+    return f"; did you mean {nearest[0] + burn_in + _steps('@', name)!r}?"
+
+
+def _steps(sign: str, name: str) -> str:
+    """The sign with the number of steps that a name has behind it, or with 20 for none; empty without the sign."""
+    numbers = re.findall(rf"{re.escape(sign)}0*([1-9]\d{{0,8}})(?!\d)", name, re.ASCII)
+    return f"{sign}{numbers[0] if numbers else 20}" if sign in name else ""
+
+
+def check_trained_steps(sequence_length: int, initialization: Initialization) -> None:
+    """Raise a ValueError for an initialization that trains fewer steps than a fragment has."""
+    further_steps(initialization.trained_steps, sequence_length)
 
 
 def check_cut(cut_episodes: int | None, initialization: Initialization) -> None:
@@ -68,8 +97,8 @@ def check_cut(cut_episodes: int | None, initialization: Initialization) -> None:
         )
 
 
-def _own(reference: str, burn_in: int | None) -> Initialization:
-    """A user's initialization, with these steps of burn-in, or those that its class has by itself."""
+def _own(reference: str, burn_in: int | None, trained_steps: int | None) -> Initialization:
+    """A user's initialization, with these steps of burn-in and trained steps, or those that its class has by itself."""
     loaded = import_object("strategies", reference)
     if not (isinstance(loaded, type) and issubclass(loaded, Initialization) and loaded is not Initialization):
         raise ValueError(
@@ -77,6 +106,8 @@ def _own(reference: str, burn_in: int | None) -> Initialization:
         )
     try:
         initialization = loaded() if burn_in is None else loaded(burn_in)
+        if trained_steps is not None:
+            initialization = dataclasses.replace(initialization, trained_steps=trained_steps)
     except Exception as error:  # whatever the user's code raises
         raise ValueError(
             f"strategies: {reference} could not be made, as Class() or Class(burn_in): {described(error)}"

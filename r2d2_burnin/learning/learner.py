@@ -43,14 +43,15 @@ class Learner:
     Args:
         network: what is trained.
         objective: what on.
-        settings: the optimizer.
+        settings: the optimizer, and whether gradients go through burn-in.
         updates: over how many updates the step size sinks.
         target_network: another network of the same kind, for objectives that bootstrap.
         target_update_period: updates between two copies of the network to the target network.
         priority_eta: weight of the largest error in a priority.
         refresh_period: steps between the starts of fragments, to return the states recomputed there; None for none.
         initialization: what fragments start from, by default the stored states. A state that it trains gets a gradient
-            through burn-in; the parameters do not. A target network has a copy of such a state, as old as its weights.
+            through burn-in; the parameters do not, unless the settings say so. A target network has a copy of such a
+            state, as old as its weights.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Learner:
         self._target_update_period = target_update_period
         self._priority_eta = priority_eta
         self._refresh_period = refresh_period
+        self._burn_in_gradient = settings.burn_in_gradient
         self._initialization = initialization = initialization or Stored()
         self._learned = LearnedState(network) if initialization.learns_state else None
         self._target_learned = (
@@ -170,28 +172,32 @@ class Learner:
     def gradients(self, batch: FragmentBatch) -> Gradients:
         """Gradients of a batch's loss, and what came up on the way.
 
-        That of the parameters does not go through burn-in; that of a learned start state has to.
+        That of the parameters does not go through burn-in, unless the settings say so; that of a learned start state
+        has to.
         """
         with tf.GradientTape() as burn_in_tape:
             first = first_state(self.network, batch, self._initialization, _value_of(self._learned))
             burned_in, states = burn_in(self.network, batch, first, every=self._refresh_period)
         start = tf.nest.map_structure(tf.stop_gradient, burned_in)
-        learned = _variables_of(self._learned)
-        start_leaves = list(filter(has_gradient, tf.nest.flatten(start))) if learned else []
-        parameters = list(self.network.trainable_variables)
+        parameters, learned = list(self.network.trainable_variables), _variables_of(self._learned)
+        through = [*(parameters if self._burn_in_gradient else []), *learned]
+        start_leaves = list(filter(has_gradient, tf.nest.flatten(start))) if through else []
         with tf.GradientTape() as tape:
             tape.watch(start_leaves)
             losses, later_states = self._forward(batch, start)
             loss = _mean_loss(batch, losses)
         gradients = tape.gradient(loss, [*parameters, *start_leaves])
         of_parameters, of_start = gradients[: len(parameters)], gradients[len(parameters) :]
-        of_learned = burn_in_tape.gradient(
-            list(filter(has_gradient, tf.nest.flatten(burned_in))) if learned else [],
-            learned,
+        of_burn_in = burn_in_tape.gradient(
+            list(filter(has_gradient, tf.nest.flatten(burned_in))) if through else [],
+            through,
             # A leaf that no output depends on has no gradient, rather than zeros.
             [tf.zeros_like(x) if g is None else g for x, g in zip(start_leaves, of_start, strict=True)] or None,
             tf.UnconnectedGradients.ZERO,
         )
+        if self._burn_in_gradient:
+            of_parameters = [b if a is None else a + b for a, b in zip(of_parameters, of_burn_in, strict=False)]
+        of_learned = of_burn_in[len(through) - len(learned) :]
         return Gradients([*of_parameters, *of_learned], loss, losses, [*states, *later_states])
 
     def _one_update(self, batch: FragmentBatch) -> tuple[Tensor, Tensor, State, Tensor]:

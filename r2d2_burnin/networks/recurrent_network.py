@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from r2d2_burnin.environments.inputs import InputSpace
-from r2d2_burnin.networks import convolution, time_fused
-from r2d2_burnin.networks.cells import Cell, CellState, load_cell
+from r2d2_burnin.networks import convolution
+from r2d2_burnin.networks.cells import CellState
+from r2d2_burnin.networks.layers import load_layer
 from r2d2_burnin.networks.protocol import Tensor
 from r2d2_burnin.runtime.tensorflow import keras, tf
 from r2d2_burnin.settings import NetworkSettings
@@ -20,8 +21,8 @@ class DenseRecurrentNetwork:
     """A dense layer on every step, recurrent layers, and a dense layer on every step.
 
     In front of it stands a small convolution if the inputs are images; behind it a dueling head if `dueling`.
-    Variables are laid out as Keras lays them out (kernel `[F, G]`, recurrent kernel `[H, G]`, bias `[G]`, for the GRU
-    one bias of each product), and drawn as Keras draws them: Glorot uniform, orthogonal, forget gates open.
+    Variables are laid out and drawn as Keras has them (see `layers.TimeFusedLayer`), those of a cell that is a layer
+    itself as it says.
 
     Args:
         inputs: features of a step, F, or the space that they come from.
@@ -46,8 +47,8 @@ class DenseRecurrentNetwork:
         self.outputs = outputs
         self.dueling = dueling
         self.inputs = inputs
-        self._cell: Cell = load_cell(settings.cell)
-        units, width = settings.units, self._cell.gates * settings.units
+        self._layer = load_layer(settings.cell)
+        units = settings.units
         features = inputs if isinstance(inputs, int) else inputs.shape[0]
         self._convolution: list[Any] = []
         if isinstance(inputs, InputSpace) and inputs.image is not None:
@@ -58,12 +59,7 @@ class DenseRecurrentNetwork:
                 self._convolution += [_variable(f"{name}/kernel", *kernel), _variable(f"{name}/bias", kernel[-1])]
         self._input_layer = _dense("input", features, units)
         self._recurrent_layers = [
-            [
-                _variable(f"recurrent_{layer}/kernel", units, width),
-                _variable(f"recurrent_{layer}/recurrent_kernel", units, width),
-                _variable(f"recurrent_{layer}/bias", width),
-                *([_variable(f"recurrent_{layer}/recurrent_bias", width)] * self._cell.has_recurrent_gradient),
-            ]
+            [_variable(f"recurrent_{layer}/{name}", *shape) for name, shape in self._layer.shapes(units).items()]
             for layer in range(settings.layers)
         ]
         self._head = (
@@ -87,24 +83,25 @@ class DenseRecurrentNetwork:
 
     def initialize(self, seed: int) -> None:
         """Draw all parameters anew; the same seed draws the same ones."""
-        seeds = np.random.SeedSequence(seed).generate_state(len(self.trainable_variables))
-        for variable, variable_seed in zip(self.trainable_variables, seeds, strict=True):
-            variable.assign(self._draw(variable, int(variable_seed)))
+        drawn = np.random.SeedSequence(seed).generate_state(len(self.trainable_variables))
+        seeds = {id(variable): int(drawn[i]) for i, variable in enumerate(self.trainable_variables)}
+        for variable in (*self._convolution, *self._input_layer, *self._head):
+            variable.assign(_draw_dense(variable, seeds[id(variable)]))
+        for variables in self._recurrent_layers:
+            own = [seeds[id(variable)] for variable in variables]
+            for variable, value in zip(variables, self._layer.initial_values(self.settings.units, own), strict=True):
+                variable.assign(value)
 
     def initial_state(self, batch_size: Any) -> tuple[CellState, ...]:
         """Zeros, for every recurrent layer a tuple of `[B, H]`."""
-        zeros = tf.zeros([batch_size, self.settings.units])
-        return tuple(tuple(zeros for _ in range(self._cell.state_parts)) for _ in self._recurrent_layers)
+        return tuple(self._layer.initial_state(self.settings.units, batch_size) for _ in self._recurrent_layers)
 
     def step(self, observations: Tensor, state: tuple[CellState, ...]) -> tuple[Tensor, tuple[CellState, ...]]:
         """One step: outputs `[B, A]` and the new state from observations `[B, F]`."""
         hidden = self._dense_in(observations)
         new_state = []
-        for (kernel, recurrent_kernel, *biases), layer_state in zip(self._recurrent_layers, state, strict=True):
-            projected = tf.matmul(hidden, kernel) + biases[0]
-            recurrent_bias = biases[1] if self._cell.has_recurrent_gradient else None
-            layer_state = time_fused.step(self._cell, projected, recurrent_kernel, recurrent_bias, layer_state)
-            hidden = layer_state[0]
+        for parameters, layer_state in zip(self._recurrent_layers, state, strict=True):
+            hidden, layer_state = self._layer.step(parameters, hidden, layer_state)
             new_state.append(layer_state)
         return self._dense_out(hidden), tuple(new_state)
 
@@ -115,16 +112,28 @@ class DenseRecurrentNetwork:
         hidden = self._dense_in(tf.transpose(observations, [1, 0, 2]))  # [T, B, H], as all that follows
         mask = None if mask is None else tf.transpose(mask)
         last_state = []
-        for (kernel, recurrent_kernel, *biases), layer_state in zip(self._recurrent_layers, state, strict=True):
-            projected = tf.tensordot(hidden, kernel, 1)
-            if self._cell.has_recurrent_gradient:
-                projected += biases[0]
-            # The last bias is added within the loop: outside it is one more pass over the projections of all steps.
-            hidden, layer_state = time_fused.unroll(
-                self._cell, projected, recurrent_kernel, tf.convert_to_tensor(biases[-1]), layer_state, mask
-            )
+        for parameters, layer_state in zip(self._recurrent_layers, state, strict=True):
+            hidden, layer_state = self._layer.unroll(parameters, hidden, layer_state, mask)
             last_state.append(layer_state)
         return tf.transpose(self._dense_out(hidden), [1, 0, 2]), tuple(last_state)
+
+    def state_decays(self, observations: Tensor) -> list[tuple[Tensor, ...]] | None:
+        """What each step multiplies a wrong state by, of every layer (see `RecurrentLayer.decay`), in episodes' inputs.
+
+        Layers above the first see what the exact states below them give. Observations are `[B, T, F]`, factors
+        `[T, B, H]`; None for cells whose steps do not say it.
+        """
+        if self._layer.decay(self._recurrent_layers[0], tf.zeros([1, 1, self.settings.units])) is None:
+            return None
+        hidden = self._dense_in(tf.transpose(observations, [1, 0, 2]))
+        decays = []
+        initial = self.initial_state(observations.shape[0])
+        for parameters, layer_state in zip(self._recurrent_layers, initial, strict=True):
+            decay = self._layer.decay(parameters, hidden)
+            assert decay is not None  # it was not for the first layer
+            decays.append(decay)
+            hidden, _ = self._layer.unroll(parameters, hidden, layer_state)
+        return decays
 
     def _dense_in(self, observations: Tensor) -> Tensor:
         if self._convolution:
@@ -140,15 +149,12 @@ class DenseRecurrentNetwork:
         advantages = _apply(self._head[6:], tf.nn.relu(_apply(self._head[4:6], hidden)))
         return dueling_q_values(value, advantages)
 
-    def _draw(self, variable: Any, seed: int) -> Tensor:
-        kind = variable.name.split("/")[-1].split(":")[0]
-        if kind == "kernel":
-            return keras.initializers.GlorotUniform(seed)(variable.shape)
-        if kind == "recurrent_kernel":
-            return keras.initializers.Orthogonal(seed=seed)(variable.shape)
-        if kind == "bias" and variable.name.startswith("recurrent"):
-            return self._cell.initial_bias(self.settings.units)
-        return np.zeros(variable.shape, np.float32)
+
+def _draw_dense(variable: Any, seed: int) -> Tensor:
+    """As Keras does: kernels Glorot uniform, biases zero."""
+    if variable.name.split("/")[-1].split(":")[0] == "kernel":
+        return keras.initializers.GlorotUniform(seed)(variable.shape)
+    return np.zeros(variable.shape, np.float32)
 
 
 def _dense(name: str, inputs: int, outputs: int) -> list[Any]:

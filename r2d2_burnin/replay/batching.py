@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from r2d2_burnin.data import FragmentBatch
+from r2d2_burnin.replay.fragments import first_trained
 from r2d2_burnin.replay.store import EpisodeStore, StartState
 
 
@@ -33,6 +34,7 @@ class WholePast:
     """Fragments from their episode's first step on, for the exact states."""
 
     burn_in = None
+    trained_steps = None  # as many as the store's fragments have
     stores_states = False
 
     def from_initial_state(self, begins: np.ndarray) -> np.ndarray:
@@ -58,14 +60,17 @@ class Batcher:
         """Fragments of the given row numbers `[*batch_shape]`, with their weights, as `start` says."""
         store, settings = self._store, self._store.settings
         place = store.places(rows)
-        trained_from = (rows - place[..., 1]) * settings.period
+        starts = store.starts(rows, place)
+        trained_from = first_trained(starts, store.further_steps)
         first, left = place[..., 0] + trained_from, place[..., 2] - trained_from
         burn_in = self._whole_past() if start.burn_in is None else start.burn_in
-        trained, lookahead = settings.sequence_length, self._lookahead
+        trained, lookahead = store.trained_steps, self._lookahead
         burn_in_mask = np.arange(burn_in) >= (burn_in - trained_from)[..., None]
-        mask = np.arange(trained) < left[..., None]
+        mask = known = np.arange(trained) < left[..., None]
+        if store.further_steps:  # an episode's first fragments end before they have all of them
+            mask = known & (np.arange(trained) < (starts - trained_from + settings.sequence_length)[..., None])
         # The final observation, after the last step, is looked ahead at but never trained.
-        known = np.arange(trained + lookahead) <= left[..., None] if lookahead else mask
+        known = np.arange(trained + lookahead) <= left[..., None] if lookahead else known
         labels = {name: store.steps.windows(f"label/{name}", first, trained) for name in store.labels}
         _zero_padding(mask, *labels.values())
         if self._inputs is not None and self._inputs.reward_scale != 1:

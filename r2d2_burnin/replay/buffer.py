@@ -120,18 +120,18 @@ class Replay:
 
     def _add_references(self, begin: int, episodes: Sequence[Episode], positions: Sequence[Positions]) -> None:
         """Offer the fragments of new episodes, with rows from `begin` on, to the sample of references."""
-        starts, last = (np.concatenate([of_episode[i] for of_episode in positions]) for i in range(2))
+        trained, last = (np.concatenate([getattr(of, name) for of in positions]) for name in ("trained", "last"))
         owners = np.repeat(np.arange(len(episodes)), [len(of_episode.starts) for of_episode in positions])
 
         def states_of(chosen: np.ndarray) -> list[np.ndarray]:
             numbers, begins = np.unique(owners[chosen], return_index=True)
             leaves = list(zip(*(nests.flatten(episodes[i].states) for i in numbers.tolist()), strict=True))
-            steps_of = [np.split(rows[chosen], begins[1:]) for rows in (starts, last)]
+            steps_of = [np.split(rows[chosen], begins[1:]) for rows in (trained, last)]
             return [rows_of(of_episodes, steps) for steps in steps_of for of_episodes in leaves]
 
         reference = 2 * sum(leaf.nbytes for leaf in self._store.state_leaves)
         self._references.limit_memory(self.settings.replay_capacity * self._store.steps.row_bytes, reference)
-        self._references.add(begin + np.arange(len(starts)), states_of)
+        self._references.add(begin + np.arange(len(trained)), states_of)
 
     def sample(self, generator: np.random.Generator, *shape: int) -> np.ndarray:
         """Draw fragments, with replacement, uniformly or by priority and start: row numbers, of the given shape.
@@ -208,9 +208,9 @@ class Replay:
         return self._store.fragments.take("episode", rows)
 
     def starts(self, rows: np.ndarray) -> np.ndarray:
-        """First trained steps `[*batch_shape]` of fragments, counted from their episode's first one."""
-        place = self._store.places(rows)
-        return np.asarray((rows - place[..., 1]) * self.settings.period + place[..., 3])
+        """First trained steps `[*batch_shape]` of fragments, further ones apart, counted from their episode's first."""
+        places = self._store.places(rows)
+        return np.asarray(self._store.starts(rows, places) + places[..., 3])
 
     def staleness(self, rows: np.ndarray, update: int) -> np.ndarray:
         """Learner updates `[*batch_shape]` since the states of the given fragments were stored."""

@@ -8,7 +8,13 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from r2d2_burnin.data import Episode
-from r2d2_burnin.replay.fragments import burn_in_starts, fragment_starts, trained_lengths
+from r2d2_burnin.replay.fragments import (
+    burn_in_starts,
+    first_trained,
+    fragment_starts,
+    further_steps,
+    trained_lengths,
+)
 from r2d2_burnin.replay.ring import Ring
 from r2d2_burnin.runtime import archive, nests
 from r2d2_burnin.settings import ReplaySettings
@@ -20,6 +26,10 @@ class StartState(Protocol):
     @property
     def burn_in(self) -> int | None:
         """Steps of burn-in, k; None: all steps since the episode's start."""
+
+    @property
+    def trained_steps(self) -> int | None:
+        """Trained steps, m; None: `sequence_length`."""
 
     @property
     def stores_states(self) -> bool:
@@ -46,7 +56,8 @@ class Labelling(Protocol):
 class Positions(NamedTuple):
     """Where the fragments of an episode are, counted in steps from its first one, `[n]` each."""
 
-    starts: np.ndarray  # first trained steps
+    starts: np.ndarray  # where they start by the settings: `sequence_length` steps before their ends
+    trained: np.ndarray  # first trained steps: the starts, or earlier
     last: np.ndarray  # last trained steps
     processed: np.ndarray  # first processed steps
 
@@ -56,16 +67,21 @@ class EpisodeStore:
 
     Args:
         settings: capacity in steps, and how episodes are cut into fragments.
-        start: decides which states are stored.
+        start: decides which states are stored, and how many steps of a fragment are trained.
         labelling: decides which labels are stored.
+
+    Raises:
+        ValueError: for fewer trained steps than a fragment has.
     """
 
     def __init__(self, settings: ReplaySettings, start: StartState, labelling: Labelling) -> None:
         self.settings = settings
         self._start = start
         self.labelling = labelling
+        self.further_steps = further_steps(start.trained_steps, settings.sequence_length)
+        self.trained_steps = settings.sequence_length + self.further_steps
         # An episode's steps, and its final observation as one row more.
-        self.steps = Ring((start.burn_in or 0) + settings.sequence_length + labelling.lookahead)
+        self.steps = Ring((start.burn_in or 0) + self.trained_steps + labelling.lookahead)
         self.episodes = Ring()  # where an episode's steps and fragments begin, its steps, its first step, as [4]
         self.fragments = Ring()
         self.labels: tuple[str, ...] = ()
@@ -90,7 +106,9 @@ class EpisodeStore:
         if self._known_positions is None or self._known_positions[0] != length:
             starts = fragment_starts(length, self.settings.sequence_length, self.settings.period)
             last = starts + trained_lengths(starts, length, self.settings.sequence_length) - 1
-            self._known_positions = length, Positions(starts, last, burn_in_starts(starts, self._start.burn_in))
+            trained = first_trained(starts, self.further_steps)
+            processed = burn_in_starts(trained, self._start.burn_in)
+            self._known_positions = length, Positions(starts, trained, last, processed)
         return self._known_positions[1]
 
     def add(self, episodes: Sequence[Episode], positions: Sequence[Positions]) -> None:
@@ -115,7 +133,7 @@ class EpisodeStore:
         self.episodes.append({"place": places})
         self.fragments.append(fragments)
         self.steps.append(steps)
-        last = [int(of_episode.starts[-1]) for of_episode in positions]
+        last = [int(of_episode.trained[-1]) for of_episode in positions]
         self.longest_start = max(self.longest_start, *last)
         later = [start + episode.first_step for start, episode in zip(last, episodes, strict=True)]
         self.latest_start = max(self.latest_start, *later)
@@ -144,6 +162,10 @@ class EpisodeStore:
         """Of the episodes `[..., 4]` of fragments `[...]`: rows of its first step and fragment, steps, first step."""
         return self.episodes.take("place", self.fragments.take("episode", rows))
 
+    def starts(self, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Where fragments `[...]` with these `places` start by the settings, from what is stored of their episode."""
+        return np.asarray((rows - places[..., 1]) * self.settings.period)
+
     def stored_states(self, rows: np.ndarray) -> Any:
         """The stored states of fragments `[...]`, a nest of `[..., *]`; zeros where none are stored."""
         if self._start.stores_states:
@@ -158,14 +180,25 @@ class EpisodeStore:
         `updates` `[U, B]` are the learner updates made by then.
         """
         episodes = self.fragments.take("episode", rows)
+        later, rest = self._later(rows) if self.further_steps else (0, 0)
         leaves = nests.flatten(states)
         for ahead in range(leaves[0].shape[2] if leaves else 0):
-            others = rows + ahead + 1
+            others = rows + ahead + 1 + later
             exists = others < self.fragments.end
+            exists &= np.equal(rest, 0)
             exists &= self.fragments.take("episode", np.minimum(others, self.fragments.end - 1)) == episodes
             for i, leaf in enumerate(leaves):
                 self.fragments.put(f"stored/{i}", others[exists], leaf[:, :, ahead][exists])
             self.fragments.put("update", others[exists], updates[exists])
+
+    def _later(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """By how many fragments later the recomputed states of fragments `[...]` belong, and the steps left over.
+
+        The steps of a fragment whose further ones would begin before its episode come so much earlier in a batch. Where
+        that is no whole number of periods, its states belong to no fragment.
+        """
+        missing = np.maximum(self.further_steps - self.starts(rows, self.places(rows)), 0)
+        return np.divmod(missing, self.settings.period)
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Everything stored, as arrays that need no pickle."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +32,9 @@ class Collector(Protocol):
     def measures(self) -> dict[str, float]:
         """What there is to say about the acting since the last call, by metric."""
 
+    def begin_again(self) -> None:
+        """Leave all episodes that have not ended, and act from new resets; call `prepare` before acting."""
+
     def close(self) -> None:
         """End what was begun for acting."""
 
@@ -49,7 +52,7 @@ class LocalCollector:
     acting are. So one machine shows what many actors with old parameters do to a learner.
 
     Args:
-        actor: acts with `acting_network`.
+        make_actor: an actor that acts with `acting_network`, from its environments' seeded reset.
         network: what the learner trains.
         acting_network: another network of the same kind where there is a lag, else the same one.
         parameter_lag: updates, U.
@@ -58,14 +61,15 @@ class LocalCollector:
 
     def __init__(
         self,
-        actor: Actor,
+        make_actor: Callable[[], Actor],
         network: RecurrentNetwork,
         acting_network: RecurrentNetwork,
         *,
         parameter_lag: int,
         updates_between: int,
     ) -> None:
-        self.actor = actor
+        self.actor = make_actor()
+        self._make_actor = make_actor
         self._network = network
         self._acting_network = acting_network
         self._lag = parameter_lag
@@ -99,6 +103,10 @@ class LocalCollector:
     def measures(self) -> dict[str, float]:
         """How many updates old the parameters were, where they were not today's."""
         return {"parameter_lag": float(self._update - self.actor.update)} if self._lag else {}
+
+    def begin_again(self) -> None:
+        """Act from the environments' seeded reset."""
+        self.actor = self._make_actor()
 
     def close(self) -> None:
         """Nothing to do: whoever made the actor's environments closes them."""

@@ -123,6 +123,10 @@ class RayCollector:
         used = state.get("incarnations", np.zeros(self._settings.actors, int))
         self._incarnations = [int(number) + 1 for number in used]
 
+    def begin_again(self) -> None:
+        """Go on with new actors, from other seeds."""
+        self.set_state(self.get_state())
+
     def close(self) -> None:
         """End the actors."""
         for actor in self._actors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -146,20 +146,31 @@ class TrainingRun:
     def _collect(self, steps: int) -> None:
         """Act for `steps` steps, and on until replay holds an episode; rate new fragments where priorities count."""
         self.collector.prepare(self.update)
-        added = [self._add(episodes) for episodes in self.collector.collect(steps)]
-        while not len(self.replay):
-            added += [self._add(episodes) for episodes in self.collector.collect(1)]
-        if self._reward_scale.end_round():
-            self._parts.task.inputs.reward_scale = self._reward_scale.value
-            self._note("reward_scale", self._reward_scale.value)
+        acted: Iterable[list[Episode]] = act(self.collector, self.replay, steps)
+        if not self._reward_scale.is_known:
+            acted = self._acted_in_scale(list(acted), steps)
+        added = [self.replay.add(*self._costs.count(episodes)) for episodes in acted]
         if self._settings.replay.priority_exponent > 0 and added:
             rows = np.intersect1d(np.concatenate(added), self.replay.all_rows())
             rate_fragments(self.replay, self.learner, rows, size=self._settings.batch_size, update=self.update)
 
-    def _add(self, episodes: list[Episode]) -> np.ndarray:
-        """Add episodes to replay; returns the rows of their fragments."""
-        self._reward_scale.add(episodes)
-        return self.replay.add(*self._costs.count(episodes))
+    def _acted_in_scale(self, acted: list[list[Episode]], steps: int) -> Iterable[list[Episode]]:
+        """What was acted, or the round acted again where it has the first rewards and the network is shown rewards.
+
+        Its states were computed from rewards shown as zeros: with the scale, no parameters would compute them.
+        """
+        for episodes in acted:
+            self._reward_scale.add(episodes)
+        if not self._reward_scale.end_round():
+            return acted
+        inputs = self._parts.task.inputs
+        inputs.reward_scale = self._reward_scale.value
+        self._note("reward_scale", self._reward_scale.value)
+        if not inputs.previous_reward:
+            return acted
+        self.collector.begin_again()
+        self.collector.prepare(self.update)
+        return act(self.collector, self.replay, steps)
 
     def _make_updates(self, rows: np.ndarray) -> Updates:
         """An update for each row of fragments `[U, B]`, in one compiled call, or in two where acting asks for it."""
@@ -211,6 +222,18 @@ class TrainingRun:
             self._note(metric, value)
         for metric, value, step in self._evaluator.profiles():
             self._note(metric, value, step)
+
+
+def act(collector: Collector, replay: Replay, steps: int) -> Iterator[list[Episode]]:
+    """Episodes that end within `steps` steps of acting, and where replay is empty, within more until one does."""
+    has_any = len(replay) > 0
+    for episodes in collector.collect(steps):
+        has_any = True
+        yield episodes
+    while not has_any:
+        for episodes in collector.collect(1):
+            has_any = True
+            yield episodes
 
 
 def fresh_losses(

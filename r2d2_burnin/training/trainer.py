@@ -19,7 +19,7 @@ from r2d2_burnin.diagnostics.evaluator import Evaluator
 from r2d2_burnin.diagnostics.memory_use import MOST_EPISODES
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments.inputs import InputSpace
-from r2d2_burnin.initialization import Initialization, check_cut, parse
+from r2d2_burnin.initialization import Initialization, check_cut, check_trained_steps, parse
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.learning.objectives import Objective
 from r2d2_burnin.learning.task import Task, make_task
@@ -105,6 +105,7 @@ class Trainer:
         """
         initialization = parse(initialization)
         check_cut(self.settings.cut_episodes, initialization)
+        check_trained_steps(self.settings.replay.sequence_length, initialization)
         began = time.perf_counter()
         settings = self.settings
         acting_env = None if settings.actors else environments.make_vector(settings.environment, settings.num_envs)
@@ -202,16 +203,15 @@ class Trainer:
         settings, parts = self.settings, self.parts
         if env is None:
             return RayCollector(settings, parts.network, self.task.inputs, seed=seeds.acting)
-        actor = self.task.actor(
-            env,
-            parts.acting_step,
-            self.task.policy(seeds.exploration, np.arange(settings.num_envs)),
-            seed=seeds.acting,
-            keeps_actions=resumable and not hasattr(env, "get_state"),
-            cuts=True,
-        )
         return LocalCollector(
-            actor,
+            lambda: self.task.actor(
+                env,
+                parts.acting_step,
+                self.task.policy(seeds.exploration, np.arange(settings.num_envs)),
+                seed=seeds.acting,
+                keeps_actions=resumable and not hasattr(env, "get_state"),
+                cuts=True,
+            ),
             parts.network,
             parts.acting_step.network,
             parameter_lag=settings.parameter_lag,

@@ -21,7 +21,8 @@ from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import NetworkSettings, ReplaySettings, TrainingSettings
 from r2d2_burnin.training.trainer import Trainer
 
-KINDS = [("lstm", 1), ("gru", 1), ("lstm", 2), ("gru", 3)]
+KERAS_KINDS = [("lstm", 1), ("gru", 1), ("lstm", 2), ("gru", 3)]
+KINDS = [*KERAS_KINDS, ("lru", 1), ("mingru", 2)]
 TOLERANCE = {"rtol": 2e-5, "atol": 2e-6}
 
 

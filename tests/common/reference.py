@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,29 @@ def gru_step(x: np.ndarray, state: tuple, weights: list[np.ndarray]) -> tuple[np
     return h, (h,)
 
 
-STEPS = {"lstm": lstm_step, "gru": gru_step}
-PARTS = {"lstm": 2, "gru": 1}
+def gated(inputs: np.ndarray, y: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    linear, gate = np.split(y * np.array([0.5 * (1 + math.erf(v / math.sqrt(2))) for v in y]) @ kernel + bias, 2)
+    return inputs + linear * sigmoid(gate)
+
+
+def lru_step(u: np.ndarray, state: tuple, weights: list[np.ndarray]) -> tuple[np.ndarray, tuple]:
+    nu_log, theta_log, gamma_log, b, c, d, *gate = weights
+    units = len(nu_log)
+    eigenvalues = np.exp(-np.exp(nu_log) + 1j * np.exp(theta_log))
+    b, c = b[:, :units] + 1j * b[:, units:], c[:units] + 1j * c[units:]
+    x = eigenvalues * (state[0] + 1j * state[1]) + np.exp(gamma_log) * (u @ b)
+    return gated(u, (x @ c).real + d * u, *gate), (x.real, x.imag)
+
+
+def mingru_step(x: np.ndarray, state: tuple, weights: list[np.ndarray]) -> tuple[np.ndarray, tuple]:
+    kernel, bias, *gate = weights
+    z, n = np.split(x @ kernel + bias, 2)
+    h = (1 - sigmoid(z)) * state[0] + sigmoid(z) * n
+    return gated(x, h, *gate), (h,)
+
+
+STEPS = {"lstm": lstm_step, "gru": gru_step, "lru": lru_step, "mingru": mingru_step}
+PARTS = {"lstm": 2, "gru": 1, "lru": 2, "mingru": 1}
 
 
 def unroll(network: DenseRecurrentNetwork, observations: np.ndarray, state: Any = None) -> tuple[np.ndarray, list[Any]]:

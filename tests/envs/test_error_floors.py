@@ -52,6 +52,18 @@ def test_the_two_hand_computed_mixtures() -> None:
     assert (20 / 4 + np.var(np.arange(0, 50, 10) / 2)) * 5 / 7 == pytest.approx(39.2857, abs=5e-5)
 
 
+def test_a_floor_with_trained_steps_of_its_own_by_hand() -> None:
+    """Count, `zero@40` at T 20: starts 0, 10, 20 train from the first step on, starts 30 to 60 hide 10 to 40 bits."""
+    unwrapped: Any = gym.make("BitStream/Count-v0").unwrapped
+    # The first 20 steps are those of all seven fragments, the next 10 those of six, the last 10 those of five.
+    parts = [(20, [0, 0, 0, 10, 20, 30, 40]), (10, [0, 0, 10, 20, 30, 40]), (10, [0, 10, 20, 30, 40])]
+    total = sum(steps * len(hidden) * (np.mean(hidden) + np.var(hidden)) / 4 for steps, hidden in parts)
+    floor = unwrapped.error_floor("zero", sequence_length=20, period=10, trained_steps=40)
+    assert floor == pytest.approx(total / 250)
+    with pytest.raises(ValueError, match="trained_steps: got 10, expected at least sequence_length"):
+        unwrapped.error_floor("zero", sequence_length=20, period=10, trained_steps=10)
+
+
 def enumerated_floor(
     target: Task,
     length: int,
@@ -61,12 +73,14 @@ def enumerated_floor(
     sequence_length: int,
     period: int,
     loss: Loss,
+    trained: int,
 ) -> float:
     """The floor from its definition: all streams, grouped by exactly what a predictor may use."""
     probabilities: dict[tuple, dict[int, float]] = defaultdict(lambda: defaultdict(float))
     trained_steps = 0
-    for start in range(0, max(length - sequence_length, 0) + period, period):
-        for step in range(start, min(start + sequence_length, length)):
+    for fragment in range(0, max(length - sequence_length, 0) + period, period):
+        start = max(0, fragment + sequence_length - trained)
+        for step in range(start, min(fragment + sequence_length, length)):
             trained_steps += 1
             processed_from = max(0, start - burn_in)
             starts_from = "another state" if knows_the_start and processed_from > 0 else "zeros"
@@ -100,10 +114,18 @@ def enumerated_floor(
     ("length", "sequence_length", "period", "burn_in", "p"),
     [(7, 3, 2, 0, 0.5), (7, 3, 2, 1, 0.3), (8, 3, 3, 2, 0.5), (6, 2, 1, 3, 0.8), (5, 8, 4, 2, 0.5), (7, 2, 2, 9, 0.5)],
 )
-@pytest.mark.parametrize("knows_the_start", [False, True])
+@pytest.mark.parametrize(("knows_the_start", "further"), [(False, 0), (True, 0), (False, 2)])
 def test_floor_equals_brute_force_enumeration(
-    knows_the_start: bool, target: Task, length: int, sequence_length: int, period: int, burn_in: int, p: float
+    knows_the_start: bool,
+    further: int,
+    target: Task,
+    length: int,
+    sequence_length: int,
+    period: int,
+    burn_in: int,
+    p: float,
 ) -> None:
+    trained = sequence_length + further
     losses: tuple[Loss, ...] = ("cross-entropy", "error rate") if target.is_class else ("squared error",)
     assert default_loss(target) == losses[0]
     for loss in losses:
@@ -116,8 +138,11 @@ def test_floor_equals_brute_force_enumeration(
             sequence_length=sequence_length,
             period=period,
             loss=loss,
+            trained_steps=trained if further else None,
         )
-        enumerated = enumerated_floor(target, length, p, knows_the_start, burn_in, sequence_length, period, loss)
+        enumerated = enumerated_floor(
+            target, length, p, knows_the_start, burn_in, sequence_length, period, loss, trained
+        )
         assert computed == pytest.approx(enumerated, abs=1e-12)
 
 

@@ -19,7 +19,7 @@ from experiments.common.results import to_json, write_sealed
 from experiments.common.settings import RunSettings
 
 HERE = "tests.experiments.test_experiment"
-COMMANDS = ("burnin_compare", "counting", "burnin_advisor", "staleness", "atlas", "memory_use")
+COMMANDS = ("burnin_compare", "counting", "burnin_advisor", "staleness", "atlas", "memory_use", "claims")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -70,6 +70,19 @@ def test_what_cannot_be_stated_is_not() -> None:
     assert alone.endswith("compare with full.")
 
 
+def test_what_few_episodes_do_not_show_is_said_with_how_many_could() -> None:
+    few = dataclasses.replace(ENOUGH, used=7, too_few=4, unproven=2, needed=1234, episodes=16)
+    found = results(stored=[few, ENOUGH], full=[ENOUGH])
+    assert finding(found) == "Task-v0: steps of memory used: stored at most 5.5 (4 to 7), full 4"
+    first, unproven = sentences(found)
+    assert "stored uses at most 5.5 (4 to 7) steps of memory; full uses 4 steps" in first
+    assert unproven.startswith("Fewer steps are not shown to be enough, but nothing speaks against them: stored with 2")
+    assert unproven.endswith(
+        "About 1300 episodes can show it: python -m experiments.memory_use --checkpoint DIR --episodes 1300."
+    )
+    assert table(found).rows[0][1] == "at most 5.5 (4 to 7)"
+
+
 def test_curves_that_are_not_monotone_are_described() -> None:
     hump = dataclasses.replace(ENOUGH, alone=2, better=2)
     _, fewer, better = sentences(results(stored=[hump, hump, ENOUGH]))

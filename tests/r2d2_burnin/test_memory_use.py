@@ -9,12 +9,14 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium import spaces
+from scipy import stats
 
 import envs  # noqa: F401 (registers)
 from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.data import Episode
 from r2d2_burnin.diagnostics.cut_memory import CutNetwork, EveryStart
-from r2d2_burnin.diagnostics.memory_use import MemoryMeasure, memory_use, recorded_errors, run_cost
+from r2d2_burnin.diagnostics.memory_statistics import memory_use, p_below_zero
+from r2d2_burnin.diagnostics.memory_use import MemoryMeasure, recorded_errors, run_cost, search
 from r2d2_burnin.learning.objectives import Regression
 from r2d2_burnin.learning.task import Task, make_task
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
@@ -89,19 +91,21 @@ def measure(task: Task, network: Any, **more: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("task", "kwargs", "network", "used"),
+    ("task", "kwargs", "network", "episodes", "used"),
     [
-        ("WindowCount", {"window": 6}, Known("window", 6), 5),
-        ("Count", {}, Known("count"), 18),  # the last one of 20 bits is worth less than 1 % of all
-        ("Count", {}, Known("plain"), None),  # the bit itself, worse than the best constant
-        ("Recall", {"delay": 0}, Known("plain"), 0),
+        ("WindowCount", {"window": 6}, Known("window", 6), 192, 5),
+        ("Count", {}, Known("count"), 16, 18),  # the last one of 20 bits is worth less than 1 % of all
+        ("Count", {}, Known("plain"), 16, None),  # the bit itself, worse than the best constant
+        ("Recall", {"delay": 0}, Known("plain"), 320, 0),  # without any failure (1 - 1 %)^300 is below 5 %
     ],
 )
-def test_known_memories_of_bit_streams(task: str, kwargs: dict[str, Any], network: Known, used: int | None) -> None:
+def test_known_memories_of_bit_streams(
+    task: str, kwargs: dict[str, Any], network: Known, episodes: int, used: int | None
+) -> None:
     made = task_of(f"BitStream/{task}-v0", length=20, **kwargs)
     if task == "Recall":  # a class for each bit
         network = Logits(network)  # type: ignore[assignment]
-    use = measure(made, network)
+    use = measure(made, network, episodes=episodes)
     assert use.used == used
     assert use.learned == (used is not None)
     assert use.too_few == (used - 1 if used else None)
@@ -205,17 +209,25 @@ def test_the_agent_acts_by_what_it_remembers() -> None:
 
 def test_recall_for_reward_needs_its_delay() -> None:
     """In an environment that offers blocks of steps, which a cut network does without."""
-    network = Logits(Known("window", 5), place=0)
-    use = measure(task_of("BitStream/Recall-v0", control=True, length=12, delay=4), network)
-    assert (use.used, use.too_few, use.uncut) == (4, 3, 12.0)
+    network, task = (
+        Logits(Known("window", 5), place=0),
+        task_of("BitStream/Recall-v0", control=True, length=12, delay=4),
+    )
+    use = measure(task, network, episodes=128)
+    assert (use.used, use.too_few, use.uncut, use.unproven) == (4, 3, 12.0, None)
     assert 4 in use.steps
+    # Sixteen episodes cannot rule out that few others fail: they say how many could.
+    few = measure(task, network)
+    assert (few.used, few.too_few, few.unproven) == (11, 8, 4)
+    assert few.needed is not None
+    assert 64 < few.needed <= 128
 
 
 def test_a_small_budget_takes_fewer_episodes_and_memories() -> None:
     task = task_of("BitStream/Recall-v0", control=True, way="sync", length=12, delay=2)
     use = measure(task, Logits(Known("window", 3), place=0), episodes=32, share=4e4 / run_cost(task.settings, 12))
     assert (use.steps, use.episodes) == ([0, 2, 8, 11], 16)
-    assert (use.used, use.too_few) == (2, 0)
+    assert (use.used, use.too_few, use.unproven) == (11, 8, 2)
 
 
 def test_few_episodes_are_refused() -> None:
@@ -226,15 +238,15 @@ def test_few_episodes_are_refused() -> None:
 Outcomes = dict[int, np.ndarray]
 
 
-def _drawn(generator: np.random.Generator, loss: float) -> Outcomes:
-    """Returns of 32 episodes about 10, where a memory of 1 step or none loses `loss`, and 2 and more nothing."""
-    uncut = 10 + generator.normal(size=32)
-    noise = 0.3 * generator.normal(size=(4, 32))
+def _drawn(generator: np.random.Generator, loss: float, episodes: int = 32) -> Outcomes:
+    """Returns about 10, where a memory of 1 step or none loses `loss`, and 2 and more nothing."""
+    uncut = 10 + generator.normal(size=episodes)
+    noise = 0.3 * generator.normal(size=(4, episodes))
     return {0: uncut - loss + noise[0], 1: uncut - loss + noise[1], 2: uncut + noise[2], 4: uncut + noise[3], 8: uncut}
 
 
 def test_the_number_is_wrong_in_one_of_twenty_at_most() -> None:
-    """Where a memory loses just the margin, it is called enough at the level of the test."""
+    """Where a memory loses just the margin of a noisy return, it is called enough at the level of the test."""
     generator, margin = np.random.default_rng(0), 0.05
     uses = [
         memory_use(_drawn(generator, margin * 10), np.zeros(32), margin=margin, higher_is_better=True)
@@ -246,16 +258,54 @@ def test_the_number_is_wrong_in_one_of_twenty_at_most() -> None:
     assert not any(use.better is not None for use in uses)
 
 
+@pytest.mark.parametrize("episodes", [8, 16, 64])
+def test_few_failures_are_not_missed(episodes: int) -> None:
+    """Where successes turn into failures just too often: a t-test alone is wrong in 17 to 67 of a hundred cases."""
+    generator, uncut, wrong = np.random.default_rng(episodes), np.ones(episodes), []
+    for _ in range(300):
+        outcomes = {0: np.zeros(episodes), 1: 1.0 * (generator.random(episodes) >= 0.05), 2: uncut}
+        use = memory_use(outcomes, np.zeros(episodes), margin=0.05, higher_is_better=True)
+        wrong.append(use.used is not None and use.used < 2)
+    assert np.mean(wrong) < 0.085  # 0.05, and 2.8 standard errors
+
+
+def test_successes_and_failures_are_tested_exactly() -> None:
+    """p is that of the binomial distribution, by SciPy."""
+    for episodes, failures in ((8, 0), (64, 0), (64, 1), (100, 3)):
+        values = np.full(episodes, -0.1)
+        values[:failures] = 0.9  # failures in a tenth of episodes would be just too many
+        (p,) = p_below_zero(values[None], np.array([0.9]))
+        assert p == pytest.approx(stats.binom.cdf(failures, episodes, 0.1), abs=0.015)
+
+
+def test_a_search_corrects_for_the_memories_that_it_tries() -> None:
+    """All of 63 memories lose just the margin, each by its own noise: one of them is called enough in one of twenty."""
+    generator, wrong = np.random.default_rng(5), []
+    for _ in range(200):
+        uncut = 10 + generator.normal(size=32)
+        outcomes = {63: uncut}
+        use = search(
+            lambda memory, uncut=uncut: 0.95 * uncut + 0.3 * generator.normal(size=32) - (memory == 0),  # type: ignore[misc]
+            outcomes,
+            np.zeros(32),
+            first=[0, 32, 16, 8, 4, 2, 1],
+            margin=0.05,
+            higher_is_better=True,
+        )
+        wrong.append(use.used != 63)
+    assert np.mean(wrong) < 0.09  # 0.05, and 2.6 standard errors
+
+
 @pytest.mark.parametrize("higher", [True, False])
 def test_what_is_said_of_an_agent_that_is_better_with_a_cut_and_of_one_that_learned_nothing(higher: bool) -> None:
     generator, sign = np.random.default_rng(1), 1.0 if higher else -1.0
-    outcomes = {memory: sign * values for memory, values in _drawn(generator, -3.0).items()}
-    use = memory_use(outcomes, np.zeros(32), margin=0.05, higher_is_better=higher)
+    outcomes = {memory: sign * values for memory, values in _drawn(generator, -3.0, 96).items()}
+    use = memory_use(outcomes, np.zeros(96), margin=0.05, higher_is_better=higher)
     assert use.used == 0
     assert use.better in (0, 1)
     assert use.outcomes[-1] == pytest.approx(outcomes[8].mean())
     assert use.margin == pytest.approx(0.05 * 10, rel=0.1)
-    nothing = memory_use(outcomes, outcomes[8] + sign * generator.normal(size=32), margin=0.05, higher_is_better=higher)
+    nothing = memory_use(outcomes, outcomes[8] + sign * generator.normal(size=96), margin=0.05, higher_is_better=higher)
     assert (nothing.learned, nothing.used, nothing.better) == (False, None, None)
     few = memory_use(
         {k: values[:7] for k, values in outcomes.items()}, np.zeros(7), margin=0.05, higher_is_better=higher

@@ -114,7 +114,7 @@ def test_the_target_and_the_acting_network_get_every_variable(kind: Any) -> None
     class NoActor:
         update = 0
 
-    source = LocalCollector(NoActor(), online, acting, parameter_lag=1, updates_between=1)  # type: ignore[arg-type]
+    source = LocalCollector(NoActor, online, acting, parameter_lag=1, updates_between=1)  # type: ignore[arg-type]
     first = values(online)
     set_weights(online, get_weights(make(kind, 4)))
     source.note_parameters(1)

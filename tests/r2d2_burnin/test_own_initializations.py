@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from r2d2_burnin.initialization import Learned
-from r2d2_burnin.initialization.start_state import start_state
+from r2d2_burnin.initialization import Learned, parse
+from r2d2_burnin.initialization.start_state import first_state, start_state
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.learning.objectives import Regression
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
+from r2d2_burnin.networks.unrolling import unroll_step_by_step
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import LearnerSettings, NetworkSettings
@@ -81,6 +82,37 @@ def test_replaying_a_fragment_recomputes_the_states_at_all_later_starts_that_it_
     assert covered is False  # the other episode's fragments follow, and are left alone
 
 
+@pytest.mark.parametrize(("further", "later"), [(0, (0, 0, 0)), (6, (2, 1, 0)), (5, (None, None, 0))])
+def test_with_more_trained_steps_a_refresh_writes_the_states_that_belong_there(
+    further: int, later: tuple[int | None, ...]
+) -> None:
+    """The first fragments of an episode lack further steps; their states belong to `later` fragments, or to none."""
+    old, new = make_network("lstm", 1), DenseRecurrentNetwork(1, 1, NetworkSettings(5, "lstm", 1), seed=8)
+    episode = act_episodes(old, 1, length=22, modulo=None)[0]
+    learner = Learner(new, Regression(2), FROZEN, updates=9, refresh_period=3)
+    for replayed, shift in enumerate(later):
+        replay = replay_of(old, f"refreshed+2@{7 + further}")
+        rows, chosen = replay.all_rows(), np.array([[replayed]])
+        before = stored(replay, rows)
+        replay.refresh(chosen, learner.update(replay.batch(chosen)).states, update=5)
+        after = stored(replay, rows)
+        # A batch has 2 + 7 + further steps, of which every third has a state: of this fragment's, and of later ones.
+        count = (9 + further) // 3
+        covered = [] if shift is None else list(range(1 + replayed + shift, 6))[:count]
+        first = max(3 * replayed - further - 2, 0)
+        for row in rows:
+            processed = max(3 * row - further - 2, 0)
+            if row in covered:
+                state = tf.nest.map_structure(lambda leaf, at=first: leaf[at : at + 1], episode.states)
+                start = new.initial_state(1) if first == 0 else state
+                expected = run_to(new, episode.observations[first:processed], start)
+            else:
+                expected = [leaf[row] for leaf in before]
+            for a, b in zip(after, expected, strict=True):
+                np.testing.assert_allclose(a[row], b, rtol=1e-4, atol=1e-5)
+            assert replay.staleness(np.array([row]), 5)[0] == (0 if row in covered else 5)
+
+
 def test_with_unchanged_parameters_a_refresh_changes_nothing() -> None:
     network = make_network("lstm", 2)
     replay = replay_of(network, "refreshed+2")
@@ -133,6 +165,53 @@ def test_the_learned_states_gradient_goes_through_burn_in_and_the_parameters_doe
         loss = loss_from(learner, batch, start_state(network, batch, Learned(), learner.learned_state))
     for a, b in zip(result.gradients[:count], tape.gradient(loss, network.trainable_variables), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (KINDS[0], "stored+4"),
+        (KINDS[1], "refreshed+4"),
+        (KINDS[2], "learned+4"),
+        (KINDS[2], "full@9"),
+        (KINDS[4], "refreshed+4"),
+        (KINDS[5], "learned+4"),
+    ],
+)
+def test_gradients_through_burn_in_equal_those_of_plain_steps_without_a_stop(kind, name: str) -> None:
+    """The reference has neither the hand-written backward pass nor two parts that a gradient could stop between."""
+    network, initialization = make_network(*kind), parse(name)
+    replay = replay_of(network, name)
+    batch = replay.batch(replay.all_rows())
+    period = 3 if initialization.refreshes else None
+    stopped, through = (
+        Learner(
+            network,
+            Regression(2),
+            LearnerSettings(burn_in_gradient=flag),
+            updates=9,
+            refresh_period=period,
+            initialization=initialization,
+        )
+        for flag in (False, True)
+    )
+    result = through.gradients(batch)
+    variables = [*network.trainable_variables, *through._variables[len(network.trainable_variables) :]]
+    with tf.GradientTape() as tape:
+        learned = through._learned() if initialization.learns_state else ()
+        first = first_state(network, batch, initialization, learned)
+        mask = np.concatenate([batch.burn_in_mask, np.ones_like(batch.mask)], 1)
+        outputs, _ = unroll_step_by_step(network, batch.processed, first, mask)
+        errors = tf.square(outputs[:, batch.burn_in_mask.shape[1] :, 0] - batch.labels["target"])
+        loss = tf.reduce_mean(tf.boolean_mask(errors, batch.mask))
+    assert float(result.loss) == pytest.approx(float(loss), rel=1e-5)
+    for a, b in zip(result.gradients, tape.gradient(loss, variables), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+    differences = [
+        np.abs(a - b).max() for a, b in zip(result.gradients, stopped.gradients(batch).gradients, strict=True)
+    ]
+    assert max(differences) > 1e-3  # what comes through burn-in is no rounding
+    assert float(through.loss(batch)) == float(stopped.loss(batch))
 
 
 def loss_from(learner: Learner, batch: Any, state: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from r2d2_burnin.data import Episode
 from r2d2_burnin.learning.reward_scale import RewardScale
-from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, TrainingSettings
+from r2d2_burnin.settings import EnvironmentSettings, LearnerSettings, NetworkSettings, TrainingSettings
 from r2d2_burnin.training import checkpoint
 from r2d2_burnin.training.trainer import Trainer
 
@@ -55,22 +56,24 @@ def test_the_scale_is_of_the_first_round_that_has_a_reward() -> None:
     assert RewardScale(enabled=False).value == 1
 
 
+SETTINGS = TrainingSettings(
+    EnvironmentSettings("CartPole-v1", wrappers=(f"{__name__}:Unit",), vectorization="sync"),
+    NetworkSettings(units=8),
+    objective="q-learning",
+    updates=40,
+    batch_size=16,
+    num_envs=8,
+    initial_steps=256,
+    new_steps=64,
+    updates_between=20,
+    measure_every=20,
+    measured_fragments=16,
+    evaluation_episodes=8,
+)
+
+
 def test_rewards_in_other_units_train_the_same_agent(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = TrainingSettings(
-        EnvironmentSettings("CartPole-v1", wrappers=(f"{__name__}:Unit",), vectorization="sync"),
-        NetworkSettings(units=8),
-        objective="q-learning",
-        updates=40,
-        batch_size=16,
-        num_envs=8,
-        initial_steps=256,
-        new_steps=64,
-        updates_between=20,
-        measure_every=20,
-        measured_fragments=16,
-        evaluation_episodes=8,
-    )
-    trainer = Trainer(settings)
+    trainer = Trainer(SETTINGS)
     results = {}
     for unit in (1.0, 0.001, 1000.0):
         monkeypatch.setattr(Unit, "value", unit)
@@ -98,3 +101,40 @@ def test_rewards_in_other_units_train_the_same_agent(tmp_path: Any, monkeypatch:
     run = trainer.run("stored", 0)
     assert not [m for m in run.measurements if m.metric == "reward_scale"]
     assert all(np.isfinite(m.value) for m in run.measurements)
+
+
+class Late(Unit):
+    """No rewards in an environment's first steps."""
+
+    first = 0
+    steps = 0
+
+    def reward(self, reward: Any) -> float:
+        """Zero before `first` steps."""
+        self.steps += 1
+        return super().reward(reward) if self.steps > self.first else 0.0
+
+
+def test_states_are_stored_with_the_rewards_that_are_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With parameters that do not change, stored states are the exact ones, whenever the first rewards come."""
+    monkeypatch.setattr(Late, "value", 50.0)
+    settings = dataclasses.replace(
+        SETTINGS,
+        environment=dataclasses.replace(SETTINGS.environment, wrappers=(f"{__name__}:Late",)),
+        learner=LearnerSettings(learning_rate=1e-30, final_learning_rate=1e-30),
+        initial_steps=400,  # 50 of each environment
+        new_steps=400,
+        updates=10,
+        updates_between=2,
+        measure_every=2,
+        measured_fragments=64,
+    )
+    trainer = Trainer(settings)
+    for first, known_at in ((0, 0), (120, 4)):
+        monkeypatch.setattr(Late, "first", first)
+        run = trainer.run("stored", 0)
+        assert [(m.update, m.value) for m in run.measurements if m.metric == "reward_scale"] == [(known_at, 50.0)]
+        for name in ("delta_q_first_exact", "delta_q_last_exact", "delta_q_first"):
+            values = [m.value for m in run.measurements if m.metric == name]
+            assert len(values) == 5
+            np.testing.assert_allclose(values, 0, atol=1e-6)

@@ -33,7 +33,9 @@ from r2d2_burnin.settings import (
 from r2d2_burnin.training.trainer import Trainer
 
 
-@pytest.mark.parametrize("name", ["zero", "stored", "full", "zero+20", "stored+1", "refreshed", "learned+3"])
+@pytest.mark.parametrize(
+    "name", ["zero", "full", "zero+20", "stored+1", "refreshed", "zero@40", "stored+20@40", "full@40"]
+)
 def test_names_are_read_and_written_alike(name: str) -> None:
     assert parse(name).name == name
 
@@ -42,9 +44,11 @@ def test_meaning_of_the_names() -> None:
     assert parse("zero") == Zero(0)
     assert parse("stored+40") == Stored(40)
     assert parse("full") == Full()
+    assert parse("stored+20@40") == Stored(20, trained_steps=40)
+    assert parse("full@40") == Full(trained_steps=40)
 
 
-@pytest.mark.parametrize("name", ["", "one", "zero+", "zero-20", "full+20", "zero+1.5", "Zero", "stored +2"])
+@pytest.mark.parametrize("name", ["", "one", "zero+", "zero-20", "full+20", "zero+1.5", "Zero", "stored +2", "zero@"])
 def test_an_unknown_name_is_an_error_that_lists_what_exists(name: str) -> None:
     with pytest.raises(
         ValueError, match=r"strategies: got .* expected one of zero, stored, refreshed, learned, zero\+K"
@@ -52,9 +56,29 @@ def test_an_unknown_name_is_an_error_that_lists_what_exists(name: str) -> None:
         parse(name)
 
 
-def test_an_almost_right_name_is_recognised() -> None:
-    with pytest.raises(ValueError, match="did you mean 'stored'"):
-        parse("store")
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("store", "stored"),
+        ("store+7@9", "stored+7@9"),
+        ("zero@0", "zero@20"),
+        ("stored+20@", "stored+20@20"),
+        ("zero@40+30", "zero+30@40"),
+        ("full+20@40", "full@40"),
+        ("zero+", "zero+20"),
+    ],
+)
+def test_an_almost_right_name_is_recognised(name: str, nearest: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"did you mean {nearest!r}")):
+        parse(name)
+    assert parse(nearest).name == nearest
+
+
+def test_fewer_trained_steps_than_a_fragment_has_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"strategies: got 10 trained steps .* the nearest is @20"):
+        Trainer(TrainingSettings(objective="regression", updates=1)).run("zero@10", 0)
+    with pytest.raises(ValueError, match=r"strategies: got 10 trained steps"):
+        burnin_compare.Settings(strategies=("zero@10", "full"))
 
 
 @pytest.mark.parametrize(
@@ -63,6 +87,7 @@ def test_an_almost_right_name_is_recognised() -> None:
         (lambda: NetworkSettings(units=0), "units: got 0"),
         (lambda: NetworkSettings(layers=0), "layers: got 0"),
         (lambda: NetworkSettings(cell="rnn"), "cell: got 'rnn', expected one of lstm, gru"),
+        (lambda: NetworkSettings(cell="mini_gru"), "cell: got 'mini_gru', .* did you mean 'mingru'"),
         (lambda: LearnerSettings(learning_rate=0), "learning_rate: got 0"),
         (lambda: LearnerSettings(gradient_clip=-1), "gradient_clip: got -1"),
         (

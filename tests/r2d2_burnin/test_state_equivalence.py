@@ -24,6 +24,7 @@ from r2d2_burnin.training import checkpoint
 from tests.common import reference
 from tests.common.episodes import naive_fragments, numbered_episode
 from tests.common.networks import (
+    KERAS_KINDS,
     KINDS,
     TOLERANCE,
     act_episodes,
@@ -202,7 +203,7 @@ SIZES = [(3, 2), (1, 1)]  # the latter have a kernel gradient of their own
         pytest.param(kind, padding, *SIZES[size], marks=() if (i - j) % 4 == size else pytest.mark.long)
         for size in range(2)
         for j, padding in enumerate(PADDINGS)
-        for i, kind in enumerate(KINDS)
+        for i, kind in enumerate(KERAS_KINDS)
     ],
 )
 def test_7_values_and_gradients_equal_those_of_keras_layers(kind, padding: str, features: int, outputs: int) -> None:
@@ -314,18 +315,20 @@ def test_10_every_step_is_trained_the_right_number_of_times_and_none_crosses_an_
     period = data.draw(st.integers(1, sequence_length))
     burn_in = data.draw(st.sampled_from([0, 1, 4, 100, None]))
     start = data.draw(st.sampled_from(["zero", "stored"]))
-    name = "full" if burn_in is None else f"{start}+{burn_in}"
+    further = data.draw(st.sampled_from([0, 0, 1, 4, 50]))
+    trained = sequence_length + further
+    name = ("full" if burn_in is None else f"{start}+{burn_in}") + (f"@{trained}" if further else "")
     replay = make_replay(name, sequence_length=sequence_length, period=period, capacity=sum(lengths))
     expected = []
     for number, length in enumerate(lengths):
         replay.add(numbered_episode(number, length))
         for steps in naive_fragments(length, sequence_length, period):
-            expected.append((number, steps))
+            expected.append((number, [*range(max(steps[0] - further, 0), steps[0]), *steps]))
     rows = replay.all_rows()
     batch = replay.batch(rows)
     assert len(rows) == len(expected)
     for row, (number, steps) in enumerate(expected):
-        assert batch.mask[row].tolist() == [i < len(steps) for i in range(sequence_length)]
+        assert batch.mask[row].tolist() == [i < len(steps) for i in range(trained)]
         assert batch.observations[row, : len(steps), 0].tolist() == [100 * number + t + 1 for t in steps]
         assert batch.labels["target"][row, : len(steps)].tolist() == [1000 * number + t for t in steps]
         prefix = steps[0] if burn_in is None else min(burn_in, steps[0])
