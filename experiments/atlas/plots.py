@@ -19,7 +19,7 @@ from experiments.atlas.sweep import Sweep
 from experiments.atlas.tasks import TASKS
 from experiments.burnin_compare.comparison import Comparison
 from experiments.common import plots
-from experiments.common.statistics import Estimate, estimate
+from experiments.common.statistics import FEWEST_SEEDS, Estimate, estimate
 
 CLASSES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99)
 """Shares of what can be reached at which the colour of a cell changes."""
@@ -33,11 +33,11 @@ def draw(comparisons: dict[Cell, Comparison], strategies: Sequence[str], path: P
     colours = plt.get_cmap("viridis_r")(np.linspace(0.08, 0.9, len(CLASSES) + 1))[::-1]
     unknown, spanning = False, False
     for row, (cell, comparison) in enumerate(comparisons.items()):
-        shares = scores(comparison, TASKS[cell.task].benchmark) or {}
+        shares = shares_and_colours(cell, comparison)
         for column, name in enumerate(strategies):
             value = comparison.estimate(name, comparison.outcome.metric)
-            share = estimate(list(shares.get(name, {}).values()))
-            colour = "#dddddd" if share is None else colours[_class(share.mean)]
+            share, shown = shares.get(name, (None, 0))
+            colour = "#dddddd" if share is None else colours[shown]
             hatch = _spans_colours(share)
             unknown, spanning = unknown or (share is None and value is not None), spanning or hatch
             box = Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=1.5)
@@ -47,7 +47,7 @@ def draw(comparisons: dict[Cell, Comparison], strategies: Sequence[str], path: P
                     stripe = Rectangle((column - 0.5, row + low), 1, 0.2, facecolor=colour, edgecolor="white")
                     axes.add_patch(stripe)
                     stripe.set(hatch="//////", linewidth=0)
-            luminance = 0.0 if share is None else float(np.dot(colours[_class(share.mean)][:3], (0.299, 0.587, 0.114)))
+            luminance = 0.0 if share is None else float(np.dot(colours[shown][:3], (0.299, 0.587, 0.114)))
             ink = "black" if share is None or luminance > 0.5 else "white"
             text = "-" if value is None else str(value).replace(" ± ", "\n± ")
             axes.text(column, row, text, ha="center", va="center", fontsize=8, color=ink)
@@ -63,13 +63,33 @@ def draw(comparisons: dict[Cell, Comparison], strategies: Sequence[str], path: P
     seeds = max((len(c.seeds) for c in comparisons.values()), default=0)
     interval = "" if seeds < 2 else " ± half the width of its 95 % t-interval"
     hatched = " Hatched: the interval of the share spans several colours." if spanning else ""
-    grey = " Grey: no share is known, as nothing is shown to have been learned." if unknown else ""
+    grey = " Grey: no share is known." if unknown else ""
+    reference = next(iter(comparisons.values())).reference
+    same = f" Where tests see no difference from {reference}, the colour is that of {reference}."
     return (
         f"Outcome over whole fresh episodes, {'one seed' if seeds < 2 else f'mean over {seeds} seeds'}{interval}."
         " Colour: the share of what can be reached, on average over seeds. Of errors it is the part of the best"
         " constant answer's error that is gone; of returns what is earned above random and constant actions, in"
-        f" relation to the initialization that earns most.{hatched}{grey}"
+        f" relation to the initialization that earns most.{same if seeds >= FEWEST_SEEDS else ''}{hatched}{grey}"
     )
+
+
+def shares_and_colours(cell: Cell, comparison: Comparison) -> dict[str, tuple[Estimate | None, int]]:
+    """Shares of what can be reached, and the colours that show them, by initialization; none where none is known.
+
+    What is not shown to differ from the reference has its colour. Where only the initializations themselves tell what
+    can be reached, shares of too few seeds for a test would show chance.
+    """
+    benchmark, reference = TASKS[cell.task].benchmark, str(comparison.reference)
+    relative = benchmark is None and comparison.outcome.higher_is_better
+    if relative and len(comparison.seeds) < FEWEST_SEEDS:
+        return {}
+    by_name = {name: estimate(list(by.values())) for name, by in (scores(comparison, benchmark) or {}).items()}
+    colours = {name: _class(share.mean) for name, share in by_name.items() if share is not None}
+    for contrast in comparison.contrasts():
+        if contrast.is_tested and contrast.direction is None and {contrast.strategy, reference} <= set(colours):
+            colours[contrast.strategy] = colours[reference]
+    return {name: (by_name[name], colour) for name, colour in colours.items()}
 
 
 def _spans_colours(share: Estimate | None) -> bool:
