@@ -145,8 +145,8 @@ class NetworkSettings:
     dueling: bool = True
     """Q-learning: a value and advantages, each with a dense layer of its own, instead of Q-values at once."""
     network: str | None = None
-    """`module:factory` of your own network instead (see r2d2_burnin.networks.RecurrentNetwork); the other settings of
-    this group are then without effect."""
+    """`module:factory` of your own network instead (see r2d2_burnin.networks.RecurrentNetwork); --units, --cell,
+    --layers and --dueling are then without effect."""
 
     def __post_init__(self) -> None:
         _check_least(self, "units", 1)

@@ -22,7 +22,15 @@ from r2d2_burnin.data import Episode
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments import spaces
 from r2d2_burnin.environments.inputs import InputSpace
-from r2d2_burnin.networks.adapters import AnyNetwork, CallableNetwork, UnfitNetwork, adapt, is_recurrent_network
+from r2d2_burnin.faults import TrainingDiverged
+from r2d2_burnin.networks.adapters import (
+    AnyNetwork,
+    CallableNetwork,
+    FaultyNetwork,
+    UnfitNetwork,
+    adapt,
+    is_recurrent_network,
+)
 from r2d2_burnin.networks.protocol import RecurrentNetwork
 from r2d2_burnin.runtime import nests
 from r2d2_burnin.settings import EnvironmentSettings
@@ -85,8 +93,12 @@ def check_state_equivalence(
             checks += [_padding, _compilation]
         else:
             network = Stepping(adapt(network))
-        # A fault of the first group makes the checks of the second meaningless.
-        faults = list(_state_nest(network, sequences)) or list(_own_memory(network, sequences))
+        # A fault of one group makes the checks of the next meaningless.
+        faults = (
+            list(_state_nest(network, sequences))
+            or list(_finite(network, sequences))
+            or list(_own_memory(network, sequences))
+        )
         if not faults:
             for check in checks:
                 faults += list(check(network, sequences))
@@ -125,7 +137,7 @@ def record_episodes(
         longest: steps after which an episode that has not ended is an error.
 
     Raises:
-        ValueError: for a count or a number of environments below 1, an environment or a network that cannot be used.
+        ValueError: for a count or num_envs below 1, an environment or a network that cannot be used or is not finite.
         EnvironmentFault: when the environment raises, or an episode is longer than `longest`.
     """
     for name, value in (("count", count), ("num_envs", num_envs)):
@@ -162,12 +174,17 @@ def record_episodes(
 def _first_episodes(actor: Actor, shares: Sequence[int]) -> list[Episode]:
     """The first `shares` [N] episodes of each of the actor's N environments."""
     recorded: list[list[Episode]] = [[] for _ in shares]
-    for episode in actor.episodes():
-        mine = recorded[episode.environment]
-        if len(mine) < shares[episode.environment]:
-            mine.append(episode)
-            if sum(map(len, recorded)) == sum(shares):
-                break
+    try:
+        for episode in actor.episodes():
+            mine = recorded[episode.environment]
+            if len(mine) < shares[episode.environment]:
+                mine.append(episode)
+                if sum(map(len, recorded)) == sum(shares):
+                    break
+    except TrainingDiverged:  # whose message is about training
+        raise FaultyNetwork(
+            "network: finite: outputs are not finite (NaN or infinity) where the network acts, expected finite numbers"
+        ) from None
     return list(itertools.chain(*recorded))
 
 
@@ -216,6 +233,17 @@ def _outline(nest: Any) -> str:
         fields = type(nest).__name__ if hasattr(nest, "_fields") else ""
         return f"[{parts}]" if isinstance(nest, list) else f"{fields}({parts})"
     return "."
+
+
+def _finite(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Iterator[str]:
+    """Outputs and states are numbers."""
+    for x in sequences:
+        outputs, state = network.unroll(x[None], network.initial_state(1))
+        given = {"outputs": outputs} | {f"state/{i}": leaf for i, leaf in enumerate(nests.flatten(state))}
+        wrong = [name for name, array in given.items() if not np.isfinite(np.asarray(array)).all()]
+        if wrong:
+            yield f"finite: {', '.join(wrong)} after {len(x)} steps of finite inputs are not finite (NaN or infinity)"
+            return
 
 
 def _own_memory(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Iterator[str]:
@@ -354,7 +382,7 @@ def _difference(a: Any, b: Any) -> float:
         x, y = x.astype(dtype), y.astype(dtype)
         relative, absolute = (max(RELATIVE, 8 * quantum), max(ABSOLUTE, 4 * quantum)) if continuous else (0.0, 0.0)
         if not np.allclose(x, y, rtol=relative, atol=absolute):
-            largest = max(largest, float(np.abs(x - y).max()))
+            largest = max(largest, float(np.nan_to_num(np.abs(x - y), nan=np.inf).max()))
     return largest
 
 

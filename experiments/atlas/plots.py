@@ -1,56 +1,128 @@
-"""The pictures of an atlas: heat map, learning rates, shares of the reachable return on published tasks."""
+"""The pictures of an atlas: map of outcomes, learning rates, shares of the reachable return on published tasks."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
 
+from experiments.atlas.aggregate import scores
+from experiments.atlas.results import AtlasResults, Cell
 from experiments.atlas.shares import PublishedTask
 from experiments.atlas.sweep import Sweep
+from experiments.atlas.tasks import TASKS
 from experiments.burnin_compare.comparison import Comparison
 from experiments.common import plots
+from experiments.common.statistics import FEWEST_SEEDS, Estimate, estimate
+
+CLASSES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99)
+"""Shares of what can be reached at which the colour of a cell changes."""
 
 
-def draw(comparisons: dict[str, Comparison], strategies: Sequence[str], path: Path) -> str:
-    """Write the heat map of outcomes to `path`; returns its caption."""
-    values = np.full((len(comparisons), len(strategies)), np.nan)
-    texts = [["-"] * len(strategies) for _ in comparisons]
-    for row, comparison in enumerate(comparisons.values()):
-        for column, name in enumerate(strategies):
-            estimate = comparison.estimate(name, comparison.outcome.metric)
-            if estimate is not None:
-                values[row, column] = estimate.mean
-                interval = "" if estimate.low is None else f"\n[{estimate.low:.3g}, {estimate.high:.3g}]"
-                texts[row][column] = f"{estimate.mean:.3g}{interval}"
-    shades = np.stack([_shades(values[i], c, strategies) for i, c in enumerate(comparisons.values())])
+def draw(comparisons: dict[Cell, Comparison], strategies: Sequence[str], path: Path) -> str:
+    """Write the map of outcomes to `path`, coloured by the share of what can be reached; returns its caption."""
     figure, grid = plots.figure(1)
-    figure.set_size_inches(1.25 * len(strategies) + 2.2, 0.75 * len(comparisons) + 1.3)
+    figure.set_size_inches(min(1.12 * len(strategies), 10.2) + 2.2, 0.72 * len(comparisons) + 1.7)
     axes = grid[0, 0]
-    # Light is good: dark numbers stay readable on most cells, and a grey print keeps the order.
-    axes.imshow(shades, cmap="cividis_r", vmin=0, vmax=1, aspect="auto")
-    for row in range(len(comparisons)):
-        for column in range(len(strategies)):
-            colour = "white" if shades[row, column] > 0.55 else "black"
-            axes.text(column, row, texts[row][column], ha="center", va="center", fontsize=8, color=colour)
+    colours = plt.get_cmap("viridis_r")(np.linspace(0.08, 0.9, len(CLASSES) + 1))[::-1]
+    unknown, spanning = False, False
+    for row, (cell, comparison) in enumerate(comparisons.items()):
+        shares = shares_and_colours(cell, comparison)
+        for column, name in enumerate(strategies):
+            value = comparison.estimate(name, comparison.outcome.metric)
+            share, shown = shares.get(name, (None, 0))
+            colour = "#dddddd" if share is None else colours[shown]
+            hatch = _spans_colours(share)
+            unknown, spanning = unknown or (share is None and value is not None), spanning or hatch
+            box = Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=1.5)
+            axes.add_patch(box)
+            if hatch:  # not over the number, which stays readable
+                for low in (-0.5, 0.3):
+                    stripe = Rectangle((column - 0.5, row + low), 1, 0.2, facecolor=colour, edgecolor="white")
+                    axes.add_patch(stripe)
+                    stripe.set(hatch="//////", linewidth=0)
+            luminance = 0.0 if share is None else float(np.dot(colours[shown][:3], (0.299, 0.587, 0.114)))
+            ink = "black" if share is None or luminance > 0.5 else "white"
+            text = "-" if value is None else str(value).replace(" ± ", "\n± ")
+            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=ink)
+    axes.set(xlim=(-0.5, len(strategies) - 0.5), ylim=(len(comparisons) - 0.5, -0.5))
     axes.set_xticks(range(len(strategies)), strategies)
-    axes.set_yticks(range(len(comparisons)), [f"{task}\n({c.outcome.name})" for task, c in comparisons.items()])
+    axes.xaxis.tick_top()
+    labels = [f"{cell.name}\n({comparison.outcome.name})" for cell, comparison in comparisons.items()]
+    axes.set_yticks(range(len(comparisons)), labels)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
+    _key(figure, colours, unknown=unknown, spanning=spanning)
     plots.save(figure, path, _finding(list(comparisons.values()), strategies))
     seeds = max((len(c.seeds) for c in comparisons.values()), default=0)
+    interval = "" if seeds < 2 else " ± half the width of its 95 % t-interval"
+    hatched = " Hatched: the interval of the share spans several colours." if spanning else ""
+    grey = " Grey: no share is known." if unknown else ""
+    reference = next(iter(comparisons.values())).reference
+    same = f" Where tests see no difference from {reference}, the colour is that of {reference}."
     return (
-        f"Outcome over whole fresh episodes, mean over {seeds} seeds with its 95 % t-interval. Within a row,"
-        " the lightest cell is the best. The darkest is the worst one, on a logarithmic scale, where the outcome is an"
-        " error; it is what random actions earn, on a linear scale, where the outcome is a return."
+        f"Outcome over whole fresh episodes, {'one seed' if seeds < 2 else f'mean over {seeds} seeds'}{interval}."
+        " Colour: the share of what can be reached, on average over seeds. Of errors it is the part of the best"
+        " constant answer's error that is gone; of returns what is earned above random and constant actions, in"
+        f" relation to the initialization that earns most.{same if seeds >= FEWEST_SEEDS else ''}{hatched}{grey}"
     )
+
+
+def shares_and_colours(cell: Cell, comparison: Comparison) -> dict[str, tuple[Estimate | None, int]]:
+    """Shares of what can be reached, and the colours that show them, by initialization; none where none is known.
+
+    What is not shown to differ from the reference has its colour. Where only the initializations themselves tell what
+    can be reached, shares of too few seeds for a test would show chance.
+    """
+    benchmark, reference = TASKS[cell.task].benchmark, str(comparison.reference)
+    relative = benchmark is None and comparison.outcome.higher_is_better
+    if relative and len(comparison.seeds) < FEWEST_SEEDS:
+        return {}
+    by_name = {name: estimate(list(by.values())) for name, by in (scores(comparison, benchmark) or {}).items()}
+    colours = {name: _class(share.mean) for name, share in by_name.items() if share is not None}
+    for contrast in comparison.contrasts():
+        if contrast.is_tested and contrast.direction is None and {contrast.strategy, reference} <= set(colours):
+            colours[contrast.strategy] = colours[reference]
+    return {name: (by_name[name], colour) for name, colour in colours.items()}
+
+
+def _spans_colours(share: Estimate | None) -> bool:
+    """Whether the interval of a share has ends of different colours."""
+    return share is not None and len({_class(end) for end in (share.low, share.high) if end is not None}) > 1
+
+
+def _class(share: float) -> int:
+    """The index of a share's colour."""
+    return int(np.searchsorted(CLASSES, share, side="right"))
+
+
+def _key(figure: Figure, colours: np.ndarray, *, unknown: bool, spanning: bool) -> None:
+    """What the colours of cells mean, below them."""
+    names = [f"below {CLASSES[0]:.0%}"]
+    names += [f"{low:.0%} to {high:.0%}" for low, high in itertools.pairwise(CLASSES)]
+    names.append(f"{CLASSES[-1]:.0%} or more")
+    handles = [Patch(facecolor=colour, label=name) for colour, name in zip(colours, names, strict=True)]
+    if spanning:
+        handles.append(
+            Patch(facecolor="#bbbbbb", edgecolor="white", hatch="//////", linewidth=0, label="interval spans colours")
+        )
+    if unknown:
+        handles.append(Patch(facecolor="#dddddd", label="unknown"))
+    title = "share of what can be reached"
+    figure.legend(handles=handles, title=title, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
 
 
 def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path) -> str:
     """Write the outcomes over learning rates to `path`, a panel a task; returns the caption."""
     figure, grid = plots.figure(min(len(sweeps), 3), -(-len(sweeps) // 3))
+    if len(sweeps) == 1:
+        figure.set_size_inches(7.2, 4.6)
     for axes, (task, sweep) in zip(grid.flat, sweeps.items(), strict=False):
         outcome = sweep.first.outcome
         for index, name in enumerate(strategies):
@@ -59,20 +131,23 @@ def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path)
             seeds = sorted(set.intersection(*map(set, by_seed))) if by_seed else []
             if seeds:
                 values = np.array([[outcomes[seed] for outcomes in by_seed] for seed in seeds])
-                plots.band(axes, np.array(rates), values, name, index, logarithmic=not outcome.higher_is_better)
+                # Beside each other, as intervals at the same place would hide each other.
+                beside = np.array(rates) * 1.035 ** (index - (len(strategies) - 1) / 2)
+                plots.points(axes, beside, values, name, index, logarithmic=not outcome.higher_is_better)
         axes.set(xscale="log", xlabel="learning rate", ylabel=outcome.name, title=task)
         axes.set_yscale("linear" if outcome.higher_is_better else "log")
         axes.set_xticks(list(sweep.by_rate), [f"{rate:g}" for rate in sweep.by_rate])
-        axes.minorticks_off()
+        axes.xaxis.minorticks_off()
         axes.grid(alpha=0.25)
     for axes in list(grid.flat)[len(sweeps) :]:
         axes.set_visible(False)
     plots.legend_below(figure, grid[0, 0], columns=4 * min(len(sweeps), 3))
     plots.save(figure, path, sweep_finding(sweeps))
     count = max(len(sweep.first.seeds) for sweep in sweeps.values())
+    bars = "Markers: one seed." if count < 2 else f"Markers: means of {count} seeds; bars: their 95 % t-intervals."
     return (
         "Outcome over whole fresh episodes by learning rate; errors on a logarithmic axis, with means and intervals of"
-        f" their logarithms. {plots.bands(count)}"
+        f" their logarithms. {bars}"
     )
 
 
@@ -82,7 +157,7 @@ def draw_shares(tasks: Sequence[PublishedTask], strategies: Sequence[str], path:
     columns = min(len(drawn), 3)
     rows = -(-len(drawn) // columns)
     figure, grid = plots.figure(columns, rows, sharex=True, sharey=True)
-    figure.set_size_inches(2.7 * columns + 1.0, (0.16 * len(strategies) + 0.55) * rows + 0.8)
+    figure.set_size_inches(2.7 * columns + 1.0, (0.16 * len(strategies) + 0.55) * rows + 1.05)
     panels = list(grid.flat)
     for axes, task in zip(panels, drawn, strict=False):
         _draw_share(axes, task)
@@ -93,13 +168,15 @@ def draw_shares(tasks: Sequence[PublishedTask], strategies: Sequence[str], path:
         axes.set_xlabel("share of the reachable return", fontsize=8)
     panels[0].set_yticks(range(len(strategies)), strategies)
     panels[0].set_ylim(len(strategies) - 0.4, -0.6)
+    _legend_of_lines(figure, panels)
     plots.save(figure, path, _shares_finding(drawn, strategies))
     seeds = sorted({len(task.comparison.seeds) for task in drawn})
+    count = "one seed" if seeds == [1] else f"means over {' or '.join(map(str, seeds))} seeds"
+    bars = "" if seeds == [1] else "; bars: their 95 % t-intervals"
     return (
         "Return at the end of training as a share of what is reachable: 0 (dashed) is what random actions earn, 1"
-        f" (dashed) the best return. Points: means over {' or '.join(map(str, seeds))} seeds; bars: their 95 %"
-        " t-intervals. Thick line: the best published figure, of a best epoch; dotted where it is not checked against"
-        " its source."
+        f" (dashed) the best return. Points: {count}{bars}. Thick line: the best published figure, of a best epoch;"
+        " dotted where it is not checked against its source."
     )
 
 
@@ -111,7 +188,9 @@ def _draw_share(axes: Axes, task: PublishedTask) -> None:
         best = max(task.benchmark.results, key=lambda result: result.best_epoch)
         dashes = "solid" if best.is_checked else (0, (1, 1))
         share = task.benchmark.share(best.best_epoch)
-        axes.axvline(share, color="#CC79A7", linewidth=2.5, linestyle=dashes, zorder=1)
+        checked = "" if best.is_checked else ", not checked"
+        label = f"published: {best.algorithm}, best epoch, other conditions{checked}"
+        axes.axvline(share, color="#CC79A7", linewidth=2.5, linestyle=dashes, zorder=1, label=label)
     for index, row in enumerate(task.rows):
         if row.share is not None:
             look = plots.style(index) | {"linestyle": "none", "markersize": 5}
@@ -119,6 +198,26 @@ def _draw_share(axes: Axes, task: PublishedTask) -> None:
             axes.errorbar(row.share.mean, index, xerr=half, elinewidth=1.2, capsize=2, **look)
     axes.set_title(task.name if task.is_learned else f"{task.name}: nothing learned", fontsize=8, loc="left")
     axes.tick_params(axis="y", length=0, labelsize=8)
+
+
+def _legend_of_lines(figure: Figure, panels: Sequence[Axes]) -> None:
+    """Put what the lines of all panels are below them, each once."""
+    labelled = [pair for axes in panels for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
+    lines = {label: handle for handle, label in labelled}
+    figure.legend(
+        lines.values(), lines.keys(), loc="outside lower center", ncols=1, fontsize=8, frameon=False, handlelength=3
+    )
+
+
+def answer(results: AtlasResults, published: Sequence[PublishedTask]) -> str:
+    """The finding of an atlas, in one sentence."""
+    if sweeps := results.sweeps():
+        return sweep_finding(sweeps)
+    drawn, others = [task for task in published if task.comparison.runs], results.unpublished().comparisons.values()
+    texts = [_shares_finding(drawn, results.strategies)] if drawn else []
+    if any(comparison.runs for comparison in others):
+        texts.append(_finding(list(others), results.strategies))
+    return "; ".join(texts) or "No run has finished"
 
 
 def _shares_finding(tasks: Sequence[PublishedTask], strategies: Sequence[str]) -> str:
@@ -153,18 +252,3 @@ def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str], task:
     }
     counts = ", ".join(f"{name} {count}" for name, count in worse.items())
     return f"Worse than {learned[0].reference} on so many of {len(learned)} {task}s: {counts}"
-
-
-def _shades(values: np.ndarray, comparison: Comparison, strategies: Sequence[str]) -> np.ndarray:
-    """0 for the best of a row `[S]`; 1 for the worst, or for what random actions earn."""
-    if np.isnan(values).all():
-        return np.zeros(len(values))
-    if comparison.outcome.higher_is_better:
-        randoms = [comparison.estimate(name, "random_return") for name in strategies]
-        chance = np.mean([value.mean for value in randoms if value is not None])
-        scaled, worst = -values, max(-float(chance), float(-np.nanmin(values)))
-    else:
-        scaled = np.log(np.maximum(values, 1e-3))
-        worst = float(np.nanmax(scaled))
-    spread = worst - np.nanmin(scaled)
-    return np.nan_to_num((scaled - np.nanmin(scaled)) / spread) if spread > 0 else np.zeros(len(values))

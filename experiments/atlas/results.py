@@ -11,7 +11,8 @@ from experiments.atlas.aggregate import Aggregate, interquartile_mean, probabili
 from experiments.atlas.sweep import Sweep
 from experiments.atlas.tasks import TASKS
 from experiments.burnin_compare.comparison import Comparison
-from experiments.common.experiment import Table
+from experiments.common.formatting import number
+from experiments.common.report import Table
 from experiments.common.statistics import Estimate, estimate
 
 
@@ -95,7 +96,7 @@ def tables(results: AtlasResults) -> dict[str, Table]:
 def _text(value: Estimate | float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return number(value) if isinstance(value, float) else str(value)
 
 
 @dataclasses.dataclass(frozen=True)

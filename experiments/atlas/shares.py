@@ -10,7 +10,8 @@ from experiments.atlas.results import AtlasResults, Cell
 from experiments.atlas.tasks import TASKS, Benchmark
 from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.memory import memory_results
-from experiments.common.experiment import Table
+from experiments.common.formatting import number
+from experiments.common.report import Table
 from experiments.common.statistics import Estimate, estimate
 from r2d2_burnin.settings import environment_steps
 
@@ -107,7 +108,7 @@ def table(tasks: Sequence[PublishedTask]) -> Table:
         rows += [_cells(task, row) for row in task.rows if row.seeds]
         rows += [
             [
-                *(task.name, f"published: {result.agent}", "-", f"{task.benchmark.share(result.best_epoch):.3g}"),
+                *(task.name, f"published: {result.agent}", "-", number(task.benchmark.share(result.best_epoch))),
                 *(str(result), f"{result.trials} trials", "-", "-", f"{result.environment_steps:,}"),
             ]
             for result in task.benchmark.results
@@ -123,7 +124,7 @@ def _cells(task: PublishedTask, row: Row) -> list[str]:
         *(task.name, row.strategy),
         *("-" if value is None else str(value) for value in estimates),
         learned,
-        *("-" if value is None else f"{value.mean:.3g}" for value in costs),
+        *("-" if value is None else number(value.mean) for value in costs),
         f"{row.environment_steps:,}",
     ]
 
@@ -133,6 +134,7 @@ NOTE = (
     " evaluations, of the greedy policy in fresh episodes. A published best epoch is the largest mean return of a"
     " training epoch, of sampled actions; our counterpart is the largest mean return of an evaluation. Both are the"
     " best of many noisy means, so they are above what the agent earns on average, and may be above the best return."
+    " Memory: the fewest steps that are shown to be enough; more episodes may show fewer."
 )
 
 

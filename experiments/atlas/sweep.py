@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.burnin_compare.comparison import Comparison, split_by_learning
 from experiments.burnin_compare.verdict import contrast_sentence
-from experiments.common.experiment import Table
+from experiments.common.report import Table
 from experiments.common.statistics import Contrast, compare_all, estimate
 
 

@@ -11,15 +11,18 @@ from experiments.benchmark.simulation import (
     FAILING_RETURNS,
     HALF_FAILING,
     MANY,
+    MEMORIES,
+    MEMORY_EPISODES,
     SEEDS,
     STRATEGIES,
     bootstrap_coverage,
     coverage,
     false_directions,
+    false_memories,
     seen,
 )
 from experiments.benchmark.timing import Row
-from experiments.common.report import table
+from experiments.common.report import Table
 from experiments.common.statistics import LEVEL
 
 REPORTS = 10_000
@@ -27,6 +30,9 @@ REPORTS = 10_000
 
 ALLOWED_WRONG = LEVEL + 2 * math.sqrt(LEVEL * (1 - LEVEL) / REPORTS)
 """Share of reports that may contain a false direction, with two standard errors of the simulation."""
+
+ALLOWED_MEMORIES = LEVEL + 2 * math.sqrt(LEVEL * (1 - LEVEL) / (REPORTS // 5))
+"""Share of measures of memory use that may be wrong where a memory loses just the margin."""
 
 ALLOWED_TO_MISS = 0.2
 """Share of large differences that a report may miss."""
@@ -49,8 +55,12 @@ def calibration(settings: Settings) -> list[Row]:
     for factor, seeds in DIFFERENCES:
         missed = 1 - seen(factor, seeds, reports=REPORTS // 5)
         rows.append(_row(f"difference of {factor:g} times missed, {seeds} seeds", missed, ALLOWED_TO_MISS))
+    for name, draw in MEMORIES.items():
+        for episodes in MEMORY_EPISODES:
+            wrong = false_memories(draw, episodes, reports=REPORTS // 5)
+            rows.append(_row(f"too small a memory called enough, {name}, {episodes} episodes", wrong, ALLOWED_MEMORIES))
     headers = [f"{seeds} seeds: {what}" for seeds in SEEDS for what in ("false", "t covers", "bootstrap covers")]
-    print(table(shown, ["outcomes over seeds", *headers]))
+    print(Table(["outcomes over seeds", *headers], shown).text)
     print(_limits())
     return rows
 
@@ -65,7 +75,8 @@ def _limits() -> str:
                 for seeds in SEEDS
             ]
             shown.append([f"{name}, {strategies} initializations", *shares])
-    limits = table(shown, ["a fifth failing: false directions", *(f"{seeds} seeds" for seeds in SEEDS)])
+    headers = ["a fifth failing: false directions", *(f"{seeds} seeds" for seeds in SEEDS)]
+    limits = Table(headers, shown).text
     return f"\nWith 10 initializations or more, 3 seeds are not enough where a fifth of runs fail; use 5:\n\n{limits}"
 
 

@@ -78,20 +78,27 @@ def update(**sizes: int) -> Callable[[], Any]:
 
 def draw(curves: dict[str, np.ndarray], path: Path) -> None:
     """The four curves, each with a line of slope 1 through its last point."""
-    picture, axes = figure(4)
-    for ax, (name, costs) in zip(axes[0], curves.items(), strict=True):
+    picture, axes = figure(2, 2)
+    picture.set_size_inches(7.27, 6.4)  # 800 pixels wide
+    for ax, (name, costs) in zip(axes.flat, curves.items(), strict=True):
         values = np.array(VALUES[name], float)
         ax.loglog(values, costs, "o-", color=COLOURS[1], label="measured")
         power = POWERS[name]
         label = {0: "constant", 1: "proportional", 2: "proportional to its square"}[power]
         ax.loglog(values, costs[-1] * (values / values[-1]) ** power, "--", color=COLOURS[7], label=label)
         ax.set_xlabel({"T": "trained steps T", "capacity": "capacity of replay (steps)"}.get(name, name))
-        ax.set_xticks(values, [f"{value:,}" for value in VALUES[name]], fontsize=8)
+        ax.set_xticks(values, [_short(value) for value in VALUES[name]])
         low, high = min(costs) / 2.5, max(costs) * 2.5
         ticks = [tick for tick in (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000) if low < tick < high]
         ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.minorticks_off()
         ax.set_ylabel("ms an update")
         ax.set_ylim(low, high)
+        ax.grid(alpha=0.25)
         ax.legend(frameon=False, loc="lower right")
     save(picture, path, "Cost of an update: linear in T and batch, flat in the capacity of replay")
+
+
+def _short(value: int) -> str:
+    """A number of steps that fits below a tick."""
+    return f"{value / 1e6:.3g}M" if value >= 1e6 else f"{value / 1e3:g}k" if value >= 1e4 else f"{value}"

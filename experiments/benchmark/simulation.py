@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from experiments.common.statistics import compare_all, t_interval
+from r2d2_burnin.diagnostics.memory_statistics import memory_use
 
 SEEDS = (3, 5, 10)
 STRATEGIES = 5
@@ -53,6 +54,41 @@ FAILING_RETURNS = Distribution(
 
 MANY = (10, 30)
 """Numbers of initializations with which 3 seeds are not enough where a fifth of runs fail."""
+
+
+MEMORY_EPISODES = (8, 16, 64)
+"""Episodes of a simulated measure of memory use."""
+
+MEMORY_MARGIN = 0.05
+
+
+def _noisy_returns(generator: np.random.Generator, episodes: int) -> dict[int, np.ndarray]:
+    """About 10, of which a memory of 1 step loses just the margin and no memory somewhat more, each with noise."""
+    uncut = 10 + generator.normal(size=episodes)
+    losses = {0: 0.8, 1: 10 * MEMORY_MARGIN}
+    return {k: uncut - loss + 0.3 * generator.normal(size=episodes) for k, loss in losses.items()} | {2: uncut}
+
+
+def _successes(generator: np.random.Generator, episodes: int) -> dict[int, np.ndarray]:
+    """All of them with the whole memory, none without; with 1 step just so many fail as the margin allows."""
+    share = generator.random(episodes) >= MEMORY_MARGIN
+    return {0: np.zeros(episodes), 1: share.astype(float), 2: np.ones(episodes)}
+
+
+MEMORIES = {"normal returns": _noisy_returns, "successes and failures": _successes}
+"""Outcomes of episodes by memory, where 1 step is just not enough."""
+
+
+def false_memories(
+    draw: Callable[[np.random.Generator, int], dict[int, np.ndarray]], episodes: int, *, reports: int
+) -> float:
+    """Share of measures of memory use that call a memory enough which loses just the margin."""
+    generator = np.random.default_rng((episodes, reports))
+    wrong = 0
+    for _ in range(reports):
+        use = memory_use(draw(generator, episodes), np.zeros(episodes), margin=MEMORY_MARGIN, higher_is_better=True)
+        wrong += use.used is not None and use.used < 2
+    return wrong / reports
 
 
 def false_directions(distribution: Distribution, seeds: int, *, reports: int, strategies: int = STRATEGIES) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from experiments.benchmark.peers import PeerFailed
-from experiments.common.report import table
+from experiments.common.report import Table
 
 Candidates = dict[str, Any]
 """What is timed, by name: something to call, or a `peers.PeerProcess`; ours comes first."""
@@ -109,4 +109,4 @@ def rows_table(rows: Sequence[Row]) -> str:
         ]
         for row in rows
     ]
-    return table(lines, ("work", "ours", "beside", "ratio", "goal", "reached"))
+    return Table(("work", "ours", "beside", "ratio", "goal", "reached"), lines).text

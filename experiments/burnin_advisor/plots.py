@@ -1,4 +1,4 @@
-"""The picture of a burn-in advice: all of its evidence on one page."""
+"""The pictures of a burn-in advice: the curve that decides, and all of its evidence."""
 
 from __future__ import annotations
 
@@ -8,22 +8,75 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.axes import Axes
 
-from experiments.burnin_advisor.results import SeedAdvice
+from experiments.burnin_advisor.results import AdviceResults, SeedAdvice, burn_ins_of_all
 from experiments.common import plots
+from experiments.common.formatting import number
 
 STARTS: tuple[Literal["zero", "stored"], ...] = ("zero", "stored")
 """The start states that burn-ins are measured from."""
+
+START_COLOURS = dict(zip(STARTS, plots.COLOURS, strict=False))
+"""The colour of a start state, in all panels."""
 
 SMALLEST = 1e-5
 """ΔQ below this is drawn here: identical states differ by rounding alone."""
 
 
-def draw(by_seed: list[SeedAdvice], tolerance: float, title: str, path: Path) -> str:
-    """Write the picture of the advices of all seeds to `path`; returns its caption."""
+def draw(results: AdviceResults, title: str, path: Path) -> str:
+    """Write the curve that decides to `path`; returns its caption."""
+    by_seed, tolerance, advised = list(results.by_seed.values()), results.settings.tolerance, results.overall.burn_in
+    figure, grid = plots.figure(1)
+    figure.set_size_inches(7.2, 4.2)
+    axes = grid[0, 0]
+    burn_ins = burn_ins_of_all(by_seed, "zero")
+    worst = np.array([[seed.measures("zero")[k].worst for k in burn_ins] for seed in by_seed])
+    drawn = np.maximum(np.where(np.isfinite(worst), worst, np.nan), SMALLEST)
+    if len(by_seed) > 1:
+        axes.plot(burn_ins, drawn.T, color=START_COLOURS["zero"], linewidth=0.6, alpha=0.6)
+    axes.plot(burn_ins, drawn.max(0), color=START_COLOURS["zero"], marker="o", markersize=4, linewidth=1.8)
+    _axes(axes, "largest bound and quantile of ΔQ", "")
+    axes.set_yscale("log")
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(min(bottom, tolerance / 3), max(top, 3 * tolerance))
+    axes.axhspan(axes.get_ylim()[0], tolerance, color=plots.COLOURS[5], alpha=0.12, linewidth=0)
+    axes.annotate(
+        f"within the tolerance of {tolerance:g}",
+        (1.0, tolerance),
+        xycoords=("axes fraction", "data"),
+        xytext=(-4, -4),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=8,
+    )
+    if advised is not None:
+        axes.axvline(advised, color="black", linewidth=1.2)
+        axes.annotate(
+            f"advised: {advised}",
+            (advised, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(4, -4),
+            textcoords="offset points",
+            va="top",
+            fontsize=9,
+            fontweight="bold",
+        )
+    plots.save(figure, path, title)
+    seeds = f" of {len(by_seed)} seeds (thick: the largest of them)" if len(by_seed) > 1 else ""
+    return (
+        "What decides, by steps of burn-in from the zero state: the largest of the 95 % upper bounds of ΔQ's mean over"
+        " episodes and of its 95 % quantiles over fragments, at the first and the last trained step, against the exact"
+        f" state{seeds}. A burn-in is advised from which on all of it is within the tolerance (green). Values below"
+        f" {number(SMALLEST)} are drawn there."
+    )
+
+
+def draw_evidence(by_seed: list[SeedAdvice], tolerance: float, path: Path) -> str:
+    """Write what is behind the advices of all seeds to `path`; returns the caption."""
     figure, grid = plots.figure(3, 2)
-    _discrepancies(grid[0, 0], by_seed, tolerance, "first", "At the first trained step")
-    _discrepancies(grid[0, 1], by_seed, tolerance, "last", "At the last trained step")
-    _discrepancies(grid[0, 2], by_seed, tolerance, "all", "All fragments that do not begin an episode")
+    _discrepancies(grid[0, 0], by_seed, tolerance, "first", "ΔQ at the first trained step")
+    _discrepancies(grid[0, 1], by_seed, tolerance, "last", "ΔQ at the last trained step")
+    _discrepancies(grid[0, 2], by_seed, tolerance, "all", "ΔQ, all but fragments that begin an episode")
     _decay(grid[1, 0], by_seed)
     _losses(grid[1, 1], by_seed)
     _costs(grid[1, 2], by_seed)
@@ -31,21 +84,19 @@ def draw(by_seed: list[SeedAdvice], tolerance: float, title: str, path: Path) ->
     highest = max(axes.get_ylim()[1] for axes in grid[0])
     for axes in grid[0]:
         axes.set_ylim(lowest, highest)
-    plots.legend_below(figure, grid[0, 0])
-    plots.save(figure, path, title)
-    advised, lines, seeds = "advised (triangle)", "", ""
+    plots.legend_below(figure, grid[0, 0], columns=3)
+    plots.save(figure, path, "The evidence: ΔQ by burn-in, decay of a wrong state, loss and cost")
+    lines, seeds = "", ""
     if len(by_seed) > 1:
-        advised, lines = "advised for each seed (triangles)", ", one line a seed"
-        seeds = f"Means are over {len(by_seed)} seeds, bounds and quantiles the largest of them."
+        lines = ", one line a seed"
+        seeds = f" Means are over {len(by_seed)} seeds, bounds and quantiles the largest of them."
     return (
-        "Above: ΔQ against the exact state by length of burn-in. Bounds are one-sided 95 % upper bounds of the mean"
-        " over episodes, quantiles are 95 % quantiles over fragments; both have to be within the tolerance (dotted),"
-        f" from the burn-in {advised} on. Left and middle: the judged late fragments; right: all"
-        f" that do not begin an episode, at the worse of the two steps. Values below {SMALLEST:g} are drawn there."
-        " Below, left:"
-        f" distance of the state from the exact one during burn-in from the zero state{lines}. Middle: loss of"
-        " the trained steps from the state tried, and from the exact state (dotted). Right: time of an update."
-        f" {seeds}".rstrip()
+        "Orange: from the zero state; blue: from stored states. Above: ΔQ against the exact state by steps of burn-in."
+        " Bounds are one-sided 95 % upper bounds of the mean over episodes, quantiles are 95 % quantiles over"
+        " fragments; dotted: the tolerance. Left and middle: the judged late fragments; right: all that do not begin an"
+        " episode, at the worse of the two steps. Below, left: distance of the state from the exact one during burn-in"
+        f" from the zero state{lines}. Middle: loss of the trained steps from the state tried, and from the"
+        f" exact state (dotted). Right: time of an update.{seeds}"
     )
 
 
@@ -53,24 +104,20 @@ def _curve(
     by_seed: list[SeedAdvice], start: Literal["zero", "stored"], name: str, over: Any = np.mean
 ) -> tuple[np.ndarray, np.ndarray]:
     """Burn-ins that all seeds measured `[N]`, and what stands for all seeds there `[N]`, by default the mean."""
-    measured = [seed.measures(start) for seed in by_seed]
-    common = sorted(set.intersection(*(set(measures) for measures in measured)))
-    values = [[getattr(measures[k], name) for k in common] for measures in measured]
+    common = burn_ins_of_all(by_seed, start)
+    values = [[getattr(seed.measures(start)[k], name) for k in common] for seed in by_seed]
     return np.array(common), over(values, 0)
 
 
 def _discrepancies(axes: Axes, by_seed: list[SeedAdvice], tolerance: float, which: str, title: str) -> None:
-    index = 0
+    shown = (("", "mean", np.mean), ("_upper", "bound", np.max), ("_q95", "quantile", np.max))
     for start in STARTS:
-        for suffix, words, over in (("", "mean", np.mean), ("_upper", "bound", np.max), ("_q95", "quantile", np.max)):
+        for place, (suffix, words, over) in enumerate(shown):
             if which != "all" or suffix:
                 burn_ins, values = _curve(by_seed, start, f"delta_q_{which}{suffix}", over)
-                axes.plot(burn_ins, np.maximum(values, SMALLEST), label=f"from {start}, {words}", **plots.style(index))
-            index += 1
-    axes.axhline(tolerance, color="#444444", linestyle=(0, (1, 2)), linewidth=1)
-    for seed in by_seed:
-        if seed.advice.burn_in is not None:
-            axes.plot(seed.advice.burn_in, tolerance, "v", color="#444444", markersize=8)
+                look = plots.style(place) | {"color": START_COLOURS[start]}
+                axes.plot(burn_ins, np.maximum(values, SMALLEST), label=f"from {start}, {words}", **look)
+    axes.axhline(tolerance, color="black", linestyle=(0, (1, 2)), linewidth=1)
     _axes(axes, "ΔQ against the exact state", title)
     axes.set_yscale("log")
 
@@ -78,21 +125,20 @@ def _discrepancies(axes: Axes, by_seed: list[SeedAdvice], tolerance: float, whic
 def _decay(axes: Axes, by_seed: list[SeedAdvice]) -> None:
     for seed in by_seed:
         errors = np.array(seed.advice.forgetting.errors)
-        axes.plot(np.arange(len(errors)), np.where(errors > 0, errors, np.nan), color=plots.COLOURS[4], linewidth=1.2)
-    times = [seed.advice.forgetting.steps for seed in by_seed]
-    texts = ", ".join("none" if time is None else f"{time:.3g}" for time in times)
-    _axes(axes, "state error (L2)", f"Decay of a wrong state (forgetting time: {texts})")
+        drawn = np.where(errors > 0, errors, np.nan)
+        axes.plot(np.arange(len(errors)), drawn, color=START_COLOURS["zero"], linewidth=1.2)
+    _axes(axes, "state error (L2)", "Decay of a wrong state")
     axes.set_xscale("linear")
     axes.set_xlim(0, max(len(seed.advice.forgetting.errors) for seed in by_seed) - 1 or None)
     axes.set_yscale("log")
 
 
 def _losses(axes: Axes, by_seed: list[SeedAdvice]) -> None:
-    for index, start in zip((0, 3), STARTS, strict=True):
+    for index, start in enumerate(STARTS):
         burn_ins, losses = _curve(by_seed, start, "loss")
         _, exact = _curve(by_seed, start, "loss_exact")
-        axes.plot(burn_ins, losses, **plots.style(index))
-        axes.plot(burn_ins, exact, color=plots.COLOURS[index], linestyle=(0, (1, 2)), linewidth=1)
+        axes.plot(burn_ins, losses, **plots.style(index) | {"color": START_COLOURS[start]})
+        axes.plot(burn_ins, exact, color=START_COLOURS[start], linestyle=(0, (1, 2)), linewidth=1)
     _axes(axes, "loss a trained step", "Loss from the state tried (dotted: exact state)")
     if any(np.isfinite(np.asarray(line.get_ydata(), float)).any() for line in axes.lines):
         axes.set_yscale("log")
@@ -103,7 +149,7 @@ def _losses(axes: Axes, by_seed: list[SeedAdvice]) -> None:
 def _costs(axes: Axes, by_seed: list[SeedAdvice]) -> None:
     measured = [{cost.burn_in: 1e3 * cost.update_seconds for cost in seed.costs} for seed in by_seed]
     burn_ins = sorted(set.intersection(*(set(costs) for costs in measured)))
-    axes.plot(burn_ins, [np.mean([costs[k] for costs in measured]) for k in burn_ins], **plots.style(4))
+    axes.plot(burn_ins, [np.mean([costs[k] for costs in measured]) for k in burn_ins], color="black", marker="o")
     _axes(axes, "ms an update", "What burn-in costs the learner")
     axes.set_ylim(bottom=0)
     if not burn_ins:

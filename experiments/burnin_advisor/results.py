@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from experiments.burnin_advisor.settings import Settings
@@ -38,6 +39,11 @@ class SeedAdvice:
         content = to_json(self)
         advice = content.pop("advice")
         return dict(without_nan({**advice, "sentence": self.advice.sentence, **content}))
+
+
+def burn_ins_of_all(seeds: Sequence[SeedAdvice], start: Literal["zero", "stored"]) -> list[int]:
+    """Burn-ins from one kind of start state that all seeds measured, from the shortest, in steps."""
+    return sorted(set.intersection(*(set(seed.measures(start)) for seed in seeds)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -59,6 +59,7 @@ def describe(settings: Settings) -> Experiment[TrainingResult, Comparison]:
         rows=Comparison.rows,
         columns={job.name: run for run, job in jobs.items()},
         tensorboard=settings.tensorboard,
+        command=settings.command,
     )
 
 

@@ -1,9 +1,10 @@
-"""The three pictures of a comparison."""
+"""The pictures of a comparison: what it found, and the courses behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,33 +12,31 @@ from matplotlib.axes import Axes
 from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.verdict import finding
 from experiments.common import plots
+from experiments.common.formatting import NEGLIGIBLE, number
 
-TOO_CLOSE = 0.12
-"""Part of an axis within which two labels would overlap."""
+FORGETTING = (
+    "Every network is compared with itself, so that a small ΔQ at the last step need not be good: one that was trained"
+    " from zero states has not learned to use what came before a fragment, and by the fragment's last step its start"
+    " state hardly matters, however large its error. One that remembers carries a wrong start state along."
+)
+"""Why `zero` may look better than others at the last step."""
+
+OTHERS = {
+    "delta_q_last_exact": "last step, against the exact state",
+    "delta_q_first": "first step, against the actor's state",
+    "delta_q_last": "last step, against the actor's state",
+}
+"""Titles of the measures of ΔQ that are shown beside that at the first step against the exact state."""
 
 
 def draw(comparison: Comparison, out: Path) -> dict[str, str]:
-    """Write the pictures of a comparison to `out`; returns their captions by file name."""
-    _learning_curves(comparison, out / "learning_curves.png")
-    _error_by_position(comparison, out / "error_by_position.png")
-    _delta_q(comparison, out / "delta_q.png")
-    seeds, higher = len(comparison.seeds), comparison.outcome.higher_is_better
-    logarithmic = plots.bands(seeds, logarithmic=True)
-    of_loss = f"{logarithmic} Right: {plots.bands(seeds)}" if higher else logarithmic
-    position = "Error"
-    if comparison.outcome.higher_is_better:
-        position = "Reward (mean over all episodes; one that has ended earns nothing more)"
+    """Write the pictures of a comparison to `out`; returns their captions by file name, the answer's picture first."""
     return {
-        "learning_curves.png": "Left: training loss on replayed fragments, with the error floors (dotted, if there are"
-        " any) that no predictor can beat there from what its initialization shows it. Right:"
-        f" {comparison.outcome.name} over whole fresh episodes, which these floors do not bound, with"
-        f" what random actions and constant answers reach (dotted). {of_loss}",
-        "error_by_position.png": f"{position} at each step of whole fresh episodes, after training."
-        f" {plots.bands(seeds, logarithmic=_logarithmic_profile(comparison))}",
-        "delta_q.png": f"ΔQ: distance between the outputs from the state tried and from a reference state, relative to"
-        f" {delta_q_scale(comparison)}, at a fragment's first and last trained step. Upper row: against the state that"
-        " the actor had there (as R2D2 reports it); lower row: against the exact state under today's parameters."
-        f" Values below 1e-6, which are rounding, are not drawn. {logarithmic}",
+        "outcome.png": _outcome(comparison, out / "outcome.png"),
+        "learning_curves.png": _learning_curves(comparison, out / "learning_curves.png"),
+        "error_by_position.png": _error_by_position(comparison, out / "error_by_position.png"),
+        "delta_q.png": _delta_q(comparison, out / "delta_q.png"),
+        "delta_q_others.png": _other_delta_q(comparison, out / "delta_q_others.png"),
     }
 
 
@@ -46,38 +45,77 @@ def delta_q_scale(comparison: Comparison) -> str:
     return comparison.objective.scale_name
 
 
-def _learning_curves(comparison: Comparison, path: Path) -> None:
+def _ends(comparison: Comparison, metric: str) -> dict[str, np.ndarray]:
+    """A metric at the end of training, seeds `[S]` by strategy, where it was measured."""
+    finals = {name: np.array(list(comparison.final(name, metric).values())) for name in comparison.strategies}
+    return {name: values for name, values in finals.items() if len(values)}
+
+
+def _outcome(comparison: Comparison, path: Path) -> str:
+    """What is judged, and beside it ΔQ at the first step against the exact state, at the end of training."""
+    outcome, order = comparison.outcome, comparison.strategies
+    figure, grid = plots.figure(2, sharey=True)
+    figure.set_size_inches(8.2, 0.42 * len(order) + 1.9)
+    left, right = grid[0]
+    reached, logarithmic = _ends(comparison, outcome.metric), not outcome.higher_is_better
+    if logarithmic and any((values <= 0).any() for values in reached.values()):
+        logarithmic = False
+    plots.ends(left, reached, order, logarithmic=logarithmic)
+    for index, (name, mean) in enumerate(comparison.baselines().items()):
+        label = f"{name}: {number(mean)}"
+        left.axvline(mean, color=plots.GREY, linewidth=1.1, linestyle=plots.DASHES[2 + index % 2], label=label)
+    left.set_xlabel(f"{outcome.name}, whole fresh episodes")
+    plots.ends(right, _ends(comparison, "delta_q_first_exact"), order, logarithmic=True)
+    right.set_xlabel("ΔQ at the first step, against the exact state")
+    if left.get_legend_handles_labels()[1]:
+        plots.legend_below(figure, left)
+    plots.save(figure, path, finding(comparison))
+    seeds = len(comparison.seeds)
+    scales = (plots.ends_shown(seeds, logarithmic=logarithmic), plots.ends_shown(seeds, logarithmic=True))
+    shown = scales[0] if scales[0] == scales[1] else f"Left: {scales[0]} Right: {scales[1]}"
+    baselines = f", with {' and '.join(comparison.baselines())} dashed" if comparison.baselines() else ""
+    return (
+        f"At the end of training. Left: {outcome.name} over whole fresh episodes{baselines}. Right: ΔQ at the first"
+        f" trained step against the exact state. {shown}"
+    )
+
+
+def _learning_curves(comparison: Comparison, path: Path) -> str:
     figure, grid = plots.figure(2)
     loss_axes, error_axes = grid[0]
-    returns = []
-    outcome = comparison.outcome
+    outcome, names = comparison.outcome, comparison.strategies
+    plots.curves(loss_axes, {name: comparison.curve(name, "train_loss") for name in names}, logarithmic=True)
+    reached = {name: comparison.curve(name, outcome.metric) for name in names}
+    plots.curves(error_axes, reached, logarithmic=not outcome.higher_is_better)
     floors: dict[float, list[int]] = {}
-    for index, name in enumerate(comparison.strategies):
-        for axes, metric in ((loss_axes, "train_loss"), (error_axes, comparison.outcome.metric)):
-            curve = comparison.curve(name, metric)
-            if curve is not None:
-                plots.band(axes, *curve, name, index, logarithmic=axes is loss_axes or not outcome.higher_is_better)
-                if axes is error_axes:
-                    returns.append(curve[1])
+    for index, name in enumerate(names):
         floor = comparison.floors[name]
-        if floor and floor > 1e-9 and comparison.of(name):
+        if floor and floor > NEGLIGIBLE and comparison.of(name):
             floors.setdefault(round(floor, 9), []).append(index)
     for floor, indices in floors.items():
-        names = ", ".join(comparison.strategies[i] for i in indices)
-        plots.floor_line(loss_axes, floor, f"floor of {names}: {floor:.4g}", indices[0])
+        label = f"floor of {', '.join(names[i] for i in indices)}: {number(floor, digits=4)}"
+        plots.floor_line(loss_axes, floor, label, indices[0])
     loss = comparison.objective.loss_name
-    loss_axes.set(xlabel="learner updates", ylabel=f"training loss ({loss})", title="on fragments", yscale="log")
+    loss_axes.set(xlabel="learner updates", ylabel=f"training loss ({loss})", title="on fragments")
     error_axes.set(xlabel="learner updates", ylabel=outcome.name, title="on whole fresh episodes")
     if outcome.higher_is_better:
-        plots.limit_to_values(error_axes, [*returns, np.array([*comparison.baselines().values()])])
+        drawn = [curve[1] for curve in reached.values() if curve is not None]
+        plots.limit_to_values(error_axes, [*drawn, np.array([*comparison.baselines().values()])])
         _environment_steps(comparison, error_axes)
-    else:
-        error_axes.set_yscale("log")
     _baselines(comparison, error_axes)
     for axes in (loss_axes, error_axes):
         axes.grid(alpha=0.25)
     plots.legend_below(figure, error_axes)
     plots.save(figure, path, finding(comparison))
+    seeds = len(comparison.seeds)
+    logarithmic = plots.curves_shown(seeds, logarithmic=True)
+    shown = logarithmic if not outcome.higher_is_better else f"Left: {logarithmic} Right: {plots.curves_shown(seeds)}"
+    of_floors = ", with error floors (dashed), which no predictor can beat there" if floors else ""
+    of_baselines = f", with {' and '.join(comparison.baselines())} dashed" if comparison.baselines() else ""
+    return (
+        f"Left: training loss on replayed fragments{of_floors}. Right: {outcome.name} over whole fresh"
+        f" episodes{of_baselines}. {'One seed.' if seeds < 2 else shown}"
+    )
 
 
 def _environment_steps(comparison: Comparison, axes: Axes) -> None:
@@ -96,36 +134,64 @@ def _environment_steps(comparison: Comparison, axes: Axes) -> None:
     second.set_xlabel("environment steps (thousands)")
 
 
+MOST_STARTS = 15
+"""Starts of fragments in an episode beyond which lines for them would hide the curves."""
+
+TOO_CLOSE = 0.12
+"""Part of an axis within which two labels would overlap."""
+
+
 def _baselines(comparison: Comparison, axes: Axes) -> None:
     """What random actions and the best constant answer reach, the same for every strategy; labels side by side."""
     baselines = comparison.baselines()
     low, high = axes.get_ylim()
     close = len(baselines) > 1 and np.ptp(list(baselines.values())) < TOO_CLOSE * (high - low)
-    together = "; ".join(f"{name}: {mean:.3g}" for name, mean in baselines.items())
+    together = "; ".join(f"{name}: {number(mean)}" for name, mean in baselines.items())
     for index, (name, mean) in enumerate(baselines.items()):
-        label = f"{name}: {mean:.3g}" if not close else "" if index else together
+        label = f"{name}: {number(mean)}" if not close else "" if index else together
         plots.floor_line(axes, mean, label, len(plots.COLOURS) - 1)
 
 
-def _error_by_position(comparison: Comparison, path: Path) -> None:
-    figure, grid = plots.figure(1)
-    axes = grid[0, 0]
-    outcome = comparison.outcome
-    profiles: dict[str, np.ndarray] = {}
-    for index, name in enumerate(comparison.strategies):
-        values = comparison.profile(name)
-        if values is not None:
-            profiles[name] = values.mean(0)
-            steps = np.arange(1, values.shape[1] + 1)
-            plots.band(axes, steps, values, name, index, logarithmic=_logarithmic_profile(comparison))
-    axes.set_yscale("log" if _logarithmic_profile(comparison) else "linear")
-    axes.set(xlabel="step of the episode", ylabel="reward" if outcome.higher_is_better else outcome.name)
-    axes.grid(alpha=0.25)
-    plots.legend_below(figure, axes, columns=4)
-    plots.save(figure, path, _profile_finding(profiles, of_rewards=outcome.higher_is_better))
+def _error_by_position(comparison: Comparison, path: Path) -> str:
+    """A panel a strategy: its error or reward by step of an episode, with the reference's and where fragments start."""
+    outcome, logarithmic = comparison.outcome, comparison.outcome.logarithmic
+    measured = {name: comparison.profile(name) for name in comparison.strategies}
+    profiles = {name: values for name, values in measured.items() if values is not None}
+    figure, panels = plots.small_multiples(max(len(profiles), 1))
+    longest = max((values.shape[1] for values in profiles.values()), default=0)
+    reference, period = profiles.get(str(comparison.reference)), comparison.settings.replay.period
+    starts = range(period, longest, period) if longest <= (MOST_STARTS + 1) * period else ()
+    for axes, (name, values) in zip(panels, profiles.items(), strict=False):
+        steps = np.arange(1, values.shape[1] + 1)
+        for start in starts:
+            axes.axvline(start + 1, color=plots.GREY, linewidth=0.4, alpha=0.6, zorder=0)
+        if reference is not None and name != comparison.reference:
+            middle, _, _ = plots.mean_and_interval(reference, logarithmic=logarithmic)
+            axes.plot(np.arange(1, len(middle) + 1), middle, color=plots.GREY, linewidth=1.2)
+        plots.band(axes, steps, values, name, comparison.strategies.index(name), logarithmic=logarithmic)
+        axes.set_yscale("log" if logarithmic else "linear")
+        floor = comparison.floors[name]
+        if floor and floor > NEGLIGIBLE:
+            axes.axhline(floor, color=plots.COLOURS[4], linewidth=0.9, linestyle=(0, (2, 2)))
+        axes.set_title(name, fontsize=9)
+    figure.supxlabel("step of the episode", fontsize=9)
+    figure.supylabel("reward" if outcome.higher_is_better else outcome.name, fontsize=9)
+    means = {name: values.mean(0) for name, values in profiles.items()}
+    plots.save(figure, path, _profile_finding(means, of_rewards=outcome.higher_is_better))
+    what = "Error"
+    if outcome.higher_is_better:
+        what = "Reward (mean over all episodes; one that has ended earns nothing more)"
+    floors = " Dashed: the mean error floor on fragments; it does not bound an error over whole episodes."
+    has_floor = any((comparison.floors[name] or 0) > NEGLIGIBLE for name in profiles)
+    grey = f"; grey: {comparison.reference}" if reference is not None and len(profiles) > 1 else ""
+    starts_shown = " Vertical lines: steps at which fragments start." if starts else ""
+    return (
+        f"{what} at each step of whole fresh episodes, after training{grey}.{starts_shown}"
+        f"{floors if has_floor else ''} {plots.bands(len(comparison.seeds), logarithmic=logarithmic)}"
+    )
 
 
-def _profile_finding(profiles: dict[str, np.ndarray], *, of_rewards: bool) -> str:
+def _profile_finding(profiles: Mapping[str, np.ndarray], *, of_rewards: bool) -> str:
     """What errors or rewards `[L]` by step of an episode say, by strategy."""
     say: Callable[[np.ndarray], str]
     if not of_rewards:
@@ -144,11 +210,7 @@ def _largest(errors: np.ndarray) -> str:
 
 def _second_half(rewards: np.ndarray) -> str:
     """The mean of the second half of rewards `[L]`."""
-    return f"{rewards[len(rewards) // 2 :].mean():.2g}"
-
-
-def _logarithmic_profile(comparison: Comparison) -> bool:
-    return comparison.outcome.logarithmic
+    return number(float(rewards[len(rewards) // 2 :].mean()))
 
 
 def _half_way(rewards: np.ndarray) -> str:
@@ -157,35 +219,57 @@ def _half_way(rewards: np.ndarray) -> str:
     return str(int((rewards.cumsum() >= total / 2).argmax()) + 1) if total > 0 else "never"
 
 
-def _delta_q(comparison: Comparison, path: Path) -> None:
-    figure, grid = plots.figure(2, 2, sharex=True, sharey=True)
-    panels = {
-        "delta_q_first": (grid[0, 0], "first trained step, against stored state"),
-        "delta_q_last": (grid[0, 1], "last trained step, against stored state"),
-        "delta_q_first_exact": (grid[1, 0], "first trained step, against exact state"),
-        "delta_q_last_exact": (grid[1, 1], "last trained step, against exact state"),
-    }
-    shown: list[float] = []
-    for metric, (axes, title) in panels.items():
-        for index, name in enumerate(comparison.strategies):
-            curve = comparison.curve(name, metric)
-            if curve is not None:
-                updates, values = curve
-                # Identical states differ by rounding alone; below this they count as equal.
-                visible = np.where(values > 1e-6, values, np.nan)
-                plots.band(axes, updates, visible, name, index, logarithmic=True)
-                if np.isfinite(visible).any():
-                    shown.append(float(np.nanmax(visible)))
-        axes.set_yscale("log")
-        axes.set_title(title, fontsize=9)
-        axes.grid(alpha=0.25)
-    for axes in grid[1]:
-        axes.set_xlabel("learner updates")
-    for axes in grid[:, 0]:
-        axes.set_ylabel("ΔQ")
-    plots.legend_below(figure, grid[0, 0])
-    largest = max(shown, default=1.0)  # of single seeds: bands of few seeds may reach far beyond
-    grid[0, 0].set_ylim(bottom=max(grid[0, 0].get_ylim()[0], 1e-4), top=3 * largest)
+def _delta_q_curves(comparison: Comparison, axes: Axes, metric: str) -> list[float]:
+    """Draw one measure of ΔQ over training; returns the largest value of each strategy's seeds."""
+    shown = {}
+    for name in comparison.strategies:
+        curve = comparison.curve(name, metric)
+        if curve is not None:  # identical states differ by rounding alone; such values count as equal
+            shown[name] = curve[0], np.where(curve[1] > NEGLIGIBLE, curve[1], np.nan)
+    plots.curves(axes, {name: shown.get(name) for name in comparison.strategies}, logarithmic=True)
+    axes.set_xlabel("learner updates")
+    axes.grid(alpha=0.25)
+    return [float(np.nanmax(values)) for _, values in shown.values() if np.isfinite(values).any()]
+
+
+def _limit_delta_q(axes: Axes, largest: list[float]) -> None:
+    """Limits that intervals of few seeds, which may reach far beyond all values, do not decide."""
+    axes.set_ylim(bottom=max(axes.get_ylim()[0], 1e-4), top=3 * max(largest, default=1.0))
+
+
+def _delta_q(comparison: Comparison, path: Path) -> str:
+    figure, grid = plots.figure(1)
+    figure.set_size_inches(7.2, 4.2)
+    axes = grid[0, 0]
+    _limit_delta_q(axes, _delta_q_curves(comparison, axes, "delta_q_first_exact"))
+    axes.set_ylabel("ΔQ at the first step, against the exact state")
+    if axes.get_legend_handles_labels()[1]:
+        plots.legend_below(figure, axes)
     ends = [(name, comparison.estimate(name, "delta_q_first_exact")) for name in comparison.strategies]
-    texts = "; ".join(f"{name} {end.mean:.2g}" for name, end in ends if end is not None and end.mean > 1e-6)
+    texts = "; ".join(f"{name} {number(end.mean)}" for name, end in ends if end is not None and end.mean > NEGLIGIBLE)
     plots.save(figure, path, f"ΔQ at the first trained step against the exact state, at the end: {texts or 'none'}")
+    return (
+        "ΔQ at a fragment's first trained step over training: the distance between the outputs from the state tried and"
+        f" from the exact state under today's parameters, relative to {delta_q_scale(comparison)}. What is about 0 is"
+        f" not drawn. {plots.curves_shown(len(comparison.seeds), logarithmic=True)}"
+    )
+
+
+def _other_delta_q(comparison: Comparison, path: Path) -> str:
+    figure, panels = plots.small_multiples(len(OTHERS), width=3.0, height=2.7)
+    handles: dict[str, Any] = {}
+    largest: list[float] = []
+    for axes, (metric, title) in zip(panels, OTHERS.items(), strict=True):
+        largest += _delta_q_curves(comparison, axes, metric)
+        axes.set_title(title, fontsize=9)
+        handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    panels[0].set_ylabel("ΔQ")
+    _limit_delta_q(panels[0], largest)
+    if handles:
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=8, frameon=False)
+    plots.save(figure, path, "ΔQ at the last trained step, and against the states that the actor had")
+    return (
+        "Left: ΔQ at a fragment's last trained step against the exact state. Middle and right: at the first and the"
+        f" last step against the state that the actor had there, as R2D2 reports it. {FORGETTING} What is about 0 is"
+        f" not drawn. {plots.curves_shown(len(comparison.seeds), logarithmic=True)}"
+    )

@@ -8,9 +8,10 @@ from pathlib import Path
 from experiments.burnin_compare import plots
 from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.memory import memory_results, memory_sentences
-from experiments.burnin_compare.tables import cost_table, how_to_read, result_table
+from experiments.burnin_compare.tables import AT_EQUAL_COST, WORDS, cost_table, how_to_read, main_table, measure_table
 from experiments.burnin_compare.verdict import ALARMS, finding, verdict
-from experiments.common.experiment import Report, Section
+from experiments.common.report import NextStep, Report, Section
+from experiments.common.statistics import FEWEST_SEEDS
 from experiments.memory_use.report import pictures as memory_pictures
 from experiments.memory_use.results import HOW_TO_READ, MemoryResults
 from experiments.memory_use.results import table as memory_table
@@ -20,22 +21,45 @@ def report(comparison: Comparison, out: Path) -> Report:
     """The report of a comparison; draws its pictures in the directory `out`."""
     sentences = verdict(comparison)
     alarms = [sentence for sentence in sentences if sentence.startswith(ALARMS)]
-    pictures = plots.draw(comparison, out) if comparison.runs else {}
+    captions = {out / name: caption for name, caption in plots.draw(comparison, out).items()} if comparison.runs else {}
     memory, of_memory = memory_results(comparison), memory_sentences(comparison)
+
+    def drawn(*names: str) -> dict[Path, str]:
+        return {path: caption for path, caption in captions.items() if path.name in names}
+
     return Report(
         title=finding(comparison),
+        alarms=alarms,
+        picture=drawn("outcome.png"),
+        words=WORDS,
+        table=main_table(comparison),
         sections=[
-            Section(
-                sentences=[sentence for sentence in sentences if sentence not in alarms],
-                table=result_table(comparison),
-            ),
-            Section(pictures={out / name: caption for name, caption in pictures.items()}),
-            Section("At equal cost", table=cost_table(comparison)),
+            Section("What the tests say", [sentence for sentence in sentences if sentence not in alarms]),
+            Section("Learning curves", pictures=drawn("learning_curves.png")),
+            Section("Error or reward at each step of an episode", pictures=drawn("error_by_position.png")),
+            Section("ΔQ over training", pictures=drawn("delta_q.png", "delta_q_others.png")),
             *_memory_sections(memory, of_memory, out),
-            Section("How to read it", sentences=how_to_read(comparison)),
+            Section("At equal cost", [AT_EQUAL_COST], table=cost_table(comparison)),
+            Section("All other measures", table=measure_table(comparison)),
+            Section("How it was measured", how_to_read(comparison)),
         ],
         conclusions=[*sentences, *of_memory],
-        alarms=alarms,
+        next_step=_next_step(comparison, out),
+    )
+
+
+def _next_step(comparison: Comparison, out: Path) -> NextStep | None:
+    """What a user would do next."""
+    if not comparison.runs:
+        return None
+    if comparison.nothing_learned:
+        return NextStep("to train for longer", ("--updates", str(4 * comparison.settings.updates)), elsewhere=True)
+    if len(comparison.seeds) < FEWEST_SEEDS:
+        return NextStep("to test this over seeds", ("--seeds", "5"))
+    return NextStep(
+        "to see how much memory these networks use, in more episodes",
+        ("--checkpoint", str(out), "--episodes", "256"),
+        module="experiments.memory_use",
     )
 
 

@@ -13,16 +13,14 @@ the last one stopped, and Ctrl-C reports what is finished.
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from experiments.common.settings import RunSettings, read_with_preset
+from experiments.common.settings import RunSettings, command_line, read_with_preset
 from r2d2_burnin.initialization import check_cut, check_trained_steps, parse
-from r2d2_burnin.runtime.command_line import program
 from r2d2_burnin.settings import TrainingSettings
 
 
@@ -125,5 +123,4 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         ValueError: for settings that cannot work.
     """
     read = read_with_preset(Settings, "experiments.burnin_compare", __doc__ or "", arguments)
-    started = program("experiments.burnin_compare").split()
-    return dataclasses.replace(read, command=shlex.join([*started, *arguments]))
+    return dataclasses.replace(read, command=command_line("experiments.burnin_compare", arguments))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from experiments.burnin_compare.comparison import Comparison
+from experiments.common.formatting import listed, number
 from experiments.common.statistics import FEWEST_EPISODES, LEVEL, Contrast, Estimate, is_below
 from r2d2_burnin.settings import environment_steps
 
@@ -40,16 +42,29 @@ def finding(comparison: Comparison) -> str:
     contrasts = comparison.contrasts()
     tested = [contrast for contrast in contrasts if contrast.is_tested]
     if not tested:
-        values = "; ".join(f"{name} {value.mean:.3g}" for name, value in _estimates(comparison))
+        values = "; ".join(f"{name} {number(value.mean)}" for name, value in _estimates(comparison))
         return f"{task}: {comparison.outcome.name}, not tested for lack of seeds: {values}"
-    groups = {
-        f"worse than {reference}": [_short(c) for c in tested if c.direction == "worse"],
-        f"better than {reference}": [_short(c) for c in tested if c.direction == "better"],
-        f"no difference from {reference} seen": [c.strategy for c in tested if c.direction is None],
-        "not tested for lack of seeds": [c.strategy for c in contrasts if not c.is_tested],
-        f"not compared with {reference}, as neither learned": [c.strategy for c in comparison.uncompared()],
-    }
-    return f"{task}: " + "; ".join(f"{what}: {', '.join(names)}" for what, names in groups.items() if names)
+    clauses = [_clause(comparison, word, [c for c in tested if c.direction == word]) for word in ("worse", "better")]
+    same = [c.strategy for c in tested if c.direction is None]
+    untested = [c.strategy for c in contrasts if not c.is_tested]
+    neither = [c.strategy for c in comparison.uncompared()]
+    clauses += [
+        f"no difference from {reference} is seen for {listed(same)}" if same else "",
+        f"not tested for lack of seeds: {listed(untested)}" if untested else "",
+        f"not compared with {reference}, as neither learned: {listed(neither)}" if neither else "",
+    ]
+    return f"{task}: {'; '.join(filter(None, clauses))}"
+
+
+def _clause(comparison: Comparison, word: str, contrasts: Sequence[Contrast]) -> str:
+    """The initializations that are better or worse than the reference, and by how much."""
+    if not contrasts:
+        return ""
+    unit = comparison.outcome.unit
+    amounts = [_size(contrast) for contrast in contrasts]
+    amounts[0] = f"{amounts[0]} the error" if contrasts[0].is_ratio else f"{unit} {amounts[0]}"
+    names = [f"{contrast.strategy} ({amount})" for contrast, amount in zip(contrasts, amounts, strict=True)]
+    return f"{listed(names)} {'is' if len(names) == 1 else 'are'} {word} than {comparison.reference}"
 
 
 def verdict(comparison: Comparison) -> list[str]:
@@ -91,9 +106,10 @@ def leaks(comparison: Comparison) -> dict[str, str]:
             errors = list(comparison.final(name, "fresh_loss_standard_error").values())
             error = float(np.sqrt(np.sum(np.square(errors)))) / len(errors)
             sentences[name] = (
-                f"LEAK: {name} reached a loss of {np.mean(losses):.4g} on fresh fragments, below its error floor of"
-                f" {comparison.floors[name]:.4g} by more than sampling error (standard error {error:.2g}). No predictor"
-                " can do that: our code shows it what it must not see. Please report this."
+                f"LEAK: {name} reached a loss of {number(float(np.mean(losses)))} on fresh fragments, below its error"
+                f" floor of {number(comparison.floors[name] or 0.0, digits=4)} by more than sampling error (standard"
+                f" error {number(error)}). No predictor can do that: our code shows it what it must not see. Please"
+                " report this."
             )
     return sentences
 
@@ -122,7 +138,7 @@ def _estimates(comparison: Comparison) -> list[tuple[str, Estimate]]:
 
 def _baselines_in_words(comparison: Comparison) -> str:
     """What can be had without having learned anything."""
-    texts = [f"{name} {value:.3g}" for name, value in comparison.baselines().items()]
+    texts = [f"{name} {number(value)}" for name, value in comparison.baselines().items()]
     return f"{' and '.join(texts)} ({comparison.outcome.name})"
 
 
@@ -250,8 +266,9 @@ def _amount(comparison: Comparison, contrast: Contrast) -> str:
         interval = f" [{ratio_text(contrast.low)}, {ratio_text(contrast.high)}]" if known else ""
         zeros = ", with an error of zero counted as half of the smallest above it" if contrast.has_zeros else ""
         return f"{ratio_text(contrast.estimate)} times the error{interval}{zeros}"
-    interval = f" [{contrast.low:+.3g}, {contrast.high:+.3g}]" if known else ""
-    return f"{comparison.outcome.unit} {contrast.estimate:+.3g}{interval}"
+    low, high = (number(end, signed=True) for end in (contrast.low, contrast.high))
+    interval = f" [{low}, {high}]" if known else ""
+    return f"{comparison.outcome.unit} {_size(contrast)}{interval}"
 
 
 def _margin(comparison: Comparison, contrast: Contrast) -> tuple[float | None, str]:
@@ -265,19 +282,28 @@ def _margin(comparison: Comparison, contrast: Contrast) -> tuple[float | None, s
     margin = EQUAL_RETURNS * (reference.mean - sum(baselines) / len(baselines))
     return (
         margin if margin > 0 else None,
-        f"{margin:.3g}, {EQUAL_RETURNS:.0%} of what {contrast.reference} earns above the baseline",
+        f"{number(margin)}, {EQUAL_RETURNS:.0%} of what {contrast.reference} earns above the baseline",
     )
 
 
-def _short(contrast: Contrast) -> str:
-    amount = f"{ratio_text(contrast.estimate)}x" if contrast.is_ratio else f"{contrast.estimate:+.3g}"
-    return f"{contrast.strategy} ({amount})"
+def _size(contrast: Contrast) -> str:
+    return f"{ratio_text(contrast.estimate)} times" if contrast.is_ratio else number(contrast.estimate, signed=True)
+
+
+def contrast_cell(contrast: Contrast) -> str:
+    """One initialization against the reference, for a table: direction, size, and the interval on a second line."""
+    if contrast.seeds == 0:
+        return "-"
+    if not contrast.is_tested:
+        return f"not tested, {_size(contrast)}"
+    ends = (ratio_text(end) if contrast.is_ratio else number(end, signed=True) for end in (contrast.low, contrast.high))
+    interval = f"\n[{' to '.join(ends)}]" if math.isfinite(contrast.low) else ""
+    return f"{contrast.direction or 'no difference seen'}, {_size(contrast)}{interval}"
 
 
 def ratio_text(logarithm: float) -> str:
     """A ratio, from its logarithm."""
-    value = float(f"{math.exp(min(logarithm, 700.0)):.3g}")
-    return f"{value:,.0f}" if 1e3 <= value < 1e6 else f"{value:.3g}"
+    return number(math.exp(min(logarithm, 700.0)))
 
 
 def p_text(p: float) -> str:
@@ -289,7 +315,7 @@ def _against_floor(comparison: Comparison, name: str) -> str | None:
     floor, loss = comparison.floors[name], comparison.estimate(name, "fresh_loss")
     if not floor or floor < NEGLIGIBLE or loss is None:
         return None
-    measured = f"loss {loss} on fresh fragments, floor {floor:.4g}"
+    measured = f"loss {loss} on fresh fragments, floor {number(floor, digits=4)}"
     if loss.low is None or loss.high is None:
         return f"{name}: {measured}; one seed has no interval to compare with the floor."
     margin = AT_FLOOR * floor

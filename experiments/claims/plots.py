@@ -60,7 +60,7 @@ def draw(results: ClaimResults, path: Path) -> str:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.grid(alpha=0.25, axis="x")
     _legend(figure, results)
-    plots.save(figure, path, "; ".join(_short(results.conclusion(claim)) for claim in results.claims))
+    plots.save(figure, path, results.answer)
     seeds = max((finding.contrast.seeds for finding in results.findings), default=0)
     return (
         f"Each comparison's ratio a / b of a quantity, geometric mean over up to {seeds} paired seeds, with the"
@@ -99,8 +99,3 @@ def _legend(figure: Figure, results: ClaimResults) -> None:
         face = colour if filled else "white"
         handles.append(Line2D([], [], marker=marker, color=colour, markerfacecolor=face, linestyle="", label=verdict))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=8)
-
-
-def _short(conclusion: str) -> str:
-    """A conclusion without its counts."""
-    return conclusion.partition(";")[0].replace("Claim ", "")

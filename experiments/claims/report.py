@@ -6,8 +6,8 @@ from pathlib import Path
 
 from experiments.burnin_compare.verdict import ALARMS, EQUAL_ERRORS, verdict
 from experiments.claims import plots
-from experiments.claims.results import ClaimResults, table
-from experiments.common.experiment import Report, Section
+from experiments.claims.results import ClaimResults, summary_table, table
+from experiments.common.report import NextStep, Report, Section
 from experiments.common.statistics import LEVEL
 
 HOW_TO_READ = (
@@ -20,6 +20,17 @@ HOW_TO_READ = (
     " steps is at another step, so it is compared with nothing here. Error: over whole fresh episodes, the same"
     " quantity for every initialization.",
 )
+
+WORDS = {
+    "as claimed, the opposite": "What a paired test over seeds says, with Holm's correction over all comparisons.",
+    "no difference seen": "The test carries no direction; this is not 'equal'.",
+    "equal within the margin": f"The whole interval lies within a factor of {EQUAL_ERRORS:g}.",
+    "measured alone": "Costs, and ages of states: not tested.",
+    "zero@40": "40 trained steps in each fragment, behind the @; without it, as many as --sequence-length says.",
+    "ΔQ": "The norm of the difference between the outputs from the state tried and from the exact one, in relation to"
+    " the size of the outputs (Kapturowski et al., ICLR 2019, section 3).",
+}
+"""What the words of the report mean."""
 
 
 def report(results: ClaimResults, out: Path) -> Report:
@@ -35,7 +46,7 @@ def report(results: ClaimResults, out: Path) -> Report:
     if any(finding.contrast.seeds for finding in results.findings):
         path = out / "claims.png"
         pictures[path] = plots.draw(results, path)
-    sections = [Section(sentences=conclusions, pictures=pictures)]
+    sections = []
     for claim in results.claims:
         findings = results.of(claim)
         sections.append(
@@ -46,4 +57,13 @@ def report(results: ClaimResults, out: Path) -> Report:
             )
         )
     sections.append(Section("How to read it", HOW_TO_READ))
-    return Report("Claims about initializations, tested", sections, [*conclusions, *alarms], alarms)
+    return Report(
+        results.answer,
+        sections,
+        [*conclusions, *alarms],
+        alarms,
+        picture=pictures,
+        words=WORDS,
+        table=summary_table(results),
+        next_step=NextStep("to try the claims with another cell", ("--flags", "cell=gru"), elsewhere=True),
+    )

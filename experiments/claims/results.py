@@ -14,7 +14,7 @@ from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.verdict import EQUAL_ERRORS, p_text, ratio_text
 from experiments.claims.declarations import Claim, Comparand, Side
 from experiments.claims.measures import MEASURES, Values
-from experiments.common.experiment import Table
+from experiments.common.report import Table
 from experiments.common.statistics import Contrast, Pair, compare_pairs
 
 AS_CLAIMED, OPPOSITE, NOT_SEEN, EQUAL, UNTESTED, MEASURED = (
@@ -134,6 +134,11 @@ class ClaimResults:
         texts = ", ".join(f"{verdict} in {count}" for verdict, count in counts.items())
         return f"Claim {claim.number} ({claim.name}): {_settled(findings)}; of {len(findings)} comparisons {texts}."
 
+    @property
+    def answer(self) -> str:
+        """What is settled of every claim, without counts, in one sentence."""
+        return "; ".join(f"{claim.number} ({claim.name}): {_settled(self.of(claim))}" for claim in self.claims)
+
     def as_json(self) -> dict[str, Any]:
         """Content of `claims.json`, without the state of the job."""
         return {
@@ -209,6 +214,15 @@ def _finding_as_json(finding: Finding) -> dict[str, Any]:
         "verdict": finding.verdict,
         "sentence": finding.sentence,
     }
+
+
+def summary_table(results: ClaimResults) -> Table:
+    """The claims, one row each: what is claimed, and what its comparisons say together."""
+    rows = [
+        [str(claim.number), claim.name, claim.text, _settled(results.of(claim)), str(len(results.of(claim)))]
+        for claim in results.claims
+    ]
+    return Table(["", "name", "claim or question", "here", "comparisons"], rows)
 
 
 def table(findings: Sequence[Finding]) -> Table:

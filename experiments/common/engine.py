@@ -1,4 +1,4 @@
-"""Runs jobs in worker processes, one a core, with one overall progress bar and one line a running job.
+"""Runs jobs in worker processes, one a core, with progress bars on a terminal, and lines of a log elsewhere.
 
 A job that fails costs nothing but itself. One whose process dies is restarted in a new one. `Ctrl-C` stops the running
 jobs; the results of finished ones have been yielded by then. Workers end when this process does, however it ends.
@@ -23,13 +23,10 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from experiments.common.jobs import ATTEMPTS, Job, Listener, Outcome, Rows, Stopped, Work, Worker, ignore
+from experiments.common.jobs import ATTEMPTS, Job, Listener, Log, Outcome, Rows, Stopped, Work, Worker, ignore
 
 PATIENCE = 20.0
 """Seconds that a job may take to stop when it is asked to; it is killed then."""
-
-LOG_EVERY = 10.0
-"""Seconds between two lines on a running job, where there is no terminal for its bar."""
 
 
 def default_workers() -> int:
@@ -45,17 +42,19 @@ def run_jobs(
     Raises:
         KeyboardInterrupt: after `Ctrl-C`, once the workers have stopped.
     """
+    if not jobs:
+        return
     context = multiprocessing.get_context("spawn")
-    slots = [_Slot(context, work, listen, position) for position in range(min(workers, len(jobs)))]
+    log = None if sys.stderr.isatty() else Log(title, len(jobs))
+    slots = [_Slot(context, work, listen, log, position) for position in range(min(workers, len(jobs)))]
     waiting = [(job, 1) for job in jobs]
-    quiet = not sys.stderr.isatty()
-    overall = tqdm(total=len(jobs), desc=title, unit="run", position=0, mininterval=10 if quiet else 0.1)
+    overall = tqdm(total=len(jobs), desc=title, unit="run", position=0, disable=log is not None)
     try:
         while waiting or any(slot.busy for slot in slots):
             for slot in slots:
                 if waiting and not slot.busy:
                     elsewhere = {other.last_group for other in slots if other is not slot}
-                    slot.begin(*waiting.pop(next_job(waiting, slot.last_group, elsewhere)), show=not quiet)
+                    slot.begin(*waiting.pop(next_job(waiting, slot.last_group, elsewhere)))
                 elif not slot.busy:
                     slot.close()
             multiprocessing.connection.wait([slot.connection for slot in slots if slot.connection], timeout=0.2)
@@ -64,13 +63,17 @@ def run_jobs(
                 if outcome is None:
                     continue
                 if outcome.error == _DIED and slot.attempt < ATTEMPTS:
-                    tqdm.write(f"{outcome.job.name}: {_DIED}; it is restarted", file=sys.stderr)
+                    if log is None:
+                        tqdm.write(f"{outcome.job.name}: {_DIED}; it is restarted", file=sys.stderr)
+                    else:
+                        log.restarted(outcome.job, _DIED)
                     waiting.insert(0, (outcome.job, slot.attempt + 1))
                     continue
                 overall.update()
+                if log is not None:
+                    log.finished()
                 yield outcome
-            if not quiet:
-                overall.refresh()
+            overall.refresh()
     finally:
         for slot in slots:
             slot.ask_to_stop()
@@ -96,15 +99,15 @@ def next_job(waiting: list[tuple[Job, int]], own: str, elsewhere: set[str]) -> i
 class _Slot:
     """One worker process, replaced when a job takes it down."""
 
-    def __init__(self, context: Any, work: Work, listen: Listener, position: int) -> None:
+    def __init__(self, context: Any, work: Work, listen: Listener, log: Log | None, position: int) -> None:
         self._context = context
         self._work = work
         self._listen = listen
+        self._log = log
         self._position = position
         self._process: Any = None
         self._job: Job | None = None
         self._bar: tqdm[Any] | None = None
-        self._shown = -LOG_EVERY
         self.connection: Connection | None = None
         self.last_group = ""
         self.attempt = 1
@@ -113,7 +116,7 @@ class _Slot:
     def busy(self) -> bool:
         return self._job is not None
 
-    def begin(self, job: Job, attempt: int, *, show: bool) -> None:
+    def begin(self, job: Job, attempt: int) -> None:
         if self._process is None:
             # A pipe of its own: a process that dies while it writes to it disturbs nobody else.
             self.connection, theirs = self._context.Pipe()
@@ -122,7 +125,8 @@ class _Slot:
                 self._process.start()
             theirs.close()
         self._job, self.last_group, self.attempt = job, job.group, attempt
-        self._bar = tqdm(total=job.steps, desc=job.name, position=self._position + 1, leave=False, disable=not show)
+        if self._log is None:
+            self._bar = tqdm(total=job.steps, desc=job.name, position=self._position + 1, leave=False)
         with contextlib.suppress(OSError):  # it died meanwhile: `collect` will see it
             assert self.connection is not None
             self.connection.send((self._work, job.payload))
@@ -135,7 +139,7 @@ class _Slot:
         try:
             while self.connection.poll():
                 kind, *content = self.connection.recv()
-                if kind == "progress" and self._bar is not None:
+                if kind == "progress":
                     self._show(job, *content)
                 elif kind == "rows":
                     self._listen(job, content[0])
@@ -152,13 +156,11 @@ class _Slot:
 
     def _show(self, job: Job, done: int, status: str) -> None:
         """Move the job's bar; without a terminal, print a line now and then."""
-        assert self._bar is not None
-        self._bar.n = done
-        self._bar.set_postfix_str(status, refresh=True)
-        if self._bar.disable and time.monotonic() - self._shown >= LOG_EVERY:
-            self._shown = time.monotonic()
-            tqdm.write(f"{job.name}: {done} of {job.steps} updates, {status}", file=sys.stderr)
-            sys.stderr.flush()
+        if self._log is not None:
+            self._log.running(job, done, status)
+        elif self._bar is not None:
+            self._bar.n = done
+            self._bar.set_postfix_str(status, refresh=True)
 
     def ask_to_stop(self) -> None:
         if self.connection is not None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from experiments.common.jobs import ATTEMPTS, Job, Listener, Outcome, Rows, Work, Worker, ignore
+from experiments.common.jobs import ATTEMPTS, Job, Listener, Log, Outcome, Rows, Work, Worker, ignore
 from r2d2_burnin.runtime.archive import whole_file
 from r2d2_burnin.runtime.ray import connect
 
@@ -37,14 +37,16 @@ def run_jobs_on(address: str) -> Callable[..., Iterator[Outcome]]:
         do = ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1)(_do)
         here = Path.cwd()
         running = {do.remote(work, job, i, mailbox, here): job for i, job in enumerate(jobs)}
-        quiet = not sys.stderr.isatty()
-        overall = tqdm(total=len(jobs), desc=title, unit="run", mininterval=10 if quiet else 0.1)
+        log = None if sys.stderr.isatty() else Log(title, len(jobs))
+        overall = tqdm(total=len(jobs), desc=title, unit="run", disable=log is not None)
         try:
             while running:
                 ready, _ = ray.wait(list(running), timeout=0.5)
-                _deliver(ray.get(mailbox.take.remote()), jobs, listen, overall)
+                _deliver(ray.get(mailbox.take.remote()), jobs, listen, log, overall)
                 for reference in ready:
                     overall.update()
+                    if log is not None:
+                        log.finished()
                     yield _outcome(ray, reference, running.pop(reference), here)
         finally:
             for reference in running:
@@ -71,10 +73,12 @@ def _outcome(ray: Any, reference: Any, job: Job, here: Path) -> Outcome:
     return Outcome(job, result)
 
 
-def _deliver(messages: list[Any], jobs: Sequence[Job], listen: Listener, bar: Any) -> None:
+def _deliver(messages: list[Any], jobs: Sequence[Job], listen: Listener, log: Log | None, bar: Any) -> None:
     for index, kind, content in messages:
         if kind == "rows":
             listen(jobs[index], content)
+        elif log is not None:
+            log.running(jobs[index], *content)
         else:
             bar.set_postfix_str(f"{jobs[index].name}: {content[0]}/{jobs[index].steps}, {content[1]}")
 

@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from experiments.common import report as pages
 from experiments.common.engine import run_jobs
 from experiments.common.jobs import Job, Listener, ignore
 from experiments.common.metrics import LiveMetrics
+from experiments.common.report import NextStep, Report, write_page
 from experiments.common.results import DamagedFile, from_json, open_directory, read_sealed, write_csv, write_json
-from experiments.common.settings import RunSettings
+from experiments.common.settings import RunSettings, command_line
 from r2d2_burnin.environments.guard import EnvironmentFault
 from r2d2_burnin.runtime.command_line import fail
 from r2d2_burnin.runtime.tensorflow import set_up
@@ -46,35 +46,6 @@ class ImportedFunction:
     def __call__(self, *arguments: Any) -> Any:
         """Import and call it."""
         return pkgutil.resolve_name(self.reference)(*arguments)
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table of a report, which the terminal shows too."""
-
-    headers: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Section:
-    """A section of a report; the page shows its parts in the order of these fields."""
-
-    title: str = ""
-    sentences: Sequence[str] = ()
-    pictures: Mapping[Path, str] = dataclasses.field(default_factory=dict)  # captions
-    table: Table | None = None
-    note: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """What a page and the terminal say of an experiment."""
-
-    title: str
-    sections: Sequence[Section]
-    conclusions: Sequence[str] = ()  # what the terminal shows after the tables
-    alarms: Sequence[str] = ()  # what the page shows before anything else
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +75,8 @@ class Experiment(Generic[Run, Results]):
     """First columns of the rows of a job, by its name, where its measurements are written while it is done."""
     tensorboard: Path | None = None
     """Directory of the same measurements as TensorBoard scalars."""
+    command: str = ""
+    """The command line that makes it; by default what was typed."""
     accepts: Callable[[Results], bool] = lambda results: True
     """Whether results are what they should be, for the exit status."""
     parts: Sequence[Experiment[Run, Any]] = ()
@@ -125,9 +98,10 @@ def run_experiment(
         arguments: the command line; by default that of this process.
     """
     set_up()
+    given = sys.argv[1:] if arguments is None else arguments
     with contextlib.ExitStack() as locks:
         try:
-            settings = read(sys.argv[1:] if arguments is None else arguments)
+            settings = read(given)
             with _interrupted_by_sigterm():
                 experiment: Experiment[Any, Any] = describe(settings)
                 for part in (experiment, *experiment.parts):
@@ -140,14 +114,19 @@ def run_experiment(
         out = experiment.directory
         try:
             for part in experiment.parts:
-                _write(part, part.collect(contents), [], show=False)
+                _write(part, part.collect(contents), [], part.command)
             results = experiment.collect(contents)
-            _write(experiment, results, errors, show=True)
+            module = describe.module.rpartition(".")[0]
+            command = experiment.command or command_line(module, given)
+            report = _write(experiment, results, errors, command)
         except OSError as error:
             where = f"finished runs stay in {out / 'runs'}"
             print(f"error: out: {out} cannot be written ({error}); {where}", file=sys.stderr)
             return 1
-        print(f"\nreport: {out / 'report.html'}")
+        _print(report, errors)
+        print(f"\nanswer: {report.title}\nreport: {out / 'report.html'}")
+        if report.next_step is not None:
+            print(f"next, {report.next_step.purpose}: {_next_command(report.next_step, module, given)}")
         return 0 if not errors and experiment.accepts(results) else 1
 
 
@@ -260,39 +239,40 @@ def _goes_on(experiment: Experiment[Any, Any], finished: int) -> bool:
     return input(f"{status}. Go on from there? [Y/n] ").strip().lower() in ("", "y", "yes")
 
 
-def _write(experiment: Experiment[Any, Results], results: Results, errors: Sequence[str], *, show: bool) -> None:
-    """Write the result files, and `show` tables, conclusions and errors on the terminal."""
+def _write(experiment: Experiment[Any, Results], results: Results, errors: Sequence[str], command: str) -> Report:
+    """Write the result files; returns the report."""
     out = experiment.directory
     if experiment.header:
         write_csv(out / "metrics.csv", experiment.header, experiment.rows(results))
     write_json(out / "summary.json", experiment.summary(results, errors))
     report: Report = experiment.report(results, out)
-    if show:
-        _print(report, errors)
-    parts = [pages.paragraph(text, alarm=True) for text in (*report.alarms, *errors)]
-    for section in report.sections:
-        if section.title:
-            parts.append(pages.heading(section.title))
-        if section.sentences:
-            parts.append(pages.bullets(section.sentences))
-        parts += [pages.picture(path, caption) for path, caption in section.pictures.items()]
-        if section.table is not None:
-            parts.append(pages.html_table(section.table.rows, section.table.headers))
-        if section.note:
-            parts.append(pages.paragraph(section.note))
-    config = (out / "config.json").read_text(encoding="utf-8")
-    parts += [pages.heading("To run it again"), pages.preformatted(config)]
-    pages.write_page(out / "report.html", report.title, parts)
+    write_page(out / "report.html", report, errors=errors, command=command)
+    return report
 
 
 def _print(report: Report, errors: Sequence[str]) -> None:
     """Show tables, conclusions and errors on the terminal."""
-    for section in report.sections:
-        if section.table is not None:
-            print("", *filter(None, (section.title,)), pages.table(section.table.rows, section.table.headers), sep="\n")
+    for title, table in report.tables.items():
+        print("", *filter(None, (title,)), table.text, sep="\n")
     print()
-    for sentence in (*report.conclusions, *errors):
+    for sentence in (*report.alarms, *(line for line in report.conclusions if line not in report.alarms), *errors):
         print(f"- {sentence}")
+
+
+def _next_command(step: NextStep, module: str, given: Sequence[str]) -> str:
+    """The command line of a next step; a rough answer is followed by a proper one, in a directory of its own."""
+    if step.module:
+        return command_line(step.module, step.arguments)
+    left_out = {argument for argument in step.arguments if argument.startswith("--")} | {"--quick"}
+    if step.elsewhere or "--quick" in given:
+        left_out.add("--out")
+    kept, keeps = [], True
+    for argument in given:
+        if argument.startswith("--"):
+            keeps = argument.partition("=")[0] not in left_out
+        if keeps:
+            kept.append(argument)
+    return command_line(module, [*kept, *step.arguments])
 
 
 @contextlib.contextmanager

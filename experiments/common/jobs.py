@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import gc
 import os
+import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -94,3 +96,66 @@ ATTEMPTS = 3
 
 def ignore(job: Job, rows: Rows) -> None:
     """A listener that does nothing."""
+
+
+LOG_EVERY = 10.0
+"""Seconds between two lines on a running job, or on all jobs, where there is no terminal for progress bars."""
+
+
+class Log:
+    """Lines on the progress of jobs, for where there is no terminal.
+
+    Args:
+        title: of all jobs.
+        total: how many jobs there are.
+    """
+
+    def __init__(self, title: str, total: int) -> None:
+        self._title, self._total = title, total
+        self._finished = 0
+        self._began = time.monotonic()
+        self._shown: dict[str, float] = {}
+        self._first: dict[str, tuple[float, int]] = {}
+
+    def running(self, job: Job, done: int, status: str) -> None:
+        """Say how far a job is, unless that was said a moment ago."""
+        began, already = self._first.setdefault(job.name, (time.monotonic(), done))
+        if self._is_due(job.name):
+            left = self._left(began, done - already, job.steps - done)
+            self._write(f"{job.name}: {done} of {job.steps} updates, {status}{left}")
+
+    def finished(self) -> None:
+        """Say how many jobs are finished, one more than before, unless that was said a moment ago."""
+        self._finished += 1
+        if self._is_due("") or self._finished == self._total:
+            left = self._left(self._began, self._finished, self._total - self._finished)
+            self._write(f"{self._title}: {self._finished} of {self._total} runs finished{left}")
+
+    def restarted(self, job: Job, reason: str) -> None:
+        """Say that a job is begun again."""
+        self._first.pop(job.name, None)
+        self._write(f"{job.name}: {reason}; it is restarted")
+
+    def _is_due(self, name: str) -> bool:
+        now = time.monotonic()
+        due = now - self._shown.get(name, -LOG_EVERY) >= LOG_EVERY
+        if due:
+            self._shown[name] = now
+        return due
+
+    @staticmethod
+    def _left(began: float, done: int, left: int) -> str:
+        """The time that is left at the rate of before."""
+        return f", about {duration((time.monotonic() - began) * left / done)} left" if done > 0 and left > 0 else ""
+
+    @staticmethod
+    def _write(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """A time in the two largest units that say it: 45 s, 3 min, 2 h 10 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,7 +1,8 @@
-"""Tables for the terminal, and one self-contained page: the verdict in sentences, tables, pictures.
+"""What a command says of its results, on the terminal and on one self-contained page.
 
-A page is a list of parts. How a part looks is in `templates/parts.html`, the page around them in `templates/page.html`;
-both are Jinja2 templates that escape whatever they are given.
+Every page has the same order, which `templates/page.html` lays out: the answer in one sentence, one picture, what the
+words mean, the table, details that fold, the command that makes it again. How a part looks is in
+`templates/parts.html`. Both are Jinja2 templates that escape whatever they are given.
 """
 
 from __future__ import annotations
@@ -17,50 +18,75 @@ from experiments.common.results import write_text
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
-    """A part of a page: the macro of `templates/parts.html` that renders it, and the macro's arguments."""
+class Table:
+    """A table of a report, which the terminal shows too."""
 
-    template: str
-    values: Mapping[str, object]
+    headers: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    meanings: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What a column shows, by its header; the page says it where the pointer rests on the header."""
+    title: str = ""
 
-
-def table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> str:
-    """A table for the terminal."""
-    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True)
-
-
-def paragraph(text: str, *, alarm: bool = False) -> Part:
-    """A paragraph of the page."""
-    return Part("paragraph", {"text": text, "alarm": alarm})
+    @property
+    def text(self) -> str:
+        """The form that the terminal shows."""
+        return tabulate(self.rows, self.headers, tablefmt="simple", disable_numparse=True)
 
 
-def heading(text: str) -> Part:
-    """A heading of the page."""
-    return Part("heading", {"text": text})
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A detail of a report, which folds; the page shows its parts in the order of these fields."""
+
+    title: str = ""
+    sentences: Sequence[str] = ()
+    pictures: Mapping[Path, str] = dataclasses.field(default_factory=dict)  # captions
+    table: Table | None = None
+    note: str = ""
 
 
-def bullets(lines: Sequence[str]) -> Part:
-    """A list of the page."""
-    return Part("bullets", {"lines": lines})
+@dataclasses.dataclass(frozen=True)
+class NextStep:
+    """A command to try after this one."""
+
+    purpose: str  # what it is for
+    arguments: tuple[str, ...]
+    module: str = ""  # of another command; by default it is the same command again, with these arguments as well
+    elsewhere: bool = False  # whether its results are others, so that they need a directory of their own
 
 
-def html_table(rows: Sequence[Sequence[object]], headers: Sequence[str]) -> Part:
-    """A table of the page."""
-    return Part("html_table", {"rows": rows, "headers": headers})
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a page and the terminal say of an experiment."""
+
+    title: str  # the answer, in one sentence
+    sections: Sequence[Section]  # details
+    conclusions: Sequence[str] = ()  # what the terminal shows after the tables
+    alarms: Sequence[str] = ()  # what a reader must not miss
+    picture: Mapping[Path, str] = dataclasses.field(default_factory=dict)  # the one that shows the answer; its caption
+    words: Mapping[str, str] = dataclasses.field(default_factory=dict)  # what they mean
+    table: Table | None = None
+    next_step: NextStep | None = None
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """All tables by title, that of the whole report first."""
+        of_sections = {section.title: section.table for section in self.sections if section.table is not None}
+        return of_sections if self.table is None else {self.table.title: self.table, **of_sections}
 
 
-def preformatted(text: str) -> Part:
-    """Text of the page that keeps its lines."""
-    return Part("preformatted", {"text": text})
+LONGEST_LINE = 20
+"""Characters of a cell's line that is not wrapped."""
 
 
-def picture(path: Path, caption: str) -> Part:
-    """A PNG, inside the page."""
-    return Part("picture", {"data": base64.b64encode(path.read_bytes()).decode("ascii"), "caption": caption})
+def write_page(path: Path, report: Report, *, errors: Sequence[str] = (), command: str = "") -> None:
+    """Write the page of a report.
 
-
-def write_page(path: Path, title: str, parts: Sequence[Part]) -> None:
-    """Write a page with a title and these parts, in order."""
+    Args:
+        path: of the page.
+        report: what it says.
+        errors: what went wrong while its results were made.
+        command: the command line that makes them.
+    """
     import jinja2  # only here: workers import this module with their experiment, and write no page
 
     environment = jinja2.Environment(
@@ -70,4 +96,7 @@ def write_page(path: Path, title: str, parts: Sequence[Part]) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    write_text(path, environment.get_template("page.html").render(title=title, parts=parts))
+    environment.filters["base64"] = lambda picture: base64.b64encode(picture.read_bytes()).decode("ascii")
+    environment.tests["short"] = lambda cell: all(len(line) <= LONGEST_LINE for line in cell.splitlines())
+    page = environment.get_template("page.html").render(report=report, errors=errors, command=command)
+    write_text(path, page)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from experiments.common.engine import default_workers
+from r2d2_burnin.console import COMMANDS
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments import spaces
 from r2d2_burnin.environments.action_dependence import action_dependence
 from r2d2_burnin.learning.objectives import choose_objective, objective_class, objective_defaults
 from r2d2_burnin.networks.factory import check_trainable
 from r2d2_burnin.networks.user_factory import load_factory
-from r2d2_burnin.runtime.command_line import from_command_line
-from r2d2_burnin.settings import CELLS, TrainingSettings
+from r2d2_burnin.runtime.command_line import HELP, by_console, from_command_line
+from r2d2_burnin.runtime.literals import written
+from r2d2_burnin.settings import CELLS, EnvironmentSettings, TrainingSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +47,28 @@ class RunSettings:
                 raise ValueError(f"{name}: got {getattr(self, name)}, expected at least 1")
         if self.fresh and self.resume:
             raise ValueError("resume: got it together with fresh, expected one of them at most")
+
+
+def command_line(module: str, arguments: Sequence[str]) -> str:
+    """The command line of one of our commands, by the name that the user starts our commands by.
+
+    Flags that say what becomes of earlier results are left out: it makes the same results anywhere.
+    """
+    by_name = {target: ["r2d2-burnin", name] for name, (target, _) in COMMANDS.items()}
+    start = by_name[module] if by_console() and module in by_name else ["python", "-m", module]
+    return shlex.join([*start, *(argument for argument in arguments if argument not in ("--fresh", "--resume"))])
+
+
+def environment_flags(environment: EnvironmentSettings) -> tuple[str, ...]:
+    """The flags that name an environment as these settings do."""
+    flags = ["--env", environment.env]
+    if environment.env_kwargs:
+        flags += ["--env-kwargs", *(f"{name}={written(value)}" for name, value in environment.env_kwargs.items())]
+    if environment.wrappers:
+        flags += ["--wrappers", *environment.wrappers]
+    if environment.max_episode_steps is not None:
+        flags += ["--max-episode-steps", str(environment.max_episode_steps)]
+    return tuple(flags)
 
 
 AUTO, SMALL, GUESS_NAME = "auto", "small", "guess"
@@ -180,9 +205,6 @@ def read_with_preset(
     training = dataclasses.replace(read.training, objective=objective)
     chosen = {"preset": preset.name, "preset_reason": preset.reason}
     return dataclasses.replace(read, training=training, **chosen)  # type: ignore[type-var]
-
-
-HELP = ("-h", "--help")
 
 
 def check_whole_episodes(training: TrainingSettings) -> None:

@@ -14,6 +14,8 @@ from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
+from experiments.common.formatting import number, plus_minus
+
 LEVEL = 0.05
 """Share of reports of identical initializations that may contain a direction."""
 
@@ -54,8 +56,8 @@ class Estimate:
 
     def __str__(self) -> str:
         if self.low is None or self.high is None:
-            return f"{self.mean:.3g}"
-        return f"{self.mean:.3g} [{self.low:.3g}, {self.high:.3g}]"
+            return number(self.mean)
+        return plus_minus(self.mean, (self.high - self.low) / 2)
 
 
 def estimate(values: Sequence[float]) -> Estimate | None:

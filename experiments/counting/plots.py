@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from experiments.common import plots
+from experiments.common.formatting import number
 from experiments.counting.article_errors import SeedRange, known_errors
 from experiments.counting.records import CarriedState, TrainedStudy
 from experiments.counting.results import StudyResults
@@ -20,6 +21,7 @@ def draw(results: StudyResults, out: Path) -> dict[str, str]:
     trained, settings = results.trained, results.settings
     length, seeds = settings.length, len(results.by_seed)
     band = f"Lines: median of {seeds} seeds; bands: 10th to 90th percentile." if seeds > 1 else "One seed."
+    ends = f"Lines: median of {seeds} seeds; bars at the right: 10th to 90th percentile." if seeds > 1 else "One seed."
     captions = {}
     if trained:
         _learning_curves(trained, settings, out / "learning_curves.png")
@@ -28,17 +30,18 @@ def draw(results: StudyResults, out: Path) -> dict[str, str]:
             f"Mean squared error while training: last-step at the last step, every-step over all steps; validation on"
             f" {settings.validation} sequences beside the {settings.sequences} training sequences. {band}"
         )
+        known = any(known_errors(study, settings) for study in trained)
+        article = " Thick bars: lowest to highest seed of the article's own code, as in the legend." if known else ""
         captions["error_at_length.png"] = (
             f"Mean squared error of the count on fresh sequences of every length; training length {length} (dotted)."
-            f" Vertical bars: lowest to highest seed of the article's own code, by the measure of the line of that"
-            f" colour. {band}"
+            f"{article} {band}"
         )
     if results.carried:
         _split(results.carried, out / "carried_state.png")
         captions["carried_state.png"] = (
             f"A sequence of {length} bits is split; the second part starts from the carried state, from a zero state,"
             " or from a state that older parameters computed. This is replay in small: a fragment of an episode has to"
-            f" start from some state, and the stored one is stale. {band}"
+            f" start from some state, and the stored one is stale. {ends}"
         )
     return captions
 
@@ -66,8 +69,9 @@ def _learning_curves(trained: dict[str, list[TrainedStudy]], settings: StudySett
             _band(axes, np.arange(1, settings.epochs + 1), values, kind, index)
         constant = best_constant_error(study, settings.length)
         axes.axhline(constant, color="#444444", linestyle=(0, (1, 2)), linewidth=1, label="best constant answer")
-        finals.append(f"{np.median(values[:, -1]):.2g} ({_unhyphenated(study)} trained; best constant {constant:.2g})")
+        finals.append(f"{number(float(np.median(values[:, -1])))} ({_unhyphenated(study)})")
         axes.set(xlabel="epoch", title=study, yscale="log")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
     grid[0, 0].set_ylabel("mean squared error")
     plots.legend_below(figure, grid[0, 0])
@@ -76,7 +80,7 @@ def _learning_curves(trained: dict[str, list[TrainedStudy]], settings: StudySett
 
 def _error_at_length(trained: dict[str, list[TrainedStudy]], settings: StudySettings, path: Path) -> None:
     figure, grid = plots.figure(1)
-    figure.set_size_inches(6.2, 5.2)  # a legend of five lines below, and ranges that are short on a logarithmic axis
+    figure.set_size_inches(8.2, 5.0)  # ranges are short on a logarithmic axis
     axes, length = grid[0, 0], settings.length
     worst = []
     for index, (study, by_seed) in enumerate(trained.items()):
@@ -87,13 +91,14 @@ def _error_at_length(trained: dict[str, list[TrainedStudy]], settings: StudySett
         if not np.array_equal(errors, last):
             _band(axes, lengths, last, f"{study}, {MEASURES['last-step']} alone", 4)
         _ranges(axes, known_errors(study, settings), study, plots.COLOURS[index])
-        worst.append(f"{np.median(last[:, :length].max(1)):.2g} ({_unhyphenated(study)} trained)")
+        worst.append(f"{number(float(np.median(last[:, :length].max(1))))} ({_unhyphenated(study)})")
     axes.axvline(length, color="#444444", linestyle=(0, (1, 2)), linewidth=1)
-    axes.set(xlabel="sequence length", ylabel="mean squared error", yscale="log")
+    axes.set(xlabel="sequence length (bits)", ylabel="mean squared error", yscale="log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=1, frameon=False)
-    plots.save(figure, path, f"Largest error at the last step up to length {length}: {', '.join(worst)}")
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    plots.save(figure, path, f"Largest error on the way to {length} bits: {', '.join(worst)}")
 
 
 def _ranges(axes: Axes, known: dict[int, SeedRange], study: str, colour: str) -> None:
@@ -109,8 +114,10 @@ def _ranges(axes: Axes, known: dict[int, SeedRange], study: str, colour: str) ->
         [middle - low, high - middle],
         fmt="none",
         color=colour,
-        capsize=5,
-        elinewidth=3,
+        capsize=6,
+        capthick=2,
+        elinewidth=5,
+        zorder=4,
         label=label,
     )
 
@@ -119,22 +126,28 @@ def _cost(by_seed: list[CarriedState]) -> str:
     """Mean error over all places to split, from zero, the oldest stored and the carried state."""
     oldest = [name for name in by_seed[0].split_errors() if name not in ("unsplit", "carried", "zero")][:1]
     names = ["zero", *oldest, "carried"]
-    means = [np.median([np.mean(study.split_errors()[name]) for study in by_seed]) for name in names]
-    return ", ".join(f"{mean:.2g} ({name})" for name, mean in zip(names, means, strict=True))
+    means = [float(np.median([np.mean(study.split_errors()[name]) for study in by_seed])) for name in names]
+    texts = [name.removeprefix("stored, ") for name in names]
+    return ", ".join(f"{text} {number(mean)}" for text, mean in zip(texts, means, strict=True))
 
 
 def _split(by_seed: list[CarriedState], path: Path) -> None:
     figure, grid = plots.figure(1)
+    figure.set_size_inches(7.6, 4.4)
     axes = grid[0, 0]
     splits = np.array(by_seed[0].split)
     for index, name in enumerate(by_seed[0].split_errors()):
         if name == "unsplit":
             continue  # equal to the carried one, which the table says
         values = np.array([study.split_errors()[name] for study in by_seed])
-        _band(axes, splits, values, name, index)
+        look = plots.style(index)
+        axes.plot(splits, np.median(values, 0), label=name, markevery=max(len(splits) // 8, 1), **look)
+        if len(values) > 1:  # bands would hide each other
+            place = splits[-1] + (0.02 + 0.018 * index) * np.ptp(splits)
+            axes.plot([place, place], np.percentile(values[:, -1], [10, 90]), color=look["color"], linewidth=2.5)
     axes.set(xlabel="the sequence is split after this bit", ylabel="mean squared error after the split", yscale="log")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xticks(splits[:: max(len(splits) // 9, 1)])
     axes.grid(alpha=0.25)
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     plots.save(figure, path, f"Error after a split: {_cost(by_seed)}")

@@ -4,19 +4,45 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.common.experiment import Report, Section
+from experiments.common.report import NextStep, Report, Section
 from experiments.counting import plots
 from experiments.counting.results import StudyResults
-from experiments.counting.tables import tables
-from experiments.counting.verdict import verdict
+from experiments.counting.tables import ERRORS, tables
+from experiments.counting.verdict import answer, verdict
+
+WORDS = {
+    "last-step": "The network is trained on the number of ones after the last bit only.",
+    "every-step": "It is trained on the running count at every bit.",
+    "carried-state": "Its state is saved and fed back, and sequences are split and carried on from several states.",
+    "squared error": "Of the count, on fresh sequences: at the last step, or the mean over all steps.",
+    "best constant answer": "The error of one answer to every sequence, the best of all such answers.",
+    "the article's code": "The code of the article that this project grew from, run with several seeds.",
+    "stored": "A state that older parameters computed, by as many learner updates.",
+}
+"""What the words of the report mean."""
 
 
 def report(results: StudyResults, out: Path) -> Report:
     """The report of the studies; draws their pictures in the directory `out`."""
-    sections, sentences = [], []
-    if results.by_seed:
-        sentences = verdict(results)
-        pictures = {out / name: caption for name, caption in plots.draw(results, out).items()}
-        sections = [Section(sentences=sentences, pictures=pictures)]
-        sections += [Section(title, table=table) for title, table in tables(results).items()]
-    return Report("Counting ones: what a recurrent state is good for", sections, conclusions=sentences)
+    if not results.by_seed:
+        return Report(answer(results), [])
+    sentences, by_title = verdict(results), tables(results)
+    pictures = {out / name: caption for name, caption in plots.draw(results, out).items()}
+    shown = next(path for path in pictures if path.name in ("error_at_length.png", "carried_state.png"))
+    others = {path: caption for path, caption in pictures.items() if path != shown}
+    first = ERRORS if ERRORS in by_title else next(iter(by_title))
+    return Report(
+        answer(results),
+        [
+            Section("What was found", sentences),
+            Section("More pictures", pictures=others),
+            *(Section(title, table=table) for title, table in by_title.items() if title != first),
+        ],
+        conclusions=sentences,
+        picture={shown: pictures[shown]},
+        words=WORDS,
+        table=by_title[first],
+        next_step=NextStep(
+            "to see what the start state costs in replay", ("--quick",), module="experiments.burnin_compare"
+        ),
+    )

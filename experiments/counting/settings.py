@@ -44,7 +44,7 @@ class Settings:
     units: int = 32
     """Units of the dense layer and of every recurrent layer."""
     cell: str = "lstm"
-    """Recurrent cell: lstm or gru."""
+    """Recurrent cell: lstm, gru, lru or mingru."""
     layers: int = 1
     """Recurrent layers, stacked."""
     runs: RunSettings = dataclasses.field(default_factory=lambda: RunSettings(seeds=1))

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common.experiment import Table
+from experiments.common.formatting import number
+from experiments.common.report import Table
 from experiments.counting.article_errors import AgainstArticle, compare
 from experiments.counting.records import CarriedState, Example, TrainedStudy
 from experiments.counting.results import StudyResults
@@ -17,15 +18,23 @@ START_TEXTS = {"initial": "initial state", "A": "carried from [1,1,1]", "D": "ca
 """The states that `FEEDS` start from."""
 
 
+ERRORS = "Errors on fresh sequences, and those of the article's own code"
+"""Title of the first table."""
+
+
 def tables(results: StudyResults) -> dict[str, Table]:
     """The tables of the studies that were made, by title."""
     seeds, trained, carried = len(results.by_seed), results.trained, results.carried
     by_title: dict[str, Table] = {}
     if trained:
         ours = "ours" if seeds == 1 else f"ours: median, lowest to highest of {seeds} seeds"
-        headers = ["study", "squared error", "length", "the article's code", ours, "seeds in its range"]
-        table = Table(headers, error_rows(trained, results.settings))
-        by_title["Errors on fresh sequences, and those of the article's own code"] = table
+        headers = ["study", "squared error", "length (bits)", "the article's code", ours, "seeds in its range"]
+        meanings = {
+            "squared error": "Which steps of a fresh sequence it is measured at.",
+            "the article's code": "Lowest to highest seed of the article's own code.",
+            "seeds in its range": "How many of our seeds are within the range of the article's.",
+        }
+        by_title[ERRORS] = Table(headers, error_rows(trained, results.settings), meanings)
     for name, studies in trained.items():
         headers = ["bits", "ones halfway", "predicted halfway", "ones", "predicted"]
         by_title[f"Examples, {name} (seed 0)"] = Table(headers, example_rows(studies[0].examples))
@@ -79,7 +88,7 @@ def carried_rows(carried: Sequence[CarriedState], length: int) -> list[list[str]
             right = np.rint(values[:, step]) == count
             bits = f"[{','.join(map(str, feed.bits))}]"
             mark = "yes" if right.all() else f"NO ({int(right.sum())} of {len(right)} seeds)"
-            start, measured = START_TEXTS[feed.start], band(values[:, step], ".3f")
+            start, measured = START_TEXTS[feed.start], band(values[:, step], 3)
             rows.append([bits, start, str(step + 1), str(count), published, measured, mark])
     return rows
 
@@ -106,13 +115,15 @@ def example_rows(examples: Sequence[Example]) -> list[list[str]]:
     ]
 
 
-def band(values: Any, form: str = ".3g") -> str:
+def band(values: Any, decimals: int | None = None) -> str:
     """Median of values over seeds, with the 10th and 90th percentile where there are several."""
-    low, middle, high = np.percentile(values, [10, 50, 90])
-    return f"{middle:{form}}" if len(values) == 1 else f"{middle:{form}} [{low:{form}}, {high:{form}}]"
+    low, middle, high = (
+        number(value) if decimals is None else f"{value:.{decimals}f}" for value in np.percentile(values, [10, 50, 90])
+    )
+    return middle if len(values) == 1 else f"{middle} [{low}, {high}]"
 
 
 def _range(values: Sequence[float]) -> str:
-    """Median of values over seeds, with the lowest and the highest where there are several."""
-    middle = f"{np.median(values):.3g}"
-    return middle if len(values) == 1 else f"{middle}, {min(values):.3g} to {max(values):.3g}"
+    """Median of values over seeds, with the lowest and the highest on a second line where there are several."""
+    middle = number(float(np.median(values)))
+    return middle if len(values) == 1 else f"{middle}\n{number(min(values))} to {number(max(values))}"

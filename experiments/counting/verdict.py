@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from experiments.common.formatting import number
 from experiments.counting.article_errors import agreement, compare
 from experiments.counting.records import CarriedState, TrainedStudy
-from experiments.counting.results import StudyResults, accepted
+from experiments.counting.results import FLOAT_PRECISION, StudyResults, accepted
 from experiments.counting.studies import best_constant_error
 from experiments.counting.tables import band, split_errors
 
@@ -30,7 +31,7 @@ def not_learned(trained: dict[str, list[TrainedStudy]], length: int) -> list[str
         if failed:
             sentences.append(
                 f"{name}: NOT LEARNED by {failed} of {len(studies)} seeds, whose validation error is not below that of"
-                f" the best constant answer, {constant:.3g}."
+                f" the best constant answer, {number(constant)}."
             )
     return sentences
 
@@ -57,16 +58,35 @@ def trained_errors(trained: dict[str, list[TrainedStudy]], length: int) -> list[
     return sentences
 
 
+def answer(results: StudyResults) -> str:
+    """What the studies found, in one sentence."""
+    trained, length = results.trained, results.settings.length
+    texts = []
+    for name, how in (("last-step", "trained on the last step alone"), ("every-step", "trained on every step")):
+        if studies := trained.get(name):
+            worst = np.median([max(study.error_at_last_step[:length]) for study in studies])
+            texts.append(f"{number(float(worst))} {how}")
+    clauses = [f"largest squared error on the way to {length} bits: {', '.join(texts)}"] if texts else []
+    if results.carried:
+        clauses.append(f"carrying a state over a split {carried_change(results.carried)}")
+    return f"Counting ones: {'; '.join(clauses)}" if clauses else "Counting ones: no seed has finished"
+
+
+def carried_change(carried: list[CarriedState]) -> str:
+    """What splitting a sequence and carrying the state on does to counts."""
+    difference = max(study.carried_difference for study in carried)
+    return "changes no count" if difference < FLOAT_PRECISION else f"changes counts by up to {number(difference)}"
+
+
 def carried_sentences(carried: list[CarriedState]) -> list[str]:
     """Whether the third study is accepted, and what becomes of the error after a split."""
     good = sum(map(accepted, carried))
     word = "ACCEPTED" if good == len(carried) else "NOT ACCEPTED"
-    difference = max(study.carried_difference for study in carried)
     means = split_errors(carried)
     ages = "; ".join(f"{name} {value}" for name, value in means.items() if name not in ("unsplit", "carried", "zero"))
     return [
         f"carried-state: {word}, every count rounds right for {good} of {len(carried)} seeds. Splitting a sequence"
-        f" and carrying the state on changes no count by more than {difference:.1g}.",
+        f" and carrying the state on {carried_change(carried)}.",
         f"After a split, mean over all places: error {means['carried']} with the carried state,"
         f" {means['zero']} with a zero state; {ages}.",
     ]

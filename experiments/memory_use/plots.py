@@ -8,52 +8,55 @@ import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from experiments.common import plots
+from experiments.common.formatting import number
 from experiments.memory_use.results import MemoryResults, baseline_name, finding
 
 
 def draw(results: MemoryResults, path: Path) -> str:
-    """Write the picture to `path`; returns its caption."""
-    figure, grid = plots.figure(1)
-    axes = grid[0, 0]
-    figure.set_figwidth(7.2)
-    outcome = results.outcome
-    axes.set_xscale("symlog", linthresh=1, base=2)
-    if outcome.logarithmic:
-        axes.set_yscale("log")
+    """Write the picture to `path`, a panel an initialization; returns its caption."""
+    outcome, measured = results.outcome, results.measured
+    figure, panels = plots.small_multiples(len(measured), width=2.7, height=2.2)
     longest, shown = 1, []
-    for index, name in enumerate(results.runs):
-        if not results.runs[name]:
-            continue
+    for axes, name in zip(panels, measured, strict=True):
+        index = list(results.runs).index(name)
         memories, outcomes = results.curve(name)
         outcomes = outcomes[np.isfinite(outcomes).all(1)]
+        axes.set_title(name, fontsize=9)
+        axes.set_xscale("symlog", linthresh=1, base=2)
+        axes.set_yscale("log" if outcome.logarithmic else "linear")
+        axes.grid(alpha=0.25)
         if not len(outcomes):
             continue
         shown.append(outcomes)
-        plots.band(axes, memories, outcomes, name, index, logarithmic=outcome.logarithmic)
-        uncut = outcomes[:, -1]
-        level = np.exp(np.log(uncut[uncut > 0]).mean()) if outcome.logarithmic and (uncut > 0).any() else uncut.mean()
-        axes.axhline(level, color=plots.COLOURS[index % len(plots.COLOURS)], linewidth=0.7, linestyle=(0, (1, 3)))
-        if used := results.used(name):
-            axes.axvline(float(np.median(used)), color=plots.COLOURS[index % len(plots.COLOURS)], linewidth=0.7)
         longest = max(longest, int(memories[-1]))
+        plots.band(axes, memories, outcomes, name, index, logarithmic=outcome.logarithmic)
+        uncut = np.array([[run.uncut] for run in results.runs[name].values()])
+        middle, _, _ = plots.mean_and_interval(uncut[np.isfinite(uncut).all(1)], logarithmic=outcome.logarithmic)
+        axes.axhline(middle[0], color=plots.COLOURS[index % len(plots.COLOURS)], linewidth=1, linestyle=(0, (1, 1)))
+        if used := results.used(name):
+            steps = float(np.median(used))
+            axes.axvline(steps, color="black", linewidth=1, linestyle=(0, (4, 2)))
+            axes.set_title(f"{name}: {steps:g}", fontsize=9)
     baselines = [run.baseline for by_seed in results.runs.values() for run in by_seed.values()]
     if not outcome.logarithmic:
-        plots.limit_to_values(axes, [*shown, np.array(baselines)])
-    if np.isfinite(baselines).any():
-        level = float(np.nanmean(baselines))
-        plots.floor_line(axes, level, f"{baseline_name(results)}: {level:.3g}", len(plots.COLOURS) - 1)
-    ticks = [0, *(2**power for power in range(longest.bit_length()))]
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_xlim(-0.15, longest * 1.1)
-    axes.set(xlabel="steps of memory, k", ylabel=outcome.name)
-    axes.grid(alpha=0.25)
-    plots.legend_below(figure, axes, columns=5)
+        plots.limit_to_values(panels[0], [*shown, np.array(baselines)])
+    has_baseline = bool(np.isfinite(baselines).any())
+    ticks = [0, *(2**power for power in range(0, longest.bit_length(), 2))]
+    for axes in panels:
+        if has_baseline:
+            axes.axhline(float(np.nanmean(baselines)), color=plots.GREY, linewidth=1, linestyle=(0, (5, 1, 1, 1)))
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.set_xlim(-0.15, longest * 1.1)
+    figure.supxlabel("steps of memory, k", fontsize=9)
+    figure.supylabel(outcome.name, fontsize=9)
     plots.save(figure, path, finding(results))
     seeds = max(map(len, results.runs.values()))
+    level = f" Grey: {baseline_name(results)}, {number(float(np.nanmean(baselines)))}." if has_baseline else ""
     return (
-        f"{outcome.name.capitalize()} when the recurrent state is cut to the last k steps; the last point of a line is"
-        " the agent itself, whose outcome is drawn across (dotted). Vertical lines: the median of the steps that are"
-        f" shown to be enough. {plots.bands(seeds, logarithmic=outcome.logarithmic)}"
+        f"{outcome.name.capitalize()} when the recurrent state is cut to the last k steps, for those k that all seeds"
+        " tried; dotted: the agent uncut. Dashed, and beside the name: the median of the steps that are shown to be"
+        " enough."
+        f"{level} {plots.bands(seeds, logarithmic=outcome.logarithmic)}"
     )

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common.experiment import Table
+from experiments.common.formatting import number
+from experiments.common.report import Table
 from experiments.common.statistics import Estimate, estimate
 from r2d2_burnin.data import MemoryUse
 from r2d2_burnin.initialization import parse
@@ -257,8 +258,8 @@ def _better_with_a_cut(results: MemoryResults) -> list[str]:
             steps = _steps([run.better for run in better if run.better is not None])
             lines.append(
                 f"{name} is better with its memory cut, in {len(better)} of {len(learned)} seeds:"
-                f" {results.outcome.name} {cut:.3g} with {steps} steps, {uncut:.3g} uncut. It goes wrong when it"
-                " carries its state for longer."
+                f" {results.outcome.name} {number(float(cut))} with {steps} steps, {number(float(uncut))} uncut. It"
+                " goes wrong when it carries its state for longer."
             )
     return lines
 

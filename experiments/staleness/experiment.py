@@ -9,7 +9,7 @@ from pathlib import Path
 from experiments.common.experiment import Experiment, ImportedFunction
 from experiments.common.jobs import Job
 from experiments.common.results import default_directory, settings_to_json, versions
-from experiments.common.settings import inputs_of
+from experiments.common.settings import environment_flags, inputs_of
 from experiments.staleness.results import HEADER, AgeCurves, AgeResults, Case, RunSpecification, summary
 from experiments.staleness.settings import Settings
 
@@ -38,7 +38,7 @@ def describe(settings: Settings) -> Experiment[AgeCurves, AgeResults]:
         for (case, seed), job in jobs.items():
             if job.path in contents:
                 runs[case][seed] = contents[job.path]
-        return AgeResults(training.environment.env, training.objective, runs)
+        return AgeResults(training.environment.env, training.objective, runs, environment_flags(training.environment))
 
     return Experiment(
         name="staleness",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,21 +18,19 @@ def draw(runs: Mapping[Case, dict[int, AgeCurves]], title: str, path: Path) -> s
     ratios = sorted({case.replay_ratio for case in runs})
     strategies = list(dict.fromkeys(case.strategy for case in runs))
     figure, grid = plots.figure(len(rates), len(ratios), sharex=True, sharey=True)
-    for case, by_seed in runs.items():
-        if not by_seed:
-            continue
-        axes = grid[ratios.index(case.replay_ratio), rates.index(case.learning_rate)]
-        bins = min(len(curves.age) for curves in by_seed.values())
-        ages = np.mean([curves.age[:bins] for curves in by_seed.values()], 0)
-        values = np.array([curves.delta_q_first_exact[:bins] for curves in by_seed.values()])
-        plots.band(axes, ages, values, case.strategy, strategies.index(case.strategy), logarithmic=True)
-        axes.set_title(f"learning rate {case.learning_rate:g}, replay ratio {case.replay_ratio:g}", fontsize=9)
-    for axes in grid.flat:
-        axes.set_yscale("log")
+    for axes, (ratio, rate) in zip(grid.flat, itertools.product(ratios, rates), strict=True):
+        curves: dict[str, tuple[np.ndarray, np.ndarray] | None] = dict.fromkeys(strategies)
+        for case, by_seed in runs.items():
+            if by_seed and (case.learning_rate, case.replay_ratio) == (rate, ratio):
+                bins = min(len(run.age) for run in by_seed.values())
+                ages = np.mean([run.age[:bins] for run in by_seed.values()], 0)
+                curves[case.strategy] = ages, np.array([run.delta_q_first_exact[:bins] for run in by_seed.values()])
+        plots.curves(axes, curves, logarithmic=True)
+        axes.set_title(f"learning rate {rate:g}, replay ratio {ratio:g}", fontsize=9)
         axes.grid(alpha=0.25)
     grid[0, 0].set_ylim(bottom=max(grid[0, 0].get_ylim()[0], 1e-4))
     for axes in grid[-1]:
-        axes.set_xlabel("age of the state (learner updates)")
+        axes.set_xlabel("age of the state (updates)")
     for axes in grid[:, 0]:
         axes.set_ylabel("ΔQ first, against exact")
     plots.legend_below(figure, grid[0, 0])
@@ -39,5 +38,6 @@ def draw(runs: Mapping[Case, dict[int, AgeCurves]], title: str, path: Path) -> s
     seeds = max((len(by_seed) for by_seed in runs.values()), default=0)
     return (
         "ΔQ at the first trained step against the exact state, by the age of the stored state, in the second half of"
-        f" training with a constant step size. {plots.bands(seeds, logarithmic=True)}"
+        " training with a constant step size. No point where a seed has a ΔQ of 0."
+        f" {plots.curves_shown(seeds, logarithmic=True)}"
     )

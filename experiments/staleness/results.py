@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from experiments.common.experiment import Table
+from experiments.common.formatting import listed, number
+from experiments.common.report import Table
 from experiments.common.results import to_json
-from experiments.common.statistics import Estimate, estimate
+from experiments.common.statistics import LEVEL, Contrast, Estimate, compare_all, estimate, holm
 from r2d2_burnin.settings import TrainingSettings
 
 MEASURES = ("delta_q_first_exact", "delta_q_last_exact", "state_error")
@@ -73,6 +75,8 @@ class AgeResults:
     environment: str
     objective: str
     runs: dict[Case, dict[int, AgeCurves]]
+    flags: tuple[str, ...] = ()
+    """Those of the command line that name the environment."""
 
     def estimate(self, case: Case, value_of: Callable[[AgeCurves], float | None]) -> Estimate | None:
         """A number of each run of a case, over seeds."""
@@ -109,8 +113,8 @@ def result_table(results: AgeResults) -> Table:
         "ΔQ first, youngest": lambda curves: curves.delta_q_first_exact[0],
         "ΔQ first, oldest": lambda curves: curves.delta_q_first_exact[-1],
         "age of the oldest (updates)": lambda curves: curves.age[-1],
-        "ΔQ first, each 100 updates": lambda curves: curves.delta_q_first_exact_per_100_updates,
-        "state error, oldest": lambda curves: curves.state_error[-1],
+        "ΔQ first, change in 100 updates": lambda curves: curves.delta_q_first_exact_per_100_updates,
+        "state error (L2), oldest": lambda curves: curves.state_error[-1],
     }
     rows = []
     for case in results.runs:
@@ -120,17 +124,67 @@ def result_table(results: AgeResults) -> Table:
     return Table(["initialization", "learning rate", "replay ratio", *columns], rows)
 
 
+def growth(results: AgeResults) -> dict[str, Contrast]:
+    """ΔQ of the oldest states against that of the youngest ones, by initialization, over seeds; ratios.
+
+    Of each seed it is the geometric mean over learning rates and replay ratios. Paired t-tests of the logarithms; the
+    p-values are adjusted over the initializations (Holm, 1979), and a direction is that of the adjusted test.
+    """
+    contrasts = {}
+    for name in dict.fromkeys(case.strategy for case in results.runs):
+        cases = [by_seed for case, by_seed in results.runs.items() if case.strategy == name and by_seed]
+        seeds = set.intersection(*map(set, cases)) if cases else set()
+        if seeds:
+            ends = {
+                which: {seed: _mean_delta_q([by_seed[seed] for by_seed in cases], end) for seed in sorted(seeds)}
+                for which, end in (("youngest", 0), ("oldest", -1))
+            }
+            (contrasts[name],) = compare_all(ends, "youngest", higher_is_better=False)
+    adjusted, _ = holm({name: contrast.p for name, contrast in contrasts.items() if contrast.is_tested})
+    return {
+        name: dataclasses.replace(contrast, p=adjusted.get(name, 1.0), direction=contrast.direction if
+                                  adjusted.get(name, 1.0) <= LEVEL else None)
+        for name, contrast in contrasts.items()
+    }  # fmt: skip
+
+
+def _mean_delta_q(runs: list[AgeCurves], end: int) -> float:
+    """Geometric mean over runs of ΔQ at one end of the ages; 0 where one of them is 0."""
+    values = [curves.delta_q_first_exact[end] for curves in runs]
+    return float(np.exp(np.mean(np.log(values)))) if min(values) > 0 else 0.0
+
+
 def finding(results: AgeResults) -> str:
-    """One sentence: from the youngest to the oldest states, at the largest learning rate and replay ratio."""
-    finished = {case: by_seed for case, by_seed in results.runs.items() if by_seed}
-    if not finished:
+    """One sentence: whether ΔQ grows from the youngest to the oldest states, as far as tests say so."""
+    contrasts = growth(results)
+    if not contrasts:
         return "no run has finished"
-    rate = max(case.learning_rate for case in finished)
-    ratio = max(case.replay_ratio for case in finished)
-    texts = []
-    for case, by_seed in finished.items():
-        if (case.learning_rate, case.replay_ratio) == (rate, ratio):
-            ends = [np.mean([curves.delta_q_first_exact[end] for curves in by_seed.values()]) for end in (0, -1)]
-            texts.append(f"{case.strategy} {ends[0]:.2g} to {ends[1]:.2g}")
-    where = f"learning rate {rate:g}, replay ratio {ratio:g}"
-    return f"ΔQ from the youngest to the oldest states at {where}: {'; '.join(texts)}"
+    times = {name: f"{name} ({number(math.exp(contrast.estimate))} times)" for name, contrast in contrasts.items()}
+    if not any(contrast.is_tested for contrast in contrasts.values()):
+        return (
+            f"ΔQ of the oldest against the youngest states, not tested for lack of seeds: {', '.join(times.values())}"
+        )
+    groups = {
+        "ΔQ grows with the age of states": [times[name] for name, c in contrasts.items() if c.direction == "worse"],
+        "falls with it": [times[name] for name, c in contrasts.items() if c.direction == "better"],
+        "no change is seen": [times[name] for name, c in contrasts.items() if c.direction is None],
+    }
+    return "; ".join(f"{what} for {listed(names)}" for what, names in groups.items() if names)
+
+
+def sentences(results: AgeResults) -> list[str]:
+    """The tests behind the finding."""
+    lines = []
+    for name, contrast in growth(results).items():
+        ratio = f"{name}: ΔQ of the oldest states is {number(math.exp(contrast.estimate))} times that of the youngest"
+        if contrast.is_tested and math.isfinite(contrast.low):
+            low, high = number(math.exp(contrast.low)), number(math.exp(contrast.high))
+            lines.append(f"{ratio} [{low}, {high}] (p {contrast.p:.2g}).")
+        else:
+            lines.append(f"{ratio} ({contrast.seeds} seeds, no test).")
+    return [
+        *lines,
+        "At the first trained step, against the exact state; means over learning rates and replay ratios. Paired"
+        " t-tests over seeds of logarithms; the p-values are adjusted over initializations (Holm), the intervals are"
+        " not.",
+    ]

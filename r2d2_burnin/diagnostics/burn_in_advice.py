@@ -38,7 +38,7 @@ from r2d2_burnin.diagnostics.closed_form import Decays
 from r2d2_burnin.diagnostics.confidence import share_bound, upper_bound
 from r2d2_burnin.diagnostics.discrepancy_choice import discrepancy_measure
 from r2d2_burnin.diagnostics.forgetting import fit_forgetting
-from r2d2_burnin.diagnostics.recorded_states import fitted_episodes, network_inputs
+from r2d2_burnin.diagnostics.recorded_states import MOST_EPISODES, fitted_episodes, network_inputs
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.initialization import Full, Stored, Zero
 from r2d2_burnin.learning.objectives import Objective, Outputs, trained_steps
@@ -46,6 +46,9 @@ from r2d2_burnin.networks.adapters import AnyNetwork
 from r2d2_burnin.replay.buffer import Replay
 from r2d2_burnin.runtime import nests
 from r2d2_burnin.settings import ReplaySettings
+
+LENGTH = 20
+"""Trained steps of a fragment, if it is not said how many."""
 
 STARTS = {start.start: start for start in (Zero, Stored)}
 """Start states that are tried, by name."""
@@ -57,8 +60,8 @@ def advise(
     *,
     objective: Objective | None = None,
     inputs: InputSpace | None = None,
-    sequence_length: int = 20,
-    period: int = 10,
+    sequence_length: int | None = None,
+    period: int | None = None,
     longest: int | None = None,
     tolerance: float = 0.05,
 ) -> Advice:
@@ -70,8 +73,9 @@ def advise(
             Where none has states, they are the network's present ones.
         objective: what the network's outputs mean; by default the best action is that of the largest output.
         inputs: the space of the network's inputs; by default the observation alone.
-        sequence_length: trained steps of a fragment, T.
-        period: steps between the starts of fragments.
+        sequence_length: trained steps of a fragment, T; by default 20, and where most episodes are not longer than
+            that, half of the median episode.
+        period: steps between the starts of fragments; by default half of T.
         longest: longest burn-in to try, in steps; by default the longest one that the episodes can judge.
         tolerance: largest ΔQ that is good enough: of the mean's upper bound and of the 95 % quantile, at the first and
             at the last trained step.
@@ -79,7 +83,7 @@ def advise(
     Raises:
         ValueError: for episodes that are too few or too short to judge any burn-in.
     """
-    settings = ReplaySettings(sequence_length, period, 1 << 62)
+    settings = _fragments(episodes, sequence_length, period)
     trial = _Trial(network, episodes, objective or Outputs(), inputs, settings, longest, tolerance)
     longest = trial.longest
     grid = [0, *(2**i for i in range(longest.bit_length()) if 2**i < longest), longest][: None if longest else 1]
@@ -101,6 +105,13 @@ def advise(
         forgetting=fit_forgetting(*trial.decay()),
         closed_form=None if decays is None else decays.closed_form(computed),
     )
+
+
+def _fragments(episodes: Sequence[Episode], sequence_length: int | None, period: int | None) -> ReplaySettings:
+    if sequence_length is None:
+        median = int(np.median([len(episode) for episode in episodes])) if episodes else LENGTH
+        sequence_length = LENGTH if median > LENGTH else max(median // 2, 1)
+    return ReplaySettings(sequence_length, max(sequence_length // 2, 1) if period is None else period, 1 << 62)
 
 
 def _smallest(
@@ -200,12 +211,16 @@ class _Trial:
 
     def decays(self) -> Decays | None:
         """The factors of a network that has them; None for one that does not."""
-        network = self._step.network
-        factors = network.state_decays(self._padded) if hasattr(network, "state_decays") else None
-        if factors is None:
+        state_decays = getattr(self._step.network, "state_decays", None)
+        if state_decays is None:
             return None
-        lengths = np.array([len(episode) for episode in self._episodes])
-        return Decays([tuple(np.asarray(part) for part in parts) for parts in factors], lengths)
+        parts = []
+        for begin in range(0, len(self._padded), MOST_EPISODES):
+            if (factors := state_decays(self._padded[begin : begin + MOST_EPISODES])) is None:
+                return None
+            parts.append([np.asarray(leaf) for leaf in nests.flatten(factors)])
+        leaves = [np.concatenate(columns, 1) for columns in zip(*parts, strict=True)]
+        return Decays(nests.pack(factors, leaves), np.array([len(episode) for episode in self._episodes]))
 
     def _measures(self, start: Literal["zero", "stored"], burn_in: int, batch: FragmentBatch) -> BurnInMeasures:
         discrepancies, outputs = self._measured(batch)

@@ -28,8 +28,8 @@ from r2d2_burnin.learning.task import Task
 from r2d2_burnin.networks.protocol import RecurrentNetwork
 from r2d2_burnin.settings import TrainingSettings, environment_steps
 
-MOST_EPISODES = 64
-"""Episodes that are measured by default."""
+MOST_EPISODES = 96
+"""Episodes that are measured by default: without any failure they show a loss of less than 4 % of the largest one."""
 
 FEWEST_ACTED = 16
 """Episodes that a small budget leaves of them, where the agent acts with every memory."""

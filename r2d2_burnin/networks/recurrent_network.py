@@ -123,13 +123,14 @@ class DenseRecurrentNetwork:
         Layers above the first see what the exact states below them give. Observations are `[B, T, F]`, factors
         `[T, B, H]`; None for cells whose steps do not say it.
         """
+        if self._layer.decay(self._recurrent_layers[0], tf.zeros([1, 1, self.settings.units])) is None:
+            return None
         hidden = self._dense_in(tf.transpose(observations, [1, 0, 2]))
         decays = []
         initial = self.initial_state(observations.shape[0])
         for parameters, layer_state in zip(self._recurrent_layers, initial, strict=True):
             decay = self._layer.decay(parameters, hidden)
-            if decay is None:
-                return None
+            assert decay is not None  # it was not for the first layer
             decays.append(decay)
             hidden, _ = self._layer.unroll(parameters, hidden, layer_state)
         return decays

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,9 +13,13 @@ from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from r2d2_burnin.runtime.help import help_text
 from r2d2_burnin.runtime.literals import read_value, written
 
 Settings = TypeVar("Settings")
+
+HELP = frozenset({"-h", "--help"})
+"""What asks for the help."""
 
 _registry = ConstructorRegistry()
 
@@ -56,6 +61,9 @@ def from_command_line(
         default: settings that hold where no flag is given.
         preset: flags that give way to those of `arguments`.
     """
+    if HELP & set(arguments):
+        _show(help_text(settings, program(module), description, default))
+        raise SystemExit(0)
     try:
         _check_given_once(arguments, set(_flags_of_several_values(settings)))
         return tyro.cli(  # type: ignore[return-value]  # never None: there are settings, by default or by flags
@@ -69,6 +77,14 @@ def from_command_line(
         )
     except ValueError as error:
         fail(str(error))
+
+
+def _show(text: str) -> None:
+    """Print a text, as far as it is read: `| head` closes its end early."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python flushes at its end
 
 
 def _flags_of_several_values(settings: Any) -> Iterator[str]:
@@ -101,8 +117,12 @@ def _check_given_once(arguments: Sequence[str], flags: set[str]) -> None:
 
 def program(module: str) -> str:
     """The command line that starts a module's command, as the user has started it."""
-    console = sys.argv[0].startswith("r2d2-burnin ")  # set by r2d2_burnin.console
-    return sys.argv[0] if console else f"python -m {module}"
+    return sys.argv[0] if by_console() else f"python -m {module}"
+
+
+def by_console() -> bool:
+    """Whether the user has started the console command, and not a module."""
+    return sys.argv[0].startswith("r2d2-burnin ")  # set by r2d2_burnin.console
 
 
 def fail(message: str) -> NoReturn:

@@ -30,7 +30,9 @@ TINY = {
 }
 """Flags and their values; a flag of several values may be given once."""
 FILES = ["config.json", "metrics.csv", "summary.json", "report.html"]
-PICTURES = ["learning_curves.png", "error_by_position.png", "delta_q.png", "memory.png"]
+PICTURES = [
+    *("outcome.png", "learning_curves.png", "error_by_position.png", "delta_q.png", "delta_q_others.png", "memory.png")
+]
 
 
 def run(out: Path, *more: str) -> int:
@@ -103,7 +105,7 @@ def test_all_files_resuming_and_the_same_figures_twice(tmp_path: Path, capsys: p
     assert {"python", "tensorflow", "numpy", "gymnasium"} <= set(config["versions"])
 
     page = (out / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 4
+    assert page.count("data:image/png;base64,") == len(PICTURES)
     assert not re.search(r'(src|href)="(?!data:)', page)  # self-contained
 
     check_memory(out, content, tmp_path / "memory")

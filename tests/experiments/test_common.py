@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from experiments.common.engine import next_job, run_jobs
-from experiments.common.jobs import Job
+from experiments.common.jobs import Job, Log, duration
 from experiments.common.results import (
     DamagedFile,
     check_same_config,
@@ -81,7 +81,7 @@ def test_ctrl_c_stops_running_jobs_and_keeps_finished_results() -> None:
     program = """
 import signal
 from experiments.common.engine import run_jobs
-from experiments.common.jobs import Job
+from experiments.common.jobs import Job, Log, duration
 from tests.common.work import do
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where pytest runs in a shell's background
@@ -271,3 +271,25 @@ def test_numbers_that_json_does_not_have_come_back_as_nan() -> None:
     read = from_json(Numbers, content)
     assert math.isnan(read.single)
     assert math.isnan(read.several[1])
+
+
+def test_a_log_says_how_far_jobs_are_and_what_is_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("experiments.common.jobs.time.monotonic", lambda: now[0])
+    log, job = Log("squares", 3), Job("number 1", 1000, None)
+    for at, done in ((0.0, 100), (5.0, 150), (20.0, 300), (29.0, 390)):  # a job that goes on from update 100
+        now[0] = at
+        log.running(job, done, "loss 2")
+    for at in (100.0, 105.0, 200.0):
+        now[0] = at
+        log.finished()
+    assert capsys.readouterr().err.splitlines() == [
+        "number 1: 100 of 1000 updates, loss 2",
+        "number 1: 300 of 1000 updates, loss 2, about 70 s left",
+        "squares: 1 of 3 runs finished, about 3 min left",
+        "squares: 3 of 3 runs finished",
+    ]
+    shown = [duration(seconds) for seconds in (89, 91, 5399, 5401, 9000)]
+    assert shown == ["89 s", "2 min", "1 h 30 min", "1 h 30 min", "2 h 30 min"]

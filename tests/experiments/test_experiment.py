@@ -11,16 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.common.experiment import (
-    Experiment,
-    ImportedFunction,
-    Report,
-    Section,
-    Table,
-    run_experiment,
-)
+from experiments.common.experiment import Experiment, ImportedFunction, run_experiment
 from experiments.common.jobs import Job, Worker
 from experiments.common.jobs import Report as JobReport
+from experiments.common.report import NextStep, Report, Section, Table
 from experiments.common.results import to_json, write_sealed
 from experiments.common.settings import RunSettings
 
@@ -87,30 +81,36 @@ def describe(settings: Settings) -> Experiment[Square, list[Square]]:
 def page(results: list[Square], out: Path) -> Report:
     table = Table(["number", "square"], [[str(result.number), f"{result.square:g}"] for result in results])
     sections = [Section("Squares", ["Numbers & their squares."], table=table, note="Of whole numbers.")]
-    return Report("Squares of numbers", sections, conclusions=["They grow."], alarms=["LOUD"])
+    step = NextStep("for more", ("--most", "7"), elsewhere=True)
+    return Report("Squares of numbers", sections, conclusions=["They grow."], alarms=["LOUD"], next_step=step)
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, *arguments: str) -> int:
     def read(arguments: Sequence[str]) -> Settings:
         return settings
 
-    return run_experiment(read, ImportedFunction(f"{HERE}:describe"), [])
+    return run_experiment(read, ImportedFunction(f"{HERE}:describe"), arguments)
 
 
 def test_an_experiment_from_settings_to_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = Settings(RunSettings(seeds=3, workers=1, out=tmp_path), failing=(1,))
-    assert run(settings) == 1
+    assert run(settings, "--out", str(tmp_path), "--fresh", "--quick") == 1
     printed = capsys.readouterr().out
     assert "number 1 failed: ValueError: expected trouble" in printed
-    assert printed.index("Squares") < printed.index("They grow.") < printed.index(f"report: {tmp_path / 'report.html'}")
+    assert printed.index("Squares") < printed.index("They grow.")
+    assert printed.splitlines()[-3:] == [
+        "answer: Squares of numbers",
+        f"report: {tmp_path / 'report.html'}",
+        "next, for more: python -m tests.experiments --most 7",  # what it makes is not put into this directory
+    ]
     assert (tmp_path / "metrics.csv").read_text().split() == ["number,square", "0,0.0", "2,4.0"]
     content = json.loads((tmp_path / "summary.json").read_text())
     assert content == {"squares": [0.0, 4.0], "errors": ["number 1 failed: ValueError: expected trouble"]}
     assert json.loads((tmp_path / "runs" / "1.failed.json").read_text())["error"] == "ValueError: expected trouble"
     text = (tmp_path / "report.html").read_text()
-    parts = ["LOUD", "number 1 failed", "Squares", "Numbers &amp; their squares.", "<td>", "Of whole numbers.", "most"]
-    places = [text.index(part) for part in parts]
-    assert places[0] < places[1] < places[3] < places[4] < places[5] < places[6]
+    parts = ["LOUD", "number 1 failed", "Numbers &amp; their squares.", "<td ", "Of whole numbers."]
+    places = [text.index(part) for part in (*parts, f"python -m tests.experiments --out {tmp_path} --quick")]
+    assert places == sorted(places)
 
     # The run that failed is done again, a damaged one and one of another version too, the others are left alone.
     again = dataclasses.replace(settings, failing=())

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import base64
+import math
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from experiments.common import report
+from experiments.common.formatting import number, plus_minus
 
 HOSTILE = "<script>alert(\"x\")</script> & 'y' {{ 7 * 7 }} $title"
 
@@ -33,37 +40,80 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def test_a_page_shows_what_it_is_given_and_nothing_of_it_is_markup(tmp_path: Path) -> None:
+def test_a_page_shows_what_it_is_given_in_one_order_and_nothing_of_it_is_markup(tmp_path: Path) -> None:
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"\x89PNG\x00")
-    parts = [
-        report.paragraph(HOSTILE, alarm=True),
-        report.paragraph("quiet"),
-        report.heading(HOSTILE),
-        report.bullets([HOSTILE, "second"]),
-        report.html_table([[HOSTILE, None, 1.5]], [HOSTILE, "b", "c"]),
-        report.picture(picture, HOSTILE),
-        report.preformatted(f"{HOSTILE}\n  indented"),
-    ]
-    report.write_page(tmp_path / "report.html", HOSTILE, parts)
+    table = report.Table([HOSTILE, "b"], [[HOSTILE, "1.5\n± 0.1"]], {"b": HOSTILE})
+    section = report.Section(HOSTILE, [HOSTILE, "second"], {picture: HOSTILE}, table, HOSTILE)
+    whole = report.Report(
+        HOSTILE, [section], alarms=[HOSTILE], picture={picture: HOSTILE}, words={HOSTILE: HOSTILE}, table=table
+    )
+    report.write_page(tmp_path / "report.html", whole, errors=["an error"], command=HOSTILE)
     page = Page(tmp_path / "report.html")
     assert "script" not in page.texts
-    for tag in ("title", "h1", "h2", "figcaption"):
+    for tag in ("title", "h1", "figcaption", "dt", "dd", "pre"):
         assert page.texts[tag][0].strip() == HOSTILE, tag
-    assert [text.strip() for text in page.texts["p"]] == [HOSTILE, "quiet"]
-    assert page.attributes("p") == [{"class": "alarm"}, {}]
+    assert [text.strip() for text in page.texts["p"]][:3] == [HOSTILE, "an error", HOSTILE]
+    assert page.attributes("p")[:3] == [{"class": "alarm"}, {"class": "alarm"}, {}]
     assert [text.strip() for text in page.texts["li"]] == [HOSTILE, "second"]
-    assert [text.strip() for text in page.texts["th"]] == [HOSTILE, "b", "c"]
-    assert [text.strip() for text in page.texts["td"]] == [HOSTILE, "", "1.5"]
-    (image,) = page.attributes("img")
-    assert image["alt"] == HOSTILE
-    assert base64.b64decode((image["src"] or "").removeprefix("data:image/png;base64,")) == picture.read_bytes()
-    assert page.texts["pre"][0].rstrip() == f"{HOSTILE}\n  indented"
+    assert [text.strip() for text in page.texts["summary"]] == ["What the words mean", HOSTILE]
+    assert [text.strip() for text in page.texts["th"]] == [HOSTILE, "b"] * 2
+    assert page.attributes("th") == [{"scope": "col"}, {"scope": "col", "title": HOSTILE}] * 2
+    assert [text.replace("\u00a0", " ").strip() for text in page.texts["span"]] == [HOSTILE, "1.5\n± 0.1"] * 2
+    images = page.attributes("img")
+    assert [image["alt"] for image in images] == [HOSTILE] * 2
+    assert base64.b64decode((images[0]["src"] or "").removeprefix("data:image/png;base64,")) == picture.read_bytes()
+    order = [tag for tag, _ in page.elements if tag in ("h1", "img", "dl", "table", "details", "pre")]
+    assert order == ["h1", "img", "details", "dl", "table", "details", "img", "table", "pre"]
 
 
 def test_a_page_refers_to_nothing_outside_itself(tmp_path: Path) -> None:
-    report.write_page(tmp_path / "report.html", "title", [report.paragraph("text")])
+    report.write_page(tmp_path / "report.html", report.Report("title", []))
     page = Page(tmp_path / "report.html")
     assert not {"link", "script", "iframe"} & set(page.texts)
     assert not [value for _, attributes in page.elements for value in attributes.values() if "//" in (value or "")]
     assert "url(" not in page.texts["style"][0]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (1.41e-8, "about 0"),
+        (0.0000123, "0.0000123"),
+        (-0.0456789, "-0.0457"),
+        (999.6, "1,000"),
+        (2606.0, "2,610"),
+        (2.61e6, "2.61 million"),
+        (math.inf, "over 1,000 billion"),
+        (math.nan, "-"),
+    ],
+)
+def test_numbers_are_those_that_people_read(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("mean", "half", "text"),
+    [
+        (0.0, 0.0, "0"),
+        (117.23, 1.43, "117.2 ± 1.4"),
+        (0.803, 0.404, "0.80 ± 0.40"),
+        (2790.0, 1500.0, "2,800 ± 1,500"),
+        (-0.004, 0.31, "0.00 ± 0.31"),
+        (1.0, 1e-7, "1"),
+        (3e6, 2e5, "3.00 ± 0.20 million"),
+    ],
+)
+def test_intervals_have_as_many_digits_as_count(mean: float, half: float, text: str) -> None:
+    assert plus_minus(mean, half) == text
+
+
+@given(st.floats(-1e9, 1e9), st.floats(0, 1e9))
+def test_what_is_read_is_what_was_measured(mean: float, half: float) -> None:
+    """To half of the last digit that is shown; and no number has an exponent."""
+    for text in (number(mean), plus_minus(mean, half)):
+        assert not re.search(r"[0-9]e", text)
+        if "about" not in text and "illion" not in text:
+            read = float(text.split(" ± ")[0].replace(",", ""))
+            assert abs(read - mean) <= max(0.006 * abs(mean), 0.06 * half, 1e-6)

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from experiments import atlas, staleness
+from experiments.atlas.plots import shares_and_colours
+from experiments.atlas.results import Cell
 from experiments.staleness.measuring import FRAGMENTS, age_edges
+from tests.common.comparisons import control_comparison, regression_comparison
 
 TINY = {
     "sequence-length": 5,
@@ -37,7 +40,7 @@ def test_staleness(strategies: list[str], tmp_path: Path, capsys: pytest.Capture
     flags += ["--learning-rates", "0.001", "0.1", "--replay-ratios", "2", "--strategies", *strategies]
     assert staleness.main(flags) == 0
     printed = capsys.readouterr().out
-    assert "ΔQ from the youngest to the oldest states at learning rate 0.1, replay ratio 2: stored " in printed
+    assert "ΔQ of the oldest against the youngest states, not tested for lack of seeds: stored (" in printed
     cases = {
         (c["strategy"], c["learning_rate"]): c for c in json.loads((tmp_path / "summary.json").read_text())["cases"]
     }
@@ -138,3 +141,18 @@ def test_atlas_explains_bad_input(flags: list[str], message: str, capsys: pytest
     with pytest.raises(SystemExit):
         atlas.main(flags)
     assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+def test_a_cell_of_the_atlas_is_no_darker_for_a_difference_that_is_not_shown() -> None:
+    returns = {"zero": [10.0, 11.0, 12.0], "stored": [30.0, 41.0, 35.0], "full": [40.0, 39.0, 41.0]}
+    shown = shares_and_colours(Cell("position-only-cart-pole"), control_comparison(returns, random=2.0))
+    assert {name: colour for name, (_, colour) in shown.items()} == {"zero": 1, "stored": 6, "full": 6}
+    # By its mean alone it would be darker than `full`; its interval reaches over several colours.
+    stored, _ = shown["stored"]
+    assert stored is not None
+    assert stored.mean < 0.9
+    few = {name: values[:2] for name, values in returns.items()}
+    assert shares_and_colours(Cell("position-only-cart-pole"), control_comparison(few, random=2.0)) == {}
+    errors = {"zero": [250.0] * 3, "full": [1.0, 1.1, 0.9]}
+    by_name = shares_and_colours(Cell("count"), regression_comparison(errors))
+    assert [colour for _, colour in by_name.values()] == [3, 6]  # half of the best constant answer's error is gone

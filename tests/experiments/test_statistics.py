@@ -37,7 +37,7 @@ def test_estimates() -> None:
     assert result is not None
     expected = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
     assert (result.low, result.high) == pytest.approx(expected)
-    assert str(result) == f"2.33 [{expected[0]:.3g}, {expected[1]:.3g}]"
+    assert str(result) == f"2.3 ± {expected[1] - np.mean(values):.2g}"
 
 
 @given(st.lists(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3), min_size=2, max_size=12))

@@ -171,7 +171,8 @@ def test_directions_are_those_of_tests_and_no_difference_is_not_equal() -> None:
         "; equal within a factor of 1.25 (failures in up to 45% of seeds are not ruled out)."
     )
     assert finding(comparison) == (
-        "BitStream/Count-v0: worse than full: zero (100x); no difference from full seen: stored, stored+20"
+        "BitStream/Count-v0: zero (100 times the error) is worse than full; no difference from full is seen for stored"
+        " and stored+20"
     )
 
 
@@ -240,7 +241,7 @@ def test_two_that_learned_nothing_are_not_compared() -> None:
     assert "stored and full are not compared: neither is shown to have learned anything." in sentences
     assert not any(text.startswith("stored against") for text in sentences)
     assert finding(comparison).endswith(
-        "better than full: zero (+1.54); not compared with full, as neither learned: stored"
+        "zero (return +1.54) is better than full; not compared with full, as neither learned: stored"
     )
     # The correction is still over both comparisons.
     both = [stats.ttest_rel(returns[name], returns["full"]).pvalue for name in ("zero", "stored")]
@@ -288,12 +289,10 @@ def test_sentences_about_floors_are_carried_by_their_intervals() -> None:
         more = {"fresh_loss": losses[name][seed], "fresh_loss_standard_error": 5.0}
         result.measurements.extend(Measurement(2000, metric, value) for metric, value in more.items())
     sentences = verdict(comparison)
-    assert any(text.startswith("zero is at its error floor, within 5%: loss 107 [105, 109]") for text in sentences)
+    assert any(text.startswith("zero is at its error floor, within 5%: loss 107.3 ± 1.9") for text in sentences)
     # Its mean is at the floor too, but the interval is [-21, 100].
     (wide,) = [text for text in sentences if text.startswith("zero+20 is")]
-    assert wide.startswith(
-        "zero+20 is not shown to differ from its error floor by more than 5%: loss 39.5 [-21.4, 100]"
-    )
+    assert wide.startswith("zero+20 is not shown to differ from its error floor by more than 5%: loss 40 ± 61")
     assert not any("zero+20" in text and "No training" in text for text in sentences)
 
 
@@ -384,7 +383,7 @@ def test_at_equal_cost_the_update_that_was_measured_is_named() -> None:
     assert summary(comparison)["strategies"]["zero+20"]["at_equal_processed_steps"]["measured_update"] == 120
     assert at_equal_cost(comparison, "full") == {}
     _, burn_in, full = cost_table(comparison).rows
-    assert burn_in[-2:] == ["1.88e+03 (update 120)", "-"]
+    assert burn_in[-2:] == ["1,880 (update 120)", "-"]
     assert full[-2:] == ["-", "-"]
 
 

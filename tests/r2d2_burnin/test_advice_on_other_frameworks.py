@@ -69,6 +69,22 @@ def test_a_window_in_numpy_is_advised_to_the_step(width: int) -> None:
             assert (m.worst, m.state_error if m.start == "stored" else 0.0) == (0.0, 0.0)
 
 
+def test_fragments_of_short_episodes_are_shorter_if_it_is_not_said_how_long() -> None:
+    width, steps = 3, 12
+    short = [
+        Episode.from_arrays(
+            e.observations[:steps], e.actions[:steps], e.rewards[:steps], terminated=True, states=(e.states[0][:steps],)
+        )
+        for e in window_episodes(width)
+    ]
+    by_default = advise(Window(width), short, tolerance=0.02)
+    assert by_default.burn_in == width - 1
+    said = advise(Window(width), short, tolerance=0.02, sequence_length=6, period=3)
+    assert by_default.sentence == said.sentence
+    long = window_episodes(width)
+    assert advise(Window(width), long).sentence == advise(Window(width), long, sequence_length=20, period=10).sentence
+
+
 def test_the_measures_are_those_of_the_compiled_program() -> None:
     network = Known("leaky")
     episodes = record(network, state_error=0.5)

@@ -12,7 +12,7 @@ import pytest
 from r2d2_burnin import check
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.networks import user_factory
-from r2d2_burnin.networks.adapters import UnfitNetwork
+from r2d2_burnin.networks.adapters import FaultyNetwork, UnfitNetwork
 from r2d2_burnin.networks.factory import make_any_network, make_network
 from r2d2_burnin.settings import NetworkSettings
 from r2d2_burnin.testing import StateEquivalenceError, check_state_equivalence, record_episodes
@@ -54,6 +54,7 @@ def test_a_torch_agent_passes_and_its_recorded_states_are_those_of_the_equations
         ("Drops", "repeat: .* dropout"),
         ("RestartsInChunks", "chunks: "),
         ("StepsOtherwise", "step against unroll: "),
+        ("LosesState", "finite: state/1 after 9 steps of finite inputs are not finite"),
         ("SwapsState", "step against unroll: "),
         ("ReturnsOutputsAlone", r"returned a Tensor, expected a pair \(outputs, state\)"),
     ],
@@ -61,6 +62,11 @@ def test_a_torch_agent_passes_and_its_recorded_states_are_those_of_the_equations
 def test_every_planted_fault_of_a_torch_agent_is_named(torch_networks: Any, kind: str, fault: str) -> None:
     with pytest.raises(StateEquivalenceError, match=fault):
         check_state_equivalence(getattr(torch_networks, kind)(4, 2), SEQUENCES)
+
+
+def test_an_agent_whose_state_is_lost_while_it_acts_is_refused_without_talk_of_training(torch_networks: Any) -> None:
+    with pytest.raises(FaultyNetwork, match="finite: outputs are not finite"):
+        record_episodes(torch_networks.LosesState(4, 2), "CartPole-v1", count=1)
 
 
 def test_the_command_takes_networks_of_any_framework(torch_networks: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,8 @@ import pickle
 import re
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -217,6 +218,12 @@ def test_a_trainer_takes_the_defaults_of_the_objective_that_its_environment_asks
     assert (counting.settings.objective, counting.settings.learner.learning_rate) == ("regression", 6e-3)
 
 
+def flags_of(settings: Any) -> Iterator[str]:
+    for field in dataclasses.fields(settings):
+        kind = get_type_hints(settings)[field.name]
+        yield from flags_of(kind) if dataclasses.is_dataclass(kind) else [field.name.replace("_", "-")]
+
+
 @pytest.mark.parametrize(
     "flags", [["--objective", "q-learning", "--preset", "small", "--help"], ["-h", "--env", "CartPole-v1"]]
 )
@@ -228,5 +235,13 @@ def test_help_shows_the_defaults_that_hold(flags: list[str], capsys: pytest.Capt
     assert "Adam's step size at the first update. (default: 0.001)" in shown
     with pytest.raises(SystemExit):
         burnin_compare.read_settings(["--help"])
-    shown = re.sub(r"[│\s]+", " ", capsys.readouterr().out)
-    assert "Adam's step size at the first update. (default: 0.006)" in shown
+    printed = capsys.readouterr().out
+    assert "Adam's step size at the first update. (default: 0.006)" in " ".join(printed.split())
+    # Ten common flags come first, every flag once, and no line is wider than the terminal.
+    first = printed.split("Common flags:\n")[1].split("\n\n")[0]
+    assert re.findall(r"^  (--[a-z-]+)", first, re.MULTILINE)[:3] == ["--env", "--env-kwargs", "--objective"]
+    assert len(re.findall(r"^  --", first, re.MULTILINE)) == 10
+    flags = re.findall(r"^  --([a-z-]+)", printed, re.MULTILINE)
+    assert len(set(flags)) == len(flags)
+    assert set(flags) == set(flags_of(burnin_compare.Settings)) - {"command", "preset-reason"}
+    assert max(map(len, printed.splitlines())) <= 80

@@ -116,6 +116,14 @@ class SwapsState(Agent):
         return outputs, (c, h)
 
 
+class LosesState(Agent):
+    """Fault: the state is NaN after a step."""
+
+    def forward(self, observations: Any, state: Any) -> Any:
+        outputs, (h, c) = super().forward(observations, state)
+        return outputs, (h, c * float("nan"))
+
+
 class ReturnsOutputsAlone(Agent):
     """Fault: no state is returned."""
 

@@ -10,6 +10,7 @@ class PublishedResult:
     """A return that others have published for a task, in the task's own unit."""
 
     agent: str
+    """Model and algorithm: 'GRU, PPO'."""
     best_epoch: float
     """Mean over trials of the mean return in the best epoch of training (POPGym's MMER)."""
     trials: int
@@ -19,6 +20,11 @@ class PublishedResult:
     is_checked: bool
     """Whether the figure was compared with the source itself; if not, `note` says where it is from."""
     note: str = ""
+
+    @property
+    def algorithm(self) -> str:
+        """How the agent was trained, whatever its model."""
+        return self.agent.rpartition(", ")[2]
 
     def __str__(self) -> str:
         return f"{self.best_epoch:.3f}" + ("" if self.is_checked else " (not checked)")

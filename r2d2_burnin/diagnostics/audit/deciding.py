@@ -191,7 +191,7 @@ def _stale(
             found.append((-share, ratio, i))
         numbers = f"(mean of u {mean:.2g} over {count} sequences, p {p_values[i]:.1g} after Holm's correction)"
         if certain and mean >= LEAST_MEAN:
-            most = math.ceil(50 * (1 - lowest_mean(leaning(trials[i]))))
+            most = max(math.ceil(50 * (1 - lowest_mean(leaning(trials[i])))), 1)
             reason = f"Stored states fit {evidence.name} better as they are, all but {most} % at most {numbers}."
             outcomes[i] = Outcome(hypothesis, "ruled out", none, len(rows), reason)
         else:

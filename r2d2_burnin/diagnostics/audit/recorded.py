@@ -49,6 +49,8 @@ def _has_episodes(path: Path) -> bool:
 def sequences_of(episodes: Sequence[Episode], *, length: int = LENGTH, period: int = PERIOD) -> ReplaySequences:
     """Sequences from every `period`-th step of recorded episodes, with the states that the actor had there.
 
+    Where no episode is so long, sequences are as long as the longest one, and start every half of that at least.
+
     Raises:
         UnfitSequences: for episodes without states, and for a length or a period below 1.
     """
@@ -57,7 +59,9 @@ def sequences_of(episodes: Sequence[Episode], *, length: int = LENGTH, period: i
             raise UnfitSequences(f"{name}: got {value}, expected at least 1")
     if not all(nests.flatten(episode.states) for episode in episodes):
         raise UnfitSequences("state/0: missing, expected episodes with the recurrent state before each step")
-    length = min(length, max(len(episode) for episode in episodes))
+    longest = max(len(episode) for episode in episodes)
+    if longest < length:  # so that some sequences begin inside an episode
+        length, period = longest, min(period, max(longest // 2, 1))
     starts = [(e, begin) for e, episode in enumerate(episodes) for begin in range(0, len(episode), period)]
     owners, begins = np.array(starts).T
     counts = np.minimum(length, np.array([len(episode) for episode in episodes])[owners] - begins)

@@ -2,7 +2,7 @@
 
 `function` is pure, and `initial_state(batch_size)` gives its state, any pytree of arrays; the pair `(function,
 parameters)` will do where `function` has it as an attribute. The function is called as it is: give `jax.jit(function)`
-to have it compiled once for every shape.
+to have it compiled once for every shape. It is called with matrix products in full float32.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ def adapted(network: Any) -> AdaptedNetwork:
     dtype = floats[0] if floats else None
 
     def unroll(observations: np.ndarray, state: Any) -> tuple[Any, Any]:
-        returned: tuple[Any, Any] = function(others[0], jnp.asarray(observations, dtype), state)
+        # On GPUs JAX multiplies large float32 matrices in TF32 unless asked otherwise: its rounding (1e-3) would differ
+        # between batches, and look like a fault of the network.
+        with jax.default_matmul_precision("float32"):
+            returned: tuple[Any, Any] = function(others[0], jnp.asarray(observations, dtype), state)
         return returned
 
     def pack(structure: Any, arrays: Any) -> Any:

@@ -266,7 +266,7 @@ def _like_any_other(facts: Facts, evidence: Evidence, rows: np.ndarray) -> Attri
         )
         return Attribution(sample, concerned, True, False, reason)
     if p <= LEVEL and mean >= 0.7:
-        most = math.ceil(100 * (1 - lowest_mean(values)))
+        most = max(math.ceil(100 * (1 - lowest_mean(values))), 1)
         reason = f"Stored states fit {evidence.name} better than others' do, all but {most} % at most {numbers}."
         return Attribution(NONE, None, False, True, reason)
     return Attribution(NONE, None, False, False, f"The stored states are too stale, or too few, to tell {numbers}.")
