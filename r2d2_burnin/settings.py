@@ -29,7 +29,7 @@ VECTORIZATION_NAMES = ("auto", "native", "sync", "async")
 
 
 class _DefaultInt(int):
-    """A whole number that was not given, and which an objective may replace."""
+    """A whole number that was not given, and which an objective or another setting may replace."""
 
 
 class _DefaultFloat(float):
@@ -181,8 +181,8 @@ class ReplaySettings:
 
     sequence_length: int = 20
     """Trained steps of a fragment, T."""
-    period: int = 10
-    """Steps between the starts of fragments."""
+    period: int = _DefaultInt(10)
+    """Steps between the starts of fragments; by default half of shorter fragments."""
     replay_capacity: int = 163_840
     """Steps that replay keeps."""
     priority_exponent: float = _DefaultFloat(0.0)
@@ -200,6 +200,8 @@ class ReplaySettings:
     def __post_init__(self) -> None:
         for name in ("sequence_length", "period", "replay_capacity"):
             _check_least(self, name, 1)
+        if _is_default(self.period) and self.period > self.sequence_length:
+            object.__setattr__(self, "period", max(self.sequence_length // 2, 1))
         check_fragment_settings(self.sequence_length, self.period)
         for name in ("priority_exponent", "priority_eta", "importance_exponent"):
             _check_share(self, name)

@@ -245,3 +245,8 @@ def test_help_shows_the_defaults_that_hold(flags: list[str], capsys: pytest.Capt
     assert len(set(flags)) == len(flags)
     assert set(flags) == set(flags_of(burnin_compare.Settings)) - {"command", "preset-reason"}
     assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_short_fragments_take_a_period_that_fits_them():
+    assert [ReplaySettings(sequence_length=length).period for length in (1, 4, 9, 10, 40)] == [1, 2, 4, 10, 10]
+    assert ReplaySettings(4, 3).period == 3
