@@ -234,20 +234,21 @@ def results() -> AtlasResults:
 
 def test_results_are_reported_as_shares_beside_published_figures(results: AtlasResults, tmp_path: Path) -> None:
     page = report(results, tmp_path)
-    table = next(section.table for section in page.sections if section.title == "Published tasks")
+    table = page.table
     assert table is not None
+    assert table.title == "Published tasks"
     rows = {(row[0], row[1]): row for row in table.rows}
     share = (np.mean([0.8, 0.79, 0.78, 0.8]) - (2 / 27 - 1)) / (1 - (2 / 27 - 1))
     end, shown, best, learned = rows["count-recall-easy", "full"][2:6]
-    assert end.startswith("0.792 [")
-    assert shown.startswith(f"{share:.3g} [")
-    assert best.startswith("0.843 [")
+    assert end.startswith("0.792 ± ")
+    assert shown.startswith(f"{share:.4f} ± ")
+    assert best.startswith("0.843 ± ")
     assert learned == "4 of 4"
     assert rows["count-recall-easy", "full"][6] == "48.5"  # mean over seeds
     assert rows["autoencode-easy", "full"][6] == "-"  # nothing learned, nothing to remember
     assert rows["count-recall-easy", "published: LSTM, PPO"][3:6] == ["0.745", "0.509 (not checked)", "3 trials"]
     assert rows["autoencode-easy", "zero"][5] == "0 of 4"
-    (picture,) = page.sections[0].pictures
+    (picture,) = page.picture
     assert picture.stat().st_size > 10_000
     content = summary(results, [])
     assert content["published"]["count-recall-easy"]["strategies"]["full"]["share"]["mean"] == pytest.approx(share)
