@@ -10,7 +10,7 @@ import numpy as np
 from r2d2_burnin.runtime import nests
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Episode:
     """One episode of L steps, whole or a part of a longer one, without any dummy transition."""
 
@@ -30,6 +30,10 @@ class Episode:
 
     def __len__(self) -> int:
         return len(self.observations)
+
+    def __repr__(self) -> str:
+        end = "terminated" if self.terminated else "truncated"
+        return f"Episode({len(self)} steps, return {self.rewards.sum(dtype=float):g}, {end})"
 
     @classmethod
     def from_arrays(

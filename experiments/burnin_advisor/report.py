@@ -66,7 +66,8 @@ def report(results: AdviceResults, out: Path) -> Report:
     by_seed, settings = results.by_seed, results.settings
     environment = settings.source
     if not by_seed:
-        return Report(f"{environment}: no seed has finished", [])
+        unfinished = "nothing could be measured" if settings.files else "no seed has finished"
+        return Report(f"{environment}: {unfinished}", [])
     seeds = list(by_seed.values())
     sentence = results.overall.sentence
     title = f"{environment}: {sentence[0].lower()}{sentence[1:]}"

@@ -53,13 +53,13 @@ def age_curves(age: np.ndarray, measured: dict[str, np.ndarray], updates_between
     """
     bins = np.digitize(age, age_edges(int(age.max()), updates_between)) - 1
     members = [bins == index for index in np.unique(bins)]
-    slope = stats.linregress(age / 100, measured["delta_q_first_exact"]).slope
+    slope = stats.linregress(age / 100, measured["delta_q_first_exact"]).slope if np.ptp(age) else None
     return AgeCurves(
         oldest=int(age.max()),
         age=[float(age[mine].mean()) for mine in members],
         fragments=[int(mine.sum()) for mine in members],
         **{name: [float(values[mine].mean()) for mine in members] for name, values in measured.items()},
-        delta_q_first_exact_per_100_updates=float(slope) if np.ptp(age) else None,
+        delta_q_first_exact_per_100_updates=None if slope is None else float(slope),
     )
 
 

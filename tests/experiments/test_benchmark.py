@@ -50,7 +50,7 @@ def test_every_benchmark_of_the_table_exists() -> None:
 
 
 def test_without_names_all_benchmarks_run_except_long_ones() -> None:
-    long = {"soak", "solve", "reward-units"}
+    long = {"linear-cells", "soak", "solve", "reward-units"}
     assert Settings().selected == tuple(name for name in BENCHMARKS if name not in long)
     assert Settings(("soak", "memory")).selected == ("soak", "memory")
 

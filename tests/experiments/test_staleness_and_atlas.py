@@ -13,7 +13,7 @@ import pytest
 from experiments import atlas, staleness
 from experiments.atlas.plots import shares_and_colours
 from experiments.atlas.results import Cell
-from experiments.staleness.measuring import FRAGMENTS, age_edges
+from experiments.staleness.measuring import FRAGMENTS, MEASURES, age_curves, age_edges
 from tests.common.comparisons import control_comparison, regression_comparison
 
 TINY = {
@@ -56,6 +56,12 @@ def test_staleness(strategies: list[str], tmp_path: Path, capsys: pytest.Capture
     assert (tmp_path / "staleness.png").stat().st_size > 0
     assert staleness.main(flags) == 0
     assert "runs are finished" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("ages", "slope"), [([40, 40, 40], None), ([0, 100, 200], 0.5)])
+def test_states_of_one_age_have_no_slope(ages: list[int], slope: float | None) -> None:
+    measured = {name: np.array([0.0, 0.5, 1.0]) for name in MEASURES}
+    assert age_curves(np.array(ages), measured, 40).delta_q_first_exact_per_100_updates == slope
 
 
 def test_ages_are_binned_from_the_youngest_on() -> None:
