@@ -42,7 +42,7 @@ def report(results: AtlasResults, out: Path) -> Report:
     pictures = _pictures(results, published, out)
     by_title = tables(others) if others.comparisons else {}
     if published:
-        main = shares.table(published)
+        main = dataclasses.replace(shares.table(published), title="Published tasks")
     else:
         title = next(iter(by_title))
         main = dataclasses.replace(by_title.pop(title), title=title)

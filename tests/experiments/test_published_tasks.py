@@ -235,6 +235,7 @@ def results() -> AtlasResults:
 def test_results_are_reported_as_shares_beside_published_figures(results: AtlasResults, tmp_path: Path) -> None:
     page = report(results, tmp_path)
     assert page.table is not None
+    assert page.table.title == "Published tasks"
     rows = {(row[0], row[1]): row for row in page.table.rows}
     share = (np.mean([0.8, 0.79, 0.78, 0.8]) - (2 / 27 - 1)) / (1 - (2 / 27 - 1))
     end, shown, best, learned = rows["count-recall-easy", "full"][2:6]
