@@ -250,5 +250,11 @@ def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str], task:
         for name in strategies
         if name != learned[0].reference
     }
-    counts = ", ".join(f"{name} {count}" for name, count in worse.items())
-    return f"Worse than {learned[0].reference} on so many of {len(learned)} {task}s: {counts}"
+    reference, total = learned[0].reference, f"{len(learned)} {task}{'s' if len(learned) > 1 else ''}"
+    by_count = {
+        count: [name for name in worse if worse[name] == count] for count in sorted({*worse.values()}, reverse=True)
+    }
+    shown = [f"{' and '.join(names)} on {count}" for count, names in by_count.items() if count]
+    if not shown:
+        return f"No initialization is shown to be worse than {reference} on {total}"
+    return f"Shown to be worse than {reference}, of {total}: {', '.join(shown)}"
