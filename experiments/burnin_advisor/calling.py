@@ -116,17 +116,31 @@ def check_recorded(task: Task) -> tuple[dict[str, str | None], dict[str, str]]:
         ValueError: for files that cannot be read or hold too few episodes, and for a network that cannot be used.
     """
     assert not isinstance(task.episodes, int)
-    _, inputs, episodes, _ = _recorded(task, task.episodes)
-    if len(episodes) < FEWEST_FRAGMENTS:
-        raise ValueError(
-            f"episodes: got {len(episodes)}, expected at least {FEWEST_FRAGMENTS}: fewer cannot judge any burn-in"
-        )
+    _check_length(read_files(task.episodes), task.training.replay.sequence_length)
+    inputs = _recorded(task, task.episodes)[1]
     digests = {
         file: hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
         for file in task.episodes
         if not file.startswith(MINARI)
     }
     return {"observation": f"{inputs.observation_size} numbers", "image": None}, digests
+
+
+def _check_length(episodes: Sequence[Episode], sequence_length: int) -> None:
+    """Raise ValueError where too few recorded episodes are longer than a fragment to judge any burn-in."""
+    if len(episodes) < FEWEST_FRAGMENTS:
+        raise ValueError(
+            f"episodes: got {len(episodes)}, expected at least {FEWEST_FRAGMENTS}: fewer cannot judge any burn-in"
+        )
+    lengths = sorted((len(episode) for episode in episodes), reverse=True)
+    if lengths[FEWEST_FRAGMENTS - 1] <= sequence_length:
+        longer = sum(length > sequence_length for length in lengths)
+        nearest = lengths[FEWEST_FRAGMENTS - 1] // 2
+        hint = f"give --sequence-length {nearest}, or record longer ones" if nearest else "record longer ones"
+        raise ValueError(
+            f"sequence_length: got {sequence_length}, but {longer} of {len(episodes)} recorded episodes are longer,"
+            f" expected at least {FEWEST_FRAGMENTS}: a fragment that begins an episode needs no burn-in; {hint}"
+        )
 
 
 def _use_one_thread() -> None:

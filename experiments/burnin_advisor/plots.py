@@ -48,6 +48,8 @@ def draw(results: AdviceResults, title: str, path: Path) -> str:
         ha="right",
         va="top",
         fontsize=8,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.85},
+        zorder=5,
     )
     if advised is not None:
         axes.axvline(advised, color="black", linewidth=1.2)

@@ -20,7 +20,8 @@ WORDS = {
     " which older parameters produced; the exact state, from the episode's first step with today's parameters.",
     "refreshed, learned": "A stored state that is overwritten whenever a replayed fragment passes over it; one trained"
     " state for all fragments that do not begin an episode.",
-    "+K": "K steps before the trained ones are processed first, without gradient (burn-in).",
+    "+K, @M": "K steps before the trained ones are processed first (burn-in), without gradient unless"
+    " --burn-in-gradient was given. M trained steps in a fragment, instead of --sequence-length.",
     "better, worse": "A paired test over seeds says so. 'No difference seen' does not mean equal; equality is claimed"
     " only where the whole interval lies within a margin, which is then stated.",
     "±, [low to high]": "95 % t-intervals over seeds.",
@@ -57,10 +58,10 @@ def how_to_read(comparison: Comparison) -> list[str]:
     own = [name for name in comparison.strategies if parse(name).trained_steps is not None]
     if own:
         sentences.append(
-            f"{', '.join(own)}: fragments with so many trained steps as stand behind the @. They end where those of the"
-            " others end, and train steps before their start too. Losses on fragments, error floors, and ΔQ at the"
-            " first trained step are those of other steps than in the other rows; ΔQ at the last trained step, errors"
-            " and returns over whole episodes are those of the same."
+            f"{', '.join(own)}: fragments with M trained steps, M being the number after the @. They end where those"
+            " of the others end, and train steps before their start too. Losses on fragments, error floors, and ΔQ at"
+            " the first trained step are those of other steps than in the other rows; ΔQ at the last trained step, and"
+            " errors and returns over whole episodes are those of the same."
         )
     if comparison.preset:
         sentences.insert(0, f"Settings that were not given are those of the preset {comparison.preset}.")

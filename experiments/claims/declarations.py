@@ -113,8 +113,8 @@ def across(measure: str, strategy: str, setting: str, other: str, expected: Expe
 
 PAPER = "Kapturowski et al., Recurrent Experience Replay in Distributed Reinforcement Learning, ICLR 2019"
 SCALE = (
-    "Bit streams, an LSTM of 32 units and some hundred or thousand updates on targets stand for DMLab, 512 units and"
-    " Q-learning: what depends on exploration or on bootstrapped targets is not seen here."
+    "Bit streams, small networks and short training on targets (config.json has the settings) stand for DMLab, 512"
+    " units and Q-learning: what depends on exploration or on bootstrapped targets is not seen here."
 )
 BOTH = ("count", "window-count")
 MORE_LAG: tuple[tuple[str, Expected | None], ...] = (("age of states", None), ("ΔQ", "larger"))

@@ -140,7 +140,7 @@ def table(results: MemoryResults) -> Table:
     columns: dict[str, Callable[[MemoryUse], float]] = {
         f"{results.outcome.name}, uncut": lambda run: run.uncut,
         "with k = 0": lambda run: run.outcomes[0],
-        baseline_name(results): lambda run: run.baseline,
+        f"{baseline_name(results)} in these episodes": lambda run: run.baseline,
         "margin": lambda run: run.margin if run.learned else math.nan,
     }
     rows = []

@@ -30,6 +30,7 @@ from r2d2_burnin.data import Episode
 from r2d2_burnin.runtime import archive, nests
 
 REQUIRED = ("observations", "actions", "rewards")
+ENDS = ("terminated", "truncated")
 OPTIONAL = ("terminated", "truncated", "outputs", "updates", "targets", "final_observations")
 
 
@@ -79,7 +80,10 @@ def _load(path: Path) -> list[Episode]:
     known = (*REQUIRED, *OPTIONAL, *states)
     for name in (*REQUIRED, *states):
         if name not in arrays:
-            raise ValueError(f"episodes: {path} has no array {name}, expected {', '.join(known)}")
+            raise ValueError(
+                f"episodes: {path} has no array {name}, expected {', '.join(REQUIRED)}, and terminated or truncated;"
+                f" optional: {', '.join(name for name in OPTIONAL if name not in ENDS)}, state/0, .."
+            )
     if unknown := sorted(set(arrays) - set(known)):
         raise ValueError(f"episodes: {path} has an array {unknown[0]}, expected only {', '.join(known)}")
     steps = len(arrays["observations"]) if arrays["observations"].ndim else 0

@@ -67,6 +67,7 @@ def test_a_called_network_acts_in_the_environment_and_sees_what_was_asked_for(tm
 
 def test_what_cannot_be_advised_on_is_refused_before_any_work(tmp_path: Path) -> None:
     file = save(tmp_path / "a.npz", window_episodes(6)[:9])
+    enough = save(tmp_path / "b.npz", window_episodes(6))
     np.savez(tmp_path / "other.npz", observations=np.zeros((3, 2)))
     network = ["--network", f"{HERE}:make_window"]
     for flags, message in (
@@ -74,7 +75,8 @@ def test_what_cannot_be_advised_on_is_refused_before_any_work(tmp_path: Path) ->
         (["--episodes", file, *network], "episodes: got 9, expected at least 16"),
         (["--episodes", "nowhere.npz", *network], "there is no file nowhere.npz"),
         (["--episodes", str(tmp_path / "other.npz"), *network], "other.npz has no array actions"),
-        (["--episodes", file, "--checkpoint", file, *network], "checkpoint: got"),
+        (["--episodes", enough, "--sequence-length", "100", *network], "recorded episodes are longer"),
+        (["--episodes", enough, "--checkpoint", file, *network], "checkpoint: got"),
         (["--env", "CartPole-v1", "--checkpoint", file, *network], "its factory returns it with its parameters"),
     ):
         done = run_command(burnin_advisor.main, [*flags, "--out", str(tmp_path / "out")])

@@ -24,7 +24,8 @@ SMALLEST = 1e-6
 def draw(result: AuditResult) -> tuple[bytes, str]:
     """The picture as a PNG, and its caption."""
     staleness = result.staleness
-    below = [] if staleness is None else ["ages", "burn_ins"] if staleness.groups else ["burn_ins"]
+    has_ages = staleness is not None and any(group.youngest is not None for group in staleness.groups)
+    below = [] if staleness is None else ["ages", "burn_ins"] if has_ages else ["burn_ins"]
     rows = [["verdicts"] * max(len(below), 1), *([below] if below else [])]
     figure = Figure(figsize=(10.4, 3.8 * len(rows)), layout="constrained")
     axes = figure.subplot_mosaic(rows)  # type: ignore[arg-type]  # lists of names are what it documents
@@ -32,7 +33,7 @@ def draw(result: AuditResult) -> tuple[bytes, str]:
     caption = (
         "Sequences concerned by each fault (orange: found; green: ruled out; grey: these arrays do not decide it)."
     )
-    if staleness is not None and staleness.groups:
+    if staleness is not None and has_ages:
         _ages(axes["ages"], staleness)
         caption += (
             " Below, left: ΔQ of stored states that no fault explains, against the exact state, by age, with 95 %"
@@ -41,9 +42,9 @@ def draw(result: AuditResult) -> tuple[bytes, str]:
     if staleness is not None:
         _burn_ins(axes["burn_ins"], staleness)
         caption += (
-            f" Below{', right' if staleness.groups else ''}: ΔQ after a burn-in, its mean (line), and up to the larger"
+            f" Below{', right' if has_ages else ''}: ΔQ after a burn-in, its mean (line), and up to the larger"
             " one of its one-sided 95 % upper bound and its 95 % quantile (band); the tolerance is dotted, the advised"
-            " burn-in a triangle."
+            f" burn-in a triangle. Values below {SMALLEST:g} are drawn there."
         )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": ""})
