@@ -90,7 +90,7 @@ def _reward_scales(comparison: Comparison) -> list[str]:
     scale = number(values[0]) if min(values) == max(values) else f"{number(min(values))} to {number(max(values))}"
     again = ""
     if comparison.settings.q_learning.previous_reward:
-        again = ", a round that is then acted again, as the network is shown rewards"
+        again = ", which is then acted again if it is the run's first, as the network is shown rewards"
     several = "" if min(values) == max(values) else " (it differs between runs)"
     return [
         f"For training, rewards are divided by {scale}{several}, the root mean square of the rewards that are not zero"

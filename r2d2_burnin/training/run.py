@@ -155,9 +155,10 @@ class TrainingRun:
             rate_fragments(self.replay, self.learner, rows, size=self._settings.batch_size, update=self.update)
 
     def _acted_in_scale(self, acted: list[list[Episode]], steps: int) -> Iterable[list[Episode]]:
-        """What was acted, or the round acted again where it has the first rewards and the network is shown rewards.
+        """What was acted, or the first round acted again where it has rewards and the network is shown them.
 
-        Its states were computed from rewards shown as zeros: with the scale, no parameters would compute them.
+        Its states were computed from rewards shown as zeros: with the scale, no parameters would compute them. A later
+        round with the first rewards is kept: acted from a new reset, its environments would not come to them.
         """
         for episodes in acted:
             self._reward_scale.add(episodes)
@@ -166,7 +167,7 @@ class TrainingRun:
         inputs = self._parts.task.inputs
         inputs.reward_scale = self._reward_scale.value
         self._note("reward_scale", self._reward_scale.value)
-        if not inputs.previous_reward:
+        if self.update or not inputs.previous_reward:
             return acted
         self.collector.begin_again()
         self.collector.prepare(self.update)

