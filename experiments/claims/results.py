@@ -81,7 +81,7 @@ class Finding:
         if self.verdict == MEASURED:
             return f"{what}, measured alone."
         costs = " and ".join("-" if value is None else f"{value:,.0f}" for value in self.steps)
-        return f"{what} (p {p_text(self.contrast.p)}): {self.verdict}. Steps processed in training: {costs}."
+        return f"{what} (p {p_text(self.contrast.p)}): {self.verdict}. Steps processed in whole trainings: {costs}."
 
 
 @dataclasses.dataclass(frozen=True)

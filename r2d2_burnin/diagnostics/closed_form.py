@@ -44,8 +44,8 @@ class ClosedForm:
         )
         if self.layers > 1:
             return (
-                f"{times}. Of {self.layers} layers this is a bound: after k steps the state error is at most a constant"
-                f" times k^{self.layers - 1} times {self.largest:.4g}^k. Their burn-in is measured only."
+                f"{times}. Of {self.layers} layers a bound is known only: after k steps the state error is at most a"
+                f" constant times k^{self.layers - 1} times {self.largest:.4g}^k. Their burn-in is measured only."
             )
         burn_in = "none that was tried is enough" if self.burn_in is None else f"{self.burn_in} steps suffice"
         return f"{times}. Of burn-ins computed from these factors, without unrolling them, {burn_in}."

@@ -36,6 +36,9 @@ from r2d2_burnin.diagnostics.audit.unrolling import Leaves, Unroller
 SUBSET = 96
 """Sequences on which every hypothesis is tried, at most."""
 
+MOST_LEFT = 15
+"""Per cent of stale sequences that may have a fault although it is said to be ruled out."""
+
 FEWEST = 12
 """Sequences with stale states without which nothing is tested."""
 
@@ -193,7 +196,8 @@ def _stale(
         if certain and mean >= LEAST_MEAN:
             most = max(math.ceil(50 * (1 - lowest_mean(leaning(trials[i])))), 1)
             reason = f"Stored states fit {evidence.name} better as they are, all but {most} % at most {numbers}."
-            outcomes[i] = Outcome(hypothesis, "ruled out", none, len(rows), reason)
+            status: Literal["ruled out", "undecided"] = "ruled out" if most <= MOST_LEFT else "undecided"
+            outcomes[i] = Outcome(hypothesis, status, none, len(rows), reason)
         else:
             reason = f"The stored states are too stale, or too few, to tell by {evidence.name} {numbers}."
             outcomes[i] = Outcome(hypothesis, "undecided", none, len(rows), reason)
