@@ -32,7 +32,8 @@ def advise_called_seed(run: RunSpecification, progress: Report, worker: Worker) 
     if isinstance(task.episodes, int):
         network, inputs, episodes, age = _acted(task, run.seed)
     else:
-        network, inputs, episodes, age = _recorded(task, task.episodes)
+        episodes = read_files(task.episodes)
+        network, inputs, age = _recorded(task, episodes)
     advice = advise(
         network,
         episodes,
@@ -63,9 +64,8 @@ def _acted(task: Task, seed: int) -> tuple[AnyNetwork, InputSpace, list[Episode]
     return network, decided.inputs, episodes, 0
 
 
-def _recorded(task: Task, files: Sequence[str]) -> tuple[AnyNetwork, InputSpace, list[Episode], int | None]:
-    """Network, inputs, recorded episodes, and the age of their states in updates: 0 where they have none, else None."""
-    episodes = read_files(files)
+def _recorded(task: Task, episodes: Sequence[Episode]) -> tuple[AnyNetwork, InputSpace, int | None]:
+    """Network and inputs for recorded episodes, and the age of their states in updates: 0 for none, else None."""
     agent = task.training.q_learning
     outputs = episodes[0].outputs.shape[1] or 1 + max(int(episode.actions.max()) for episode in episodes)
     inputs = InputSpace(
@@ -85,7 +85,7 @@ def _recorded(task: Task, files: Sequence[str]) -> tuple[AnyNetwork, InputSpace,
 
         checkpoint.load(task.checkpoint, network, inputs=inputs)
     _use_one_thread()
-    return network, inputs, episodes, None if nests.flatten(episodes[0].states) else 0
+    return network, inputs, None if nests.flatten(episodes[0].states) else 0
 
 
 def read_files(files: Sequence[str]) -> list[Episode]:
@@ -116,8 +116,9 @@ def check_recorded(task: Task) -> tuple[dict[str, str | None], dict[str, str]]:
         ValueError: for files that cannot be read or hold too few episodes, and for a network that cannot be used.
     """
     assert not isinstance(task.episodes, int)
-    _check_length(read_files(task.episodes), task.training.replay.sequence_length)
-    inputs = _recorded(task, task.episodes)[1]
+    episodes = read_files(task.episodes)
+    _check_length(episodes, task.training.replay.sequence_length)
+    _, inputs, _ = _recorded(task, episodes)
     digests = {
         file: hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
         for file in task.episodes

@@ -73,8 +73,9 @@ class EpisodeBuilder:
         lengths = [len(next(iter(of_episode.values()))) for of_episode in rows]
         self._first[environments] = np.where(ended, 0, np.add(first, lengths))
         self._before[environments] = _nothing_before(len(environments))
-        for number, of_episode in zip(environments[~ended].tolist(), _chosen(rows, ~ended), strict=True):
-            self._before[number] = of_episode["actions"][-1], of_episode["rewards"][-1]
+        for number, of_episode, is_over in zip(environments.tolist(), rows, ended.tolist(), strict=True):
+            if not is_over:
+                self._before[number] = of_episode["actions"][-1], of_episode["rewards"][-1]
         return [
             Part(of_episode, first_step, int(action), reward)
             for of_episode, first_step, (action, reward) in zip(rows, first, before, strict=True)
@@ -121,7 +122,3 @@ class EpisodeBuilder:
 def _nothing_before(environments: int) -> np.ndarray:
     """Previous action and reward `[N, 2]` at an episode's first step."""
     return np.tile([-1.0, 0.0], (environments, 1))
-
-
-def _chosen(rows: list[dict[str, np.ndarray]], chosen: np.ndarray) -> list[dict[str, np.ndarray]]:
-    return [of_episode for of_episode, wanted in zip(rows, chosen.tolist(), strict=True) if wanted]

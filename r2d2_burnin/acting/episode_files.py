@@ -31,7 +31,7 @@ from r2d2_burnin.runtime import archive, nests
 
 REQUIRED = ("observations", "actions", "rewards")
 ENDS = ("terminated", "truncated")
-OPTIONAL = ("terminated", "truncated", "outputs", "updates", "targets", "final_observations")
+OPTIONAL = ("outputs", "updates", "targets", "final_observations")
 
 
 def save_episodes(path: Path | str, episodes: Sequence[Episode]) -> None:
@@ -77,12 +77,12 @@ def load_episodes(*paths: Path | str) -> list[Episode]:
 def _load(path: Path) -> list[Episode]:
     arrays = _read(path)
     states = [f"state/{i}" for i in range(sum(name.startswith("state/") for name in arrays))]
-    known = (*REQUIRED, *OPTIONAL, *states)
+    known = (*REQUIRED, *ENDS, *OPTIONAL, *states)
     for name in (*REQUIRED, *states):
         if name not in arrays:
             raise ValueError(
                 f"episodes: {path} has no array {name}, expected {', '.join(REQUIRED)}, and terminated or truncated;"
-                f" optional: {', '.join(name for name in OPTIONAL if name not in ENDS)}, state/0, .."
+                f" optional: {', '.join(OPTIONAL)}, state/0, .."
             )
     if unknown := sorted(set(arrays) - set(known)):
         raise ValueError(f"episodes: {path} has an array {unknown[0]}, expected only {', '.join(known)}")

@@ -33,7 +33,7 @@ import numpy as np
 
 from r2d2_burnin.acting.callable_step import step_of
 from r2d2_burnin.data import Episode, FragmentBatch
-from r2d2_burnin.diagnostics.burn_in_measures import FEWEST_FRAGMENTS, Advice, BurnInMeasures
+from r2d2_burnin.diagnostics.burn_in_measures import FEWEST_FRAGMENTS, Advice, BurnInMeasures, smallest_sufficient
 from r2d2_burnin.diagnostics.closed_form import Decays
 from r2d2_burnin.diagnostics.confidence import share_bound, upper_bound
 from r2d2_burnin.diagnostics.discrepancy_choice import discrepancy_measure
@@ -125,15 +125,7 @@ def _smallest(
             measures[k] = measure(k)
         return measures[k].worst <= tolerance
 
-    # The smallest k from which on every longer one of the grid is good enough, then between it and the one before.
-    good = [k for i, k in enumerate(grid) if all(suffices(longer) for longer in grid[i:])]
-    smallest = good[0] if good else None
-    if smallest:
-        failing = grid[grid.index(smallest) - 1]
-        while smallest - failing > 1:
-            middle = (smallest + failing) // 2
-            smallest, failing = (middle, failing) if suffices(middle) else (smallest, middle)
-    return smallest, measures
+    return smallest_sufficient(grid, suffices), measures
 
 
 def none_up_to(steps: int) -> str:

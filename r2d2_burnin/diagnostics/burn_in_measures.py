@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from r2d2_burnin.diagnostics.closed_form import ClosedForm
@@ -14,6 +15,26 @@ FEWEST_FRAGMENTS = 16
 
 HARDLY_FALLS = 0.5
 """Where the longest burn-in leaves this part of ΔQ or more, storing states is recommended."""
+
+
+def smallest_sufficient(grid: Sequence[int], suffices: Callable[[int], bool]) -> int | None:
+    """The smallest burn-in from which on every longer one of an ascending `grid` suffices; None where there is none.
+
+    What lies between it and the one before it in the grid is halved.
+    """
+    smallest = None
+    for k in reversed(grid):
+        if not suffices(k):
+            break
+        smallest = k
+    if smallest is None:
+        return None
+    place = grid.index(smallest)
+    failing = grid[place - 1] if place else smallest - 1
+    while smallest - failing > 1:
+        middle = (smallest + failing) // 2
+        smallest, failing = (middle, failing) if suffices(middle) else (smallest, middle)
+    return smallest
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,9 +17,8 @@ class RewardScale:
     learned nothing, it is the same for all initializations of a seed. Until it is defined it is infinite, and rewards
     are shown to the network as zeros; a run that shows them acts its first round again from the reset, and keeps what
     it acts then. Where the first rewards come later, the states of that round are those of rewards shown as zeros,
-    until they leave replay. Divided by it, rewards have the size 1, which
-    R2D2's value rescaling and usual step sizes are made for. (A scale of returns, as in Schaul et al., 2021,
-    "Return-based scaling", changes as the agent learns.)
+    until they leave replay. Divided by it, rewards have the size 1, which R2D2's value rescaling and usual step sizes
+    are made for. (A scale of returns, as in Schaul et al., 2021, "Return-based scaling", changes as the agent learns.)
 
     Args:
         enabled: whether rewards are scaled; the scale is 1 if not.

@@ -117,6 +117,8 @@ def _is_callable(network: Any) -> bool:
     """Whether a network can be called, as one of another framework."""
     try:
         adapt(network)
-    except UnfitNetwork as error:
-        return isinstance(error, FaultyNetwork)
+    except FaultyNetwork:
+        return True
+    except UnfitNetwork:
+        return False
     return True

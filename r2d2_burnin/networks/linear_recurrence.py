@@ -73,7 +73,7 @@ def unroll(
         drive = tuple(tf.where(counts, part, tf.zeros_like(part)) for part in drive)
     states = _recurrence(decay, drive, state, _scan if _scans(way) else _loop)
     states = tuple(tf.cast(part, dtype) for part in states)
-    return states, tuple(part[-1] for part in states)
+    return states, _at(states, -1)
 
 
 def step(decay: Numbers, drive: Numbers, state: Numbers) -> Numbers:
@@ -103,16 +103,14 @@ def _recurrence(decay: Numbers, drive: Numbers, state: Numbers, solve: Any) -> N
             constant = len(a[0].shape) == 1
             conjugate = _conjugate(a)
             # Backwards, the first step has nothing after it: it starts from its own gradient.
-            following = conjugate if constant else tuple(tf.reverse(tf.roll(part, -1, 0), [0]) for part in conjugate)
+            following = conjugate if constant else _backwards(tuple(tf.roll(part, -1, 0) for part in conjugate))
             zero = tuple(tf.zeros_like(part) for part in h)
-            of_drive = solve(following, tuple(tf.reverse(part, [0]) for part in of_states), zero)
-            of_drive = tuple(tf.reverse(part, [0]) for part in of_drive)
+            of_drive = _backwards(solve(following, _backwards(of_states), zero))
             before = tuple(tf.concat([first[None], part[:-1]], 0) for first, part in zip(h, states, strict=True))
             of_decay = product(_conjugate(before), of_drive)
             if constant:
                 of_decay = tuple(tf.reduce_sum(part, [0, 1]) for part in of_decay)
-            first_decay = conjugate if constant else tuple(part[0] for part in conjugate)
-            of_state = product(first_decay, tuple(part[0] for part in of_drive))
+            of_state = product(conjugate if constant else _at(conjugate, 0), _at(of_drive, 0))
             return [*of_decay, *of_drive, *of_state]
 
         return states, gradient
@@ -127,8 +125,7 @@ def _loop(decay: Numbers, drive: Numbers, state: Numbers) -> Numbers:
     steps, constant = drive[0].shape[0], len(decay[0].shape) == 1
 
     def advance(t: Tensor, state: Numbers, histories: Any) -> tuple[Any, ...]:
-        of_step = decay if constant else tuple(part[t] for part in decay)
-        state = _sum(product(of_step, state), tuple(part[t] for part in drive))
+        state = _sum(product(decay if constant else _at(decay, t), state), _at(drive, t))
         return t + 1, state, tuple(history.write(t, part) for history, part in zip(histories, state, strict=True))
 
     histories = tuple(tf.TensorArray(part.dtype, steps, element_shape=drive[0].shape[1:]) for part in drive)
@@ -184,8 +181,12 @@ def _wide(part: Tensor) -> Tensor:
     return tf.cast(part, tf.float32) if part.dtype.size < tf.float32.size else part
 
 
-def _at(numbers: Numbers, t: int) -> Numbers:
+def _at(numbers: Numbers, t: int | Tensor) -> Numbers:
     return tuple(part[t] for part in numbers)
+
+
+def _backwards(numbers: Numbers) -> Numbers:
+    return tuple(tf.reverse(part, [0]) for part in numbers)
 
 
 def _sum(a: Numbers, b: Numbers) -> Numbers:

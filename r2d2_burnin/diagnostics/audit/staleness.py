@@ -19,6 +19,7 @@ from r2d2_burnin.diagnostics.audit.facts import Facts
 from r2d2_burnin.diagnostics.audit.layout import first_episodes
 from r2d2_burnin.diagnostics.audit.result import AgeGroup, BurnInCurve, Staleness
 from r2d2_burnin.diagnostics.audit.unrolling import Leaves, take
+from r2d2_burnin.diagnostics.burn_in_measures import smallest_sufficient
 from r2d2_burnin.diagnostics.callable_discrepancy import delta_q
 from r2d2_burnin.diagnostics.confidence import upper_bound
 from r2d2_burnin.learning.objectives import largest_magnitude
@@ -137,19 +138,11 @@ def _curve(start: str, values: np.ndarray, owners: np.ndarray, grid: list[int]) 
 def _advised(curve: BurnInCurve, tolerance: float, measure: Callable[[int], BurnInCurve]) -> int | None:
     """The smallest burn-in from which on all that were tried are within tolerance, halving what lies before it."""
 
-    def good(tried: BurnInCurve) -> list[bool]:
-        return [max(upper, q95) <= tolerance for upper, q95 in zip(tried.upper, tried.q95, strict=True)]
+    def suffices(k: int) -> bool:
+        tried, place = (curve, curve.burn_in.index(k)) if k in curve.burn_in else (measure(k), 0)
+        return max(tried.upper[place], tried.q95[place]) <= tolerance
 
-    within = good(curve)
-    first = next((i for i in range(len(within)) if all(within[i:])), None)
-    if first is None:
-        return None
-    smallest = curve.burn_in[first]
-    failing = curve.burn_in[first - 1] if first else smallest - 1
-    while smallest - failing > 1:
-        middle = (smallest + failing) // 2
-        smallest, failing = (middle, failing) if good(measure(middle))[0] else (smallest, middle)
-    return smallest
+    return smallest_sufficient(curve.burn_in, suffices)
 
 
 def _by_age(values: np.ndarray, ages: np.ndarray | None) -> tuple[AgeGroup, ...]:
