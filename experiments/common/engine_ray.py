@@ -284,7 +284,7 @@ def _do(work: Work, job: Job, index: int, head: _Head) -> tuple[Any, Files]:
     if directory is None or shared:
         job = job if directory is None else job.moved(directory)
         return work(job.payload, _MailboxReport(head.mailbox, index), _worker()), {}
-    with tempfile.TemporaryDirectory(prefix="r2d2-burnin-") as place:
+    with tempfile.TemporaryDirectory(prefix="r2d2-burnin-run-") as place:
         job = job.moved(Path(place))
         _write(Path(place), files)
         report = _MailboxReport(head.mailbox, index, _NewestCheckpoint(head.mailbox, index, job))

@@ -77,6 +77,7 @@ def node_elsewhere(address: str, hidden: Path) -> Iterator[Callable[[], None]]:
     process = subprocess.Popen(
         [*private, "sh", "-c", begin, str(hidden), sys.executable, "-c", start],
         cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(hidden.parent)},  # what is left of killed processes goes with the test's files
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -111,15 +112,15 @@ class Command:
         self.lines.extend(iter(self._process.stdout.readline, ""))
 
     def wait_for_checkpoint(self, out: Path, before: Mapping[str, int]) -> dict[str, int]:
-        """Wait for a new checkpoint of a job that has far to go; returns the newest of each job."""
+        """Wait for a new checkpoint of a job that has far to go; returns its update, by the job's name."""
         deadline = time.monotonic() + 600
-        there: dict[str, int] = {}
-        while not any(before.get(name, -1) < at <= UPDATES // 2 for name, at in there.items()):
+        new: dict[str, int] = {}
+        while not new:
             assert self._process.poll() is None, self.printed
             assert time.monotonic() < deadline, self.printed
             time.sleep(0.02)
-            there = checkpoints(out)
-        return there
+            new = {name: at for name, at in checkpoints(out).items() if before.get(name, -1) < at <= UPDATES // 2}
+        return new
 
     def first_update(self, job: str, after: str = "") -> int:
         """The first update of a job that the log says, behind a text."""
