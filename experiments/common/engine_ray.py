@@ -302,7 +302,11 @@ def _is_marked(directory: Path, token: str) -> bool:
 
 
 def _read(directory: Path, paths: Sequence[Path]) -> Files:
-    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
+    files = {}
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):  # old checkpoints are removed meanwhile
+            files[path.relative_to(directory).as_posix()] = path.read_bytes()
+    return files
 
 
 def _write(directory: Path, files: Files) -> None:
