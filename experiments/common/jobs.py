@@ -71,10 +71,29 @@ class Job:
     name: str
     steps: int
     payload: Any
+    """What the work is given; a dataclass with `path` as its field where the work writes files."""
     path: Path = Path(os.devnull)
-    """The file that the work writes, where it writes one."""
+    """The file that the work writes, DIRECTORY/runs/NAME.json, where it writes one.
+
+    Whatever else the work writes is below DIRECTORY too; its checkpoints are in `checkpoints_of(path)`.
+    """
     group: str = ""
     """Jobs of one group share compiled programs; a worker that did one of them prefers the others."""
+
+    @property
+    def directory(self) -> Path | None:
+        """The directory below which all files of the work are; None where it writes none."""
+        return None if self.path == Path(os.devnull) else self.path.parent.parent
+
+    def moved(self, directory: Path) -> Job:
+        """The same job, with its files below another directory."""
+        path = directory / self.path.parent.name / self.path.name
+        return dataclasses.replace(self, path=path, payload=dataclasses.replace(self.payload, path=path))
+
+
+def checkpoints_of(path: Path) -> Path:
+    """The directory of the checkpoints of a job that writes `path`: numbered archives, of which the last two stay."""
+    return path.parent.parent / "checkpoints" / path.stem
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +153,7 @@ class Log:
     def restarted(self, job: Job, reason: str) -> None:
         """Say that a job is begun again."""
         self._first.pop(job.name, None)
+        self._shown.pop(job.name, None)  # where it goes on is news
         self._write(f"{job.name}: {reason}; it is restarted")
 
     def _is_due(self, name: str) -> bool:
