@@ -53,9 +53,13 @@ COMPARISON = [
 def cluster() -> Iterator[Any]:
     """A Ray cluster whose head, on this machine, does no jobs."""
     testing = pytest.importorskip("ray.cluster_utils")
-    cluster = testing.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    yield cluster
-    cluster.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(
+            "RAY_worker_niceness", "0"
+        )  # beside other tests, workers of low priority would get next to nothing
+        cluster = testing.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        yield cluster
+        cluster.shutdown()
 
 
 @contextlib.contextmanager
