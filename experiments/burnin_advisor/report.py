@@ -71,18 +71,18 @@ def report(results: AdviceResults, out: Path) -> Report:
     seeds = list(by_seed.values())
     sentence = results.overall.sentence
     title = f"{environment}: {sentence[0].lower()}{sentence[1:]}"
-    caption = plots.draw(results, title, out / "advice.png")
+    picture = plots.draw(results, title, out / "advice.png")
     behind = plots.draw_evidence(seeds, settings.tolerance, out / "advice_evidence.png")
     sentences, note = evidence(results), NOTE_OF_FILES if settings.files else TABLE_NOTE
     return Report(
         title,
         [
             Section("What was found", sentences),
-            Section("The evidence", pictures={out / "advice_evidence.png": behind}),
+            Section("The evidence", pictures=[behind]),
             Section("Every burn-in that was measured", table=result_table(seeds), note=note),
         ],
         conclusions=sentences,
-        picture={out / "advice.png": caption},
+        picture=picture,
         words=WORDS,
         table=deciding_table(seeds, results.overall.burn_in),
         next_step=_next_step(results),
