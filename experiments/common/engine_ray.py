@@ -16,7 +16,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from experiments.common.jobs import ATTEMPTS, Job, Listener, Log, Outcome, Rows, Work, Worker, ignore
+from experiments.common.jobs import ATTEMPTS, BAR, Job, Listener, Log, Outcome, Rows, RunsLeft, Work, Worker, ignore
 from r2d2_burnin.runtime.archive import whole_file
 from r2d2_burnin.runtime.ray import connect
 
@@ -38,16 +38,20 @@ def run_jobs_on(address: str) -> Callable[..., Iterator[Outcome]]:
         here = Path.cwd()
         running = {do.remote(work, job, i, mailbox, here): job for i, job in enumerate(jobs)}
         log = None if sys.stderr.isatty() else Log(title, len(jobs))
-        overall = tqdm(total=len(jobs), desc=title, unit="run", disable=log is not None)
+        overall = tqdm(total=len(jobs), desc=title, bar_format=BAR, disable=log is not None)
+        runs_left = RunsLeft(jobs)
         try:
             while running:
                 ready, _ = ray.wait(list(running), timeout=0.5)
                 _deliver(ray.get(mailbox.take.remote()), jobs, listen, log, overall)
                 for reference in ready:
+                    job = running.pop(reference)
+                    left = runs_left.after(job)
+                    overall.set_description_str(f"{title}{left}", refresh=False)
                     overall.update()
                     if log is not None:
-                        log.finished()
-                    yield _outcome(ray, reference, running.pop(reference), here)
+                        log.finished(left)
+                    yield _outcome(ray, reference, job, here)
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)
