@@ -67,10 +67,10 @@ def draw(results: AdviceResults, title: str, path: Path) -> Picture:
         )
     seeds = f" of {len(by_seed)} seeds (thick: the largest of them)" if len(by_seed) > 1 else ""
     caption = (
-        "What decides, by steps of burn-in from the zero state: the largest of the 95 % upper bounds of ΔQ's mean over"
-        " episodes and of its 95 % quantiles over fragments, at the first and the last trained step, against the exact"
-        f" state{seeds}. A burn-in is advised from which on all of it is within the tolerance (green). Values below"
-        f" {number(SMALLEST)} are drawn there."
+        "What decides, for each number of burn-in steps from the zero state: the largest of the 95 % upper bounds of"
+        " ΔQ's mean over episodes and of the 95 % quantiles of ΔQ over fragments, at the first and the last trained"
+        f" step, against the exact state{seeds}. The advised burn-in is the shortest from which on the curve stays"
+        f" within the tolerance (green). Values below {number(SMALLEST)} are drawn there."
     )
     return plots.save(figure, path, title, caption)
 
@@ -94,12 +94,12 @@ def draw_evidence(by_seed: list[SeedAdvice], tolerance: float, path: Path) -> Pi
         lines = ", one line a seed"
         seeds = f" Means are over {len(by_seed)} seeds, bounds and quantiles the largest of them."
     caption = (
-        "Orange: from the zero state; blue: from stored states. Above: ΔQ against the exact state by steps of burn-in."
-        " Bounds are one-sided 95 % upper bounds of the mean over episodes, quantiles are 95 % quantiles over"
-        " fragments; dotted: the tolerance. Left and middle: the judged late fragments; right: all that do not begin an"
-        " episode, at the worse of the two steps. Below, left: distance of the state from the exact one during burn-in"
-        f" from the zero state{lines}. Middle: loss of the trained steps from the state tried, and from the"
-        f" exact state (dotted). Right: time of an update.{seeds}"
+        "Orange: from the zero state; blue: from stored states. ΔQ is against the exact state. Bounds are one-sided"
+        " 95 % upper bounds of its mean over episodes, quantiles are 95 % quantiles over fragments; dotted: the"
+        " tolerance. At the first and the last trained step: of the judged late fragments; of all that do not begin an"
+        " episode: at the worse of the two steps. Decay of a wrong state: its distance from the exact one during"
+        f" burn-in from the zero state{lines}. Loss: of the trained steps from the state tried, and from the exact"
+        f" state (dotted).{seeds}"
     )
     return plots.save(figure, path, "The evidence: ΔQ by burn-in, decay of a wrong state, loss and cost", caption)
 

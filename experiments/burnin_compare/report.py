@@ -70,7 +70,7 @@ def _memory_sections(memory: MemoryResults, sentences: Sequence[str], out: Path)
     return [
         Section(
             "Memory use",
-            [*sentences, HOW_TO_READ],
+            [*sentences, *HOW_TO_READ],
             [memory_plots.draw(memory, out / "memory.png")],
             memory_table(memory),
         ),

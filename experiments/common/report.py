@@ -37,7 +37,7 @@ class Table:
 class Picture:
     """A picture of a report; `plots.save` makes it, and the file with its title."""
 
-    title: str  # the finding; the page says it unless its heading does
+    title: str  # the finding; a page says it of pictures in sections, unless its heading does
     caption: str
     wide: bytes  # PNG without the title
     narrow: bytes  # the same for narrow pages

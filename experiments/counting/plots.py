@@ -133,8 +133,9 @@ def _cost(by_seed: list[CarriedState]) -> str:
     oldest = [name for name in by_seed[0].split_errors() if name not in ("unsplit", "carried", "zero")][:1]
     names = ["zero", *oldest, "carried"]
     means = [float(np.median([np.mean(study.split_errors()[name]) for study in by_seed])) for name in names]
-    texts = [name.removeprefix("stored, ") for name in names]
-    return ", ".join(f"{text} {number(mean)}" for text, mean in zip(texts, means, strict=True))
+    texts = [f"from a state {name.removeprefix('stored, ')}" for name in oldest]
+    texts = ["from a zero state", *texts, "from the carried one"]
+    return ", ".join(f"{number(mean)} {text}" for text, mean in zip(texts, means, strict=True))
 
 
 def _looks(names: Sequence[str]) -> dict[str, plots.Look]:
@@ -162,9 +163,10 @@ def _split(by_seed: list[CarriedState], path: Path, caption: str) -> Picture:
         if len(values) > 1:  # bands would hide each other
             place = splits[-1] + (0.02 + 0.018 * index) * np.ptp(splits)
             axes.plot([place, place], np.percentile(values[:, -1], [10, 90]), color=look["color"], linewidth=2.5)
+            axes.plot(place, np.median(values[:, -1]), **look)
     axes.set(xlabel="the sequence is split after this bit", ylabel="mean squared error after the split", yscale="log")
     axes.set_xticks(splits[:: max(len(splits) // 9, 1)])
     axes.grid(alpha=0.25)
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
-    return plots.save(figure, path, f"Error after a split: {_cost(by_seed)}", caption)
+    return plots.save(figure, path, f"Mean squared error after a split: {_cost(by_seed)}", caption)

@@ -25,7 +25,7 @@ def report(results: MemoryResults, out: Path) -> Report:
             "±": "Half the width of a 95 % t-interval over seeds.",
         },
         table=table(results),
-        sections=[Section("What the tests say", lines), Section("How to read it", [HOW_TO_READ])],
+        sections=[Section("What the tests say", lines), Section("How to read it", HOW_TO_READ)],
         conclusions=lines,
         next_step=NextStep("to test it in more episodes", more, elsewhere=True) if fewest else None,
     )

@@ -52,7 +52,7 @@ def test_a_page_shows_what_it_is_given_in_one_order_and_nothing_of_it_is_markup(
     assert "script" not in page.texts
     for tag in ("title", "h1", "figcaption", "dt", "dd", "pre"):
         assert page.texts[tag][0].strip() == HOSTILE, tag
-    # A picture's title is not said again where the heading says it.
+    # The heading is the title of the first picture; that of another one is said where it is not the heading.
     assert [text.strip() for text in page.texts["p"]][:4] == [HOSTILE, "an error", "a finding of its own", HOSTILE]
     assert page.attributes("p")[:4] == [{"class": "alarm"}, {"class": "alarm"}, {"class": "finding"}, {}]
     assert [text.strip() for text in page.texts["li"]] == [HOSTILE, "second"]
