@@ -17,9 +17,12 @@ import sys
 from collections.abc import Sequence
 
 from r2d2_burnin.environments.guard import EnvironmentFault
+from r2d2_burnin.learning.task import make_task, make_task_network
+from r2d2_burnin.networks.adapters import FaultyNetwork, is_recurrent_network
 from r2d2_burnin.runtime.command_line import fail, from_command_line
 from r2d2_burnin.runtime.tensorflow import set_up
 from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings, QLearningSettings, TrainingSettings
+from r2d2_burnin.testing import StateEquivalenceError, check_state_equivalence, record_episodes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,10 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if settings.episodes < 1:
         fail(f"episodes: got {settings.episodes}, expected at least 1")
-    from r2d2_burnin.learning.task import make_task, make_task_network  # TensorFlow waits until the flags are right
-    from r2d2_burnin.networks.adapters import FaultyNetwork, is_recurrent_network
-    from r2d2_burnin.testing import StateEquivalenceError, check_state_equivalence, record_episodes
-
     agent = QLearningSettings(previous_action=settings.previous_action, previous_reward=settings.previous_reward)
     training = TrainingSettings(
         environment=settings.environment, network=settings.network, q_learning=agent, objective=settings.objective

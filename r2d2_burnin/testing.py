@@ -33,6 +33,7 @@ from r2d2_burnin.networks.adapters import (
 )
 from r2d2_burnin.networks.protocol import RecurrentNetwork
 from r2d2_burnin.runtime import nests
+from r2d2_burnin.runtime.compiled import Compiled
 from r2d2_burnin.settings import EnvironmentSettings
 
 RELATIVE, ABSOLUTE = 1e-3, 1e-4
@@ -328,8 +329,6 @@ def _padding(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Iterator
 
 def _compilation(network: RecurrentNetwork, sequences: list[np.ndarray]) -> Iterator[str]:
     """The learner compiles unrolls with XLA; the result has to be the same."""
-    from r2d2_burnin.runtime.compiled import Compiled  # imports TensorFlow, which the network is of
-
     x = sequences[0][None]
     eager = network.unroll(x, network.initial_state(1))
     try:

@@ -51,7 +51,7 @@ class Settings:
     repetitions: int = 15
     """Rounds through all candidates."""
     minutes: float = 10.0
-    """How long soak goes on, and each agent of solve at most."""
+    """How long soak goes on; for solve, processor time of each agent at most."""
     out: Path = Path("results/benchmark")
     """Directory of benchmark.json and the pictures."""
 

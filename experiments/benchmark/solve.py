@@ -59,7 +59,8 @@ class Evaluated:
 def solve(settings: Settings) -> list[Row]:
     """Processor seconds, seconds and environment steps until each task is solved; `--minutes` at most for each agent.
 
-    An agent that has not solved a task by then counts with what it took until then.
+    Minutes are of processor time, so that agents get as much of a machine that others use too. An agent that has not
+    solved a task by then counts with what it took until then.
     """
     rows: list[Row] = []
     if importlib.util.find_spec("popgym") is None:
@@ -144,7 +145,7 @@ def _serve(
         evaluations.append(evaluated)
         connection.send(evaluated)
         _, solved = _until_solved(evaluations, task.threshold)
-        return not solved and evaluated.elapsed < 60 * minutes
+        return not solved and evaluated.seconds < 60 * minutes
 
     learn(task, evaluate)
 

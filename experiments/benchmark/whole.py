@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.benchmark.settings import Settings
 from experiments.benchmark.timing import Row
+from r2d2_burnin.runtime.tensorflow import keras
 
 PYTHON = [sys.executable, "-P"]
 """Python without the working directory in front of the path: it may hold other packages of our names."""
@@ -51,8 +52,6 @@ def start_up(settings: Settings) -> list[Row]:
 
 def article() -> None:
     """Train two networks as the article does: last count and running counts of 1000 sequences, `Model.fit`."""
-    from r2d2_burnin.runtime.tensorflow import keras
-
     bits = np.random.default_rng(0).integers(0, 2, (1000, 20, 1)).astype(np.float32)
     counts = bits.cumsum(1)
     for every_step in (False, True):

@@ -21,6 +21,7 @@ from r2d2_burnin.networks.adapters import AnyNetwork, is_recurrent_network
 from r2d2_burnin.networks.factory import make_any_network
 from r2d2_burnin.runtime import nests
 from r2d2_burnin.testing import record_episodes
+from r2d2_burnin.training import checkpoint
 
 MINARI = "minari:"
 """What the id of a Minari dataset begins with, among files."""
@@ -81,8 +82,6 @@ def _recorded(task: Task, episodes: Sequence[Episode]) -> tuple[AnyNetwork, Inpu
                 f"checkpoint: got {task.checkpoint} with a network that is not trained here, expected none: its factory"
                 " returns it with its parameters"
             )
-        from r2d2_burnin.training import checkpoint  # imports TensorFlow, which such a network is of
-
         checkpoint.load(task.checkpoint, network, inputs=inputs)
     _use_one_thread()
     return network, inputs, None if nests.flatten(episodes[0].states) else 0

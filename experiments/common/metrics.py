@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.common.jobs import Job, Rows
+from r2d2_burnin.runtime.tensorflow import tf
 
 PROFILE = "_at_step_"
 """In the names of metrics by position in an episode: not a course over training, so not for TensorBoard."""
@@ -86,10 +87,6 @@ class _Scalars:
     def __init__(self, directory: Path) -> None:
         if importlib.util.find_spec("tensorboard") is None:
             raise ValueError("tensorboard: the package is not installed, expected it: pip install -e '.[tensorboard]'")
-        # Only here: TensorFlow takes seconds to import, and no other part of a command's own process needs it.
-        from r2d2_burnin.runtime.tensorflow import tf
-
-        self._tf = tf
         self._directory = directory
         self._writers: dict[str, Any] = {}
 
@@ -101,18 +98,18 @@ class _Scalars:
         """
         try:
             if run not in self._writers:
-                self._writers[run] = self._tf.summary.create_file_writer(str(self._directory / run))
+                self._writers[run] = tf.summary.create_file_writer(str(self._directory / run))
             with self._writers[run].as_default():
                 for update, metric, value in rows:
                     if PROFILE not in metric:
-                        self._tf.summary.scalar(metric, value, step=update)
+                        tf.summary.scalar(metric, value, step=update)
             self._writers[run].flush()
-        except self._tf.errors.OpError as error:  # what TensorFlow makes of an error of the disk
+        except tf.errors.OpError as error:  # what TensorFlow makes of an error of the disk
             reason = re.sub(r"\{\{.*?\}\} | \[Op:.*", "", error.message)  # without the names of its operations
             raise OSError(f"{self._directory}: {reason}") from None
 
     def close(self) -> None:
         """Close all files."""
         for writer in self._writers.values():
-            with contextlib.suppress(self._tf.errors.OpError):  # as with the CSV file
+            with contextlib.suppress(tf.errors.OpError):  # as with the CSV file
                 writer.close()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from r2d2_burnin.acting.actor_step import ActorStep
 from r2d2_burnin.acting.protocols import NetworkStep
 from r2d2_burnin.networks.adapters import CallableNetwork, adapt, is_recurrent_network
 from r2d2_burnin.runtime import nests
@@ -53,9 +54,6 @@ def step_of(network: Any) -> NetworkStep:
         step: NetworkStep = network
         return step
     if is_recurrent_network(network):
-        # Imports TensorFlow, which networks of other frameworks are not to bring along.
-        from r2d2_burnin.acting.actor_step import ActorStep
-
         return ActorStep(network)
     return CallableStep(adapt(network))
 

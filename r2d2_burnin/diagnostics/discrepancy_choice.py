@@ -9,6 +9,7 @@ import numpy as np
 
 from r2d2_burnin.data import FragmentBatch, References
 from r2d2_burnin.diagnostics.callable_discrepancy import CallableDiscrepancyMeasure, Discrepancies
+from r2d2_burnin.diagnostics.discrepancy import DiscrepancyMeasure
 from r2d2_burnin.networks.adapters import AnyNetwork, adapt, is_recurrent_network
 
 
@@ -31,8 +32,5 @@ def discrepancy_measure(network: AnyNetwork, values: Callable[[Any], Any], scale
         scale: what ΔQ is relative to, `[B]`, from values `[B, T, A]` and the mask `[B, T]` of trained steps.
     """
     if is_recurrent_network(network):
-        # Imports TensorFlow, which networks of other frameworks are not to bring along.
-        from r2d2_burnin.diagnostics.discrepancy import DiscrepancyMeasure
-
         return DiscrepancyMeasure(network, values, scale)
     return CallableDiscrepancyMeasure(adapt(network), values, scale)

@@ -10,8 +10,10 @@ import numpy as np
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.networks.adapters import CallableNetwork, FaultyNetwork, UnfitNetwork, adapt, is_recurrent_network
 from r2d2_burnin.networks.protocol import RecurrentNetwork
+from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
 from r2d2_burnin.networks.user_factory import call_factory, load_factory
 from r2d2_burnin.runtime.errors import described
+from r2d2_burnin.runtime.tensorflow import load, tf
 from r2d2_burnin.settings import NetworkSettings
 
 __all__ = ["UnfitNetwork", "check_trainable", "make_any_network", "make_network"]
@@ -26,13 +28,8 @@ def make_network(
         UnfitNetwork: for a network of the user's that does not have what `RecurrentNetwork` asks for.
     """
     if settings.network is None:
-        # Imports TensorFlow, which checks and measures of networks of other frameworks do without.
-        from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
-
         return DenseRecurrentNetwork(inputs, outputs, settings, seed=seed, dueling=dueling and settings.dueling)
-    from r2d2_burnin.runtime.tensorflow import keras
-
-    assert keras is not None  # imported, so that its generators are seeded
+    load()  # so that the generators of Keras are seeded
     network = call_factory(settings.network, inputs, outputs, seed=seed)
     _build(settings.network, network, inputs, outputs)
     return network
@@ -64,8 +61,6 @@ def make_any_network(
 def _build(name: str, network: Any, inputs: InputSpace, outputs: int) -> None:
     """Make a first step, which builds Keras layers, and check what comes of it."""
     _check_methods(name, network)
-    from r2d2_burnin.runtime.tensorflow import tf  # of a network that is made of it
-
     try:
         given, _ = network.step(tf.zeros([1, *inputs.shape]), network.initial_state(1))
         shape = tuple(given.shape)

@@ -170,8 +170,8 @@ def _apply(layer: Sequence[Any], values: Tensor) -> Tensor:
 def _narrow_product(values: Tensor, kernel: Any) -> Tensor:
     """`values` `[..., F]` times a kernel `[F, A]` where F or A is 1.
 
-    The kernel's gradient is then a sum over examples. As the product of matrices that it is by default, XLA turns it
-    into a loop that takes about as long as one of the products over all steps of an LSTM layer.
+    The kernel's gradient is then a sum over examples. XLA makes a slow loop of the product of matrices that it is by
+    default: an update of a network with 32 units takes 5 % longer with it. (Dense layers of Keras have it too.)
     """
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]

@@ -17,6 +17,7 @@ import platform
 import shutil
 import sys
 import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -102,17 +103,28 @@ def set_up() -> None:
         os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={cache}"
 
 
-def __getattr__(name: str) -> Any:
-    """Import TensorFlow and Keras, so that `set_up` can be imported without them."""
-    if name not in ("keras", "tf"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def load() -> None:
+    """Import TensorFlow and Keras now; without it, that is done when an attribute of `tf` or `keras` is first used."""
     with contextlib.ExitStack() as stack:
         if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "3" and "tensorflow" not in sys.modules:
             stack.enter_context(_silent_standard_error())
             stack.enter_context(_no_garbage_collection())
-        modules = {"keras": importlib.import_module("keras"), "tf": importlib.import_module("tensorflow")}
-    globals().update(modules)
-    return modules[name]
+        for module in (keras, tf):
+            # From here on an attribute costs no more than that of the module itself.
+            module.__dict__.update(importlib.import_module(module.__name__).__dict__)
+
+
+class _LazyModule(types.ModuleType):
+    """A module that is imported when an attribute of it is first used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if self.__spec__ is None:
+            load()
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+tf: Any = _LazyModule("tensorflow")
+keras: Any = _LazyModule("keras")
 
 
 def use_one_thread() -> None:
@@ -121,6 +133,5 @@ def use_one_thread() -> None:
     Raises:
         RuntimeError: if TensorFlow has run an operation already.
     """
-    tf = __getattr__("tf")
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)

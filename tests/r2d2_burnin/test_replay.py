@@ -78,6 +78,8 @@ def test_what_cannot_work_is_refused() -> None:
         small_replay(10).add(numbered_episode(0, 11))
     with pytest.raises(ValueError, match="replay: got a request for fragments while empty"):
         small_replay(10).sample(np.random.default_rng(0), 1)
+    with pytest.raises(ValueError, match="replay: got a request for fragments while empty"):
+        small_replay(10).batch(np.array([0]))
 
 
 @given(st.lists(st.tuples(st.integers(1, 90), st.integers(0, 90)), max_size=12), st.sampled_from([0, 5, 100]))

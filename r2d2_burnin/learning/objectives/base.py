@@ -17,6 +17,7 @@ from r2d2_burnin.acting.policies import greedy
 from r2d2_burnin.data import Episode
 from r2d2_burnin.environments.targets import TargetRange
 from r2d2_burnin.networks.protocol import Tensor
+from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import TrainingSettings
 
 Labels = dict[str, np.ndarray]
@@ -181,6 +182,4 @@ def largest_magnitude(values: Tensor, mask: Tensor) -> Tensor:
     """The largest absolute value `[B]` of `values` `[B, T, A]` over the steps in `mask` `[B, T]`."""
     if isinstance(values, np.ndarray):  # of a network of another framework
         return np.where(mask[..., None], np.abs(values), 0.0).max((1, 2))
-    from r2d2_burnin.runtime.tensorflow import tf
-
     return tf.reduce_max(tf.where(mask[..., None], tf.abs(values), 0.0), axis=[1, 2])

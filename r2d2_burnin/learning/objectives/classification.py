@@ -1,7 +1,4 @@
-"""Classification: a target that is a class.
-
-TensorFlow is imported where formulas are traced, so that a command line answers without it.
-"""
+"""Classification: a target that is a class."""
 
 from __future__ import annotations
 
@@ -16,6 +13,7 @@ from r2d2_burnin.environments import spaces
 from r2d2_burnin.environments.targets import TargetRange
 from r2d2_burnin.learning.objectives.base import Labels, Objective, Outcome, StepLosses
 from r2d2_burnin.networks.protocol import Tensor
+from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import TrainingSettings
 
 MOST_CLASSES = 2**16
@@ -81,8 +79,6 @@ class Classification(Objective):
 
     def losses(self, outputs: Tensor, target_outputs: Tensor, labels: dict[str, Tensor]) -> StepLosses:
         """Cross-entropy `[B, T]`, and the probability of all wrong classes; a step whose target is NaN has none."""
-        from r2d2_burnin.runtime.tensorflow import tf
-
         trained = ~tf.math.is_nan(labels["target"])
         classes = tf.cast(tf.where(trained, labels["target"], 0.0), tf.int32)
         loss = tf.where(trained, tf.nn.sparse_softmax_cross_entropy_with_logits(classes, outputs), 0.0)
@@ -104,6 +100,4 @@ class Classification(Objective):
 
     def values(self, outputs: Tensor) -> Tensor:
         """Probabilities: logits are defined up to a constant, and drift on where nothing depends on them any more."""
-        from r2d2_burnin.runtime.tensorflow import tf
-
         return tf.nn.softmax(outputs)

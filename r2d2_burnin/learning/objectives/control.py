@@ -1,7 +1,4 @@
-"""Control by Q-learning.
-
-TensorFlow is imported where formulas are traced, so that a command line answers without it.
-"""
+"""Control by Q-learning."""
 
 from __future__ import annotations
 
@@ -15,9 +12,11 @@ from r2d2_burnin.acting.policies import epsilon_ladder
 from r2d2_burnin.data import Episode
 from r2d2_burnin.environments import spaces
 from r2d2_burnin.environments.targets import TargetRange
+from r2d2_burnin.learning import q_learning
 from r2d2_burnin.learning.objectives.base import Labels, Objective, Outcome, StepLosses
 from r2d2_burnin.learning.returns import n_step_returns
 from r2d2_burnin.networks.protocol import Tensor
+from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import QLearningSettings, TrainingSettings
 
 
@@ -100,9 +99,6 @@ class QLearning(Objective):
 
     def losses(self, outputs: Tensor, target_outputs: Tensor, labels: dict[str, Tensor]) -> StepLosses:
         """Half the squared TD error `[B, T]`, and the TD error."""
-        from r2d2_burnin.learning import q_learning
-        from r2d2_burnin.runtime.tensorflow import tf
-
         steps = labels["action"].shape[1]
         following = tf.zeros_like(labels["returns"])
         if self.settings.discount > 0:
@@ -122,6 +118,4 @@ class QLearning(Objective):
 
     def scale(self, values: Tensor, mask: Tensor) -> Tensor:
         """The absolute value of the largest Q-value, as R2D2 defines it (section 3)."""
-        from r2d2_burnin.learning import q_learning
-
         return q_learning.largest_value(values, mask)

@@ -1,7 +1,4 @@
-"""Regression on a target that is a number.
-
-TensorFlow is imported where formulas are traced, so that a command line answers without it.
-"""
+"""Regression on a target that is a number."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ from r2d2_burnin.environments import spaces
 from r2d2_burnin.environments.targets import TargetRange
 from r2d2_burnin.learning.objectives.base import Objective, Outcome, StepLosses
 from r2d2_burnin.networks.protocol import Tensor
+from r2d2_burnin.runtime.tensorflow import tf
 from r2d2_burnin.settings import TrainingSettings
 
 
@@ -49,8 +47,6 @@ class Regression(Objective):
 
     def losses(self, outputs: Tensor, target_outputs: Tensor, labels: dict[str, Tensor]) -> StepLosses:
         """Squared error `[B, T]`, and the distance; a step whose target is NaN has none."""
-        from r2d2_burnin.runtime.tensorflow import tf
-
         trained = ~tf.math.is_nan(labels["target"])
         error = tf.where(trained, outputs[..., 0] - labels["target"], 0.0)
         return StepLosses(tf.square(error), tf.abs(error), trained)
