@@ -158,7 +158,17 @@ def table(results: MemoryResults) -> Table:
                 " to ".join(str(count) for count in dict.fromkeys((episodes[0], episodes[-1]))) if episodes else "-",
             ]
         )
-    return Table(["initialization", "steps of memory used", *columns, "episodes"], rows)
+    uncut, without, baseline, margin = columns
+    meanings = {
+        "steps of memory used": "The smallest number that is shown to be enough, median over seeds, and in brackets"
+        " their range.",
+        uncut: "With the recurrent state of the whole episode, mean over seeds.",
+        without: "With the current observation alone.",
+        baseline: "What can be had without having learned anything.",
+        margin: "The most that may be lost for a number of steps to count as enough.",
+        "episodes": "In which every number of steps was tried, of each seed.",
+    }
+    return Table(["initialization", "steps of memory used", *columns, "episodes"], rows, meanings)
 
 
 def _margin(results: MemoryResults) -> str:
