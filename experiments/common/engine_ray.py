@@ -30,7 +30,20 @@ from typing import Any
 
 from tqdm import tqdm
 
-from experiments.common.jobs import ATTEMPTS, Job, Listener, Log, Outcome, Rows, Work, Worker, checkpoints_of, ignore
+from experiments.common.jobs import (
+    ATTEMPTS,
+    BAR,
+    Job,
+    Listener,
+    Log,
+    Outcome,
+    Rows,
+    RunsLeft,
+    Work,
+    Worker,
+    checkpoints_of,
+    ignore,
+)
 from r2d2_burnin.runtime import archive
 from r2d2_burnin.runtime.ray import connect
 
@@ -82,8 +95,9 @@ def run_jobs_on(address: str) -> Callable[..., Iterator[Outcome]]:
                         if index in running.values():
                             _keep_checkpoint(jobs[index], files)
                     for reference in ready:
-                        show.finished()
-                        yield _outcome(ray, reference, jobs[running.pop(reference)])
+                        job = jobs[running.pop(reference)]
+                        show.finished(job)
+                        yield _outcome(ray, reference, job)
         finally:
             _cancel(ray, list(running))
             show.close()
@@ -156,7 +170,8 @@ class _Progress:
     def __init__(self, jobs: Sequence[Job], title: str, listen: Listener) -> None:
         self._jobs, self._listen = jobs, listen
         self._log = None if sys.stderr.isatty() else Log(title, len(jobs))
-        self._bar = tqdm(total=len(jobs), desc=title, unit="run", disable=self._log is not None)
+        self._bar = tqdm(total=len(jobs), desc=title, bar_format=BAR, disable=self._log is not None)
+        self._title, self._runs_left = title, RunsLeft(jobs)
 
     def __call__(self, index: int, kind: str, content: Any) -> None:
         job = self._jobs[index]
@@ -175,11 +190,13 @@ class _Progress:
         else:
             self._log.restarted(job, reason)
 
-    def finished(self) -> None:
+    def finished(self, job: Job) -> None:
         """Say that one more job is finished."""
+        left = self._runs_left.after(job)
+        self._bar.set_description_str(f"{self._title}{left}", refresh=False)
         self._bar.update()
         if self._log is not None:
-            self._log.finished()
+            self._log.finished(left)
 
     def close(self) -> None:
         self._bar.close()
