@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,59 +22,128 @@ from experiments.atlas.sweep import Sweep
 from experiments.atlas.tasks import TASKS
 from experiments.burnin_compare.comparison import Comparison
 from experiments.common import plots
+from experiments.common.report import Picture
 from experiments.common.statistics import FEWEST_SEEDS, Estimate, estimate
 
 CLASSES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99)
 """Shares of what can be reached at which the colour of a cell changes."""
 
 
-def draw(comparisons: dict[Cell, Comparison], strategies: Sequence[str], path: Path) -> str:
-    """Write the map of outcomes to `path`, coloured by the share of what can be reached; returns its caption."""
-    figure, grid = plots.figure(1)
-    figure.set_size_inches(min(1.12 * len(strategies), 10.2) + 2.2, 0.72 * len(comparisons) + 1.7)
-    axes = grid[0, 0]
-    colours = plt.get_cmap("viridis_r")(np.linspace(0.08, 0.9, len(CLASSES) + 1))[::-1]
-    unknown, spanning = False, False
-    for row, (cell, comparison) in enumerate(comparisons.items()):
-        shares = shares_and_colours(cell, comparison)
-        for column, name in enumerate(strategies):
-            value = comparison.estimate(name, comparison.outcome.metric)
-            share, shown = shares.get(name, (None, 0))
-            colour = "#dddddd" if share is None else colours[shown]
-            hatch = _spans_colours(share)
-            unknown, spanning = unknown or (share is None and value is not None), spanning or hatch
-            box = Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=colour, edgecolor="white", linewidth=1.5)
-            axes.add_patch(box)
-            if hatch:  # not over the number, which stays readable
-                for low in (-0.5, 0.3):
-                    stripe = Rectangle((column - 0.5, row + low), 1, 0.2, facecolor=colour, edgecolor="white")
-                    axes.add_patch(stripe)
-                    stripe.set(hatch="//////", linewidth=0)
-            luminance = 0.0 if share is None else float(np.dot(colours[shown][:3], (0.299, 0.587, 0.114)))
-            ink = "black" if share is None or luminance > 0.5 else "white"
-            text = "-" if value is None else str(value).replace(" ± ", "\n± ")
-            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=ink)
-    axes.set(xlim=(-0.5, len(strategies) - 0.5), ylim=(len(comparisons) - 0.5, -0.5))
-    axes.set_xticks(range(len(strategies)), strategies)
-    axes.xaxis.tick_top()
-    labels = [f"{cell.name}\n({comparison.outcome.name})" for cell, comparison in comparisons.items()]
-    axes.set_yticks(range(len(comparisons)), labels)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
-    _key(figure, colours, unknown=unknown, spanning=spanning)
-    plots.save(figure, path, _finding(list(comparisons.values()), strategies))
+COLOURS = plt.get_cmap("viridis_r")(np.linspace(0.08, 0.9, len(CLASSES) + 1))[::-1]
+"""Colours of the classes, from the smallest share."""
+
+UNKNOWN = "#dddddd"
+"""Colour of a cell whose share is not known."""
+
+TASKS_BESIDE = 4
+"""Tasks that fit beside each other on narrow pages."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Box:
+    """What a cell of the map shows."""
+
+    text: str
+    colour: Any
+    ink: str
+    unknown: bool
+    spanning: bool  # whether the interval of its share spans several colours
+
+
+def draw(comparisons: dict[Cell, Comparison], strategies: Sequence[str], path: Path) -> Picture:
+    """Write the map of outcomes to `path`, coloured by the share of what can be reached."""
+    boxes = {cell: _boxes(cell, comparison, strategies) for cell, comparison in comparisons.items()}
+    every = [box for by_name in boxes.values() for box in by_name.values()]
+    unknown, spanning = any(box.unknown and box.text != "-" for box in every), any(box.spanning for box in every)
+    figures = []
+    for narrow in (False, True):
+        figure = _narrow_map(boxes, comparisons, strategies) if narrow else _map(boxes, comparisons, strategies)
+        _key(figure, unknown=unknown, spanning=spanning, columns=2 if narrow else 4)
+        figures.append(figure)
     seeds = max((len(c.seeds) for c in comparisons.values()), default=0)
     interval = "" if seeds < 2 else " ± half the width of its 95 % t-interval"
     hatched = " Hatched: the interval of the share spans several colours." if spanning else ""
     grey = " Grey: no share is known." if unknown else ""
     reference = next(iter(comparisons.values())).reference
     same = f" Where tests see no difference from {reference}, the colour is that of {reference}."
-    return (
+    caption = (
         f"Outcome over whole fresh episodes, {'one seed' if seeds < 2 else f'mean over {seeds} seeds'}{interval}."
         " Colour: the share of what can be reached, on average over seeds. Of errors it is the part of the best"
         " constant answer's error that is gone; of returns what is earned above random and constant actions, in"
         f" relation to the initialization that earns most.{same if seeds >= FEWEST_SEEDS else ''}{hatched}{grey}"
     )
+    title = _finding(list(comparisons.values()), strategies)
+    return plots.save(figures[0], path, title, caption, narrow=figures[1])
+
+
+def _boxes(cell: Cell, comparison: Comparison, strategies: Sequence[str]) -> dict[str, Box]:
+    """The cells of a task, by initialization."""
+    shares, boxes = shares_and_colours(cell, comparison), {}
+    for name in strategies:
+        value = comparison.estimate(name, comparison.outcome.metric)
+        share, shown = shares.get(name, (None, 0))
+        dark = share is not None and float(np.dot(COLOURS[shown][:3], (0.299, 0.587, 0.114))) <= 0.5
+        boxes[name] = Box(
+            text="-" if value is None else str(value).replace(" ± ", "\n± "),
+            colour=UNKNOWN if share is None else COLOURS[shown],
+            ink="white" if dark else "black",
+            unknown=share is None,
+            spanning=_spans_colours(share),
+        )
+    return boxes
+
+
+def _map(boxes: dict[Cell, dict[str, Box]], comparisons: dict[Cell, Comparison], strategies: Sequence[str]) -> Figure:
+    """A row a task."""
+    figure, grid = plots.figure(1)
+    figure.set_size_inches(min(1.12 * len(strategies), 10.2) + 2.2, 0.72 * len(boxes) + 1.3)
+    axes = grid[0, 0]
+    for row, by_name in enumerate(boxes.values()):
+        for column, box in enumerate(by_name.values()):
+            _fill(axes, column, row, box)
+    labels = [f"{cell.name}\n({comparison.outcome.name})" for cell, comparison in comparisons.items()]
+    _frame(axes, list(strategies), labels)
+    return figure
+
+
+def _narrow_map(
+    boxes: dict[Cell, dict[str, Box]], comparisons: dict[Cell, Comparison], strategies: Sequence[str]
+) -> Figure:
+    """A column a task, a few beside each other."""
+    cells = list(boxes)
+    blocks = [cells[i : i + TASKS_BESIDE] for i in range(0, len(cells), TASKS_BESIDE)]
+    figure, grid = plots.figure(1, len(blocks))
+    figure.set_size_inches(plots.NARROW, (0.36 * len(strategies) + 0.75) * len(blocks) + 1.2)
+    for axes, block in zip(grid[:, 0], blocks, strict=True):
+        for column, cell in enumerate(block):
+            for row, name in enumerate(strategies):
+                _fill(axes, column, row, boxes[cell][name])
+        labels = [f"{cell.name} ({comparisons[cell].outcome.name})" for cell in block]
+        _frame(axes, [textwrap.fill(label, 11) for label in labels], list(strategies))
+        axes.set_xlim(-0.5, TASKS_BESIDE - 0.5 if len(blocks) > 1 else len(block) - 0.5)
+    return figure
+
+
+def _fill(axes: Axes, column: int, row: int, box: Box) -> None:
+    """Draw a cell."""
+    corner = (column - 0.5, row - 0.5)
+    axes.add_patch(Rectangle(corner, 1, 1, facecolor=box.colour, edgecolor="white", linewidth=1.5))
+    if box.spanning:  # not over the number, which stays readable
+        for low in (-0.5, 0.3):
+            stripe = Rectangle((column - 0.5, row + low), 1, 0.2, facecolor=box.colour, edgecolor="white")
+            axes.add_patch(stripe)
+            stripe.set(hatch="//////", linewidth=0)
+    axes.text(column, row, box.text, ha="center", va="center", fontsize=8, color=box.ink)
+
+
+def _frame(axes: Axes, above: Sequence[str], left: Sequence[str]) -> None:
+    """The names of columns and rows."""
+    axes.set(xlim=(-0.5, len(above) - 0.5), ylim=(len(left) - 0.5, -0.5))
+    axes.set_xticks(range(len(above)), above, fontsize=8)
+    axes.xaxis.tick_top()
+    axes.set_yticks(range(len(left)), left, fontsize=8)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
 
 
 def shares_and_colours(cell: Cell, comparison: Comparison) -> dict[str, tuple[Estimate | None, int]]:
@@ -102,29 +174,34 @@ def _class(share: float) -> int:
     return int(np.searchsorted(CLASSES, share, side="right"))
 
 
-def _key(figure: Figure, colours: np.ndarray, *, unknown: bool, spanning: bool) -> None:
+def _key(figure: Figure, *, unknown: bool, spanning: bool, columns: int) -> None:
     """What the colours of cells mean, below them."""
     names = [f"below {CLASSES[0]:.0%}"]
     names += [f"{low:.0%} to {high:.0%}" for low, high in itertools.pairwise(CLASSES)]
     names.append(f"{CLASSES[-1]:.0%} or more")
-    handles = [Patch(facecolor=colour, label=name) for colour, name in zip(colours, names, strict=True)]
+    handles = [Patch(facecolor=colour, label=name) for colour, name in zip(COLOURS, names, strict=True)]
     if spanning:
         handles.append(
             Patch(facecolor="#bbbbbb", edgecolor="white", hatch="//////", linewidth=0, label="interval spans colours")
         )
     if unknown:
-        handles.append(Patch(facecolor="#dddddd", label="unknown"))
-    title = "share of what can be reached"
-    figure.legend(handles=handles, title=title, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+        handles.append(Patch(facecolor=UNKNOWN, label="unknown"))
+    options: dict[str, Any] = {
+        "title": "share of what can be reached",
+        "loc": "outside lower center",
+        "frameon": False,
+        "fontsize": 8,
+    }
+    figure.legend(handles=handles, ncols=columns, **options)
 
 
-def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path) -> str:
-    """Write the outcomes over learning rates to `path`, a panel a task; returns the caption."""
+def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path) -> Picture:
+    """Write the outcomes over learning rates to `path`, a panel a task."""
     figure, grid = plots.figure(min(len(sweeps), 3), -(-len(sweeps) // 3))
     if len(sweeps) == 1:
         figure.set_size_inches(7.2, 4.6)
     for axes, (task, sweep) in zip(grid.flat, sweeps.items(), strict=False):
-        outcome = sweep.first.outcome
+        outcome, looks = sweep.first.outcome, plots.looks(strategies)
         for index, name in enumerate(strategies):
             rates = [rate for rate, comparison in sweep.by_rate.items() if name in comparison.outcomes()]
             by_seed = [sweep.by_rate[rate].outcomes()[name] for rate in rates]
@@ -133,7 +210,7 @@ def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path)
                 values = np.array([[outcomes[seed] for outcomes in by_seed] for seed in seeds])
                 # Beside each other, as intervals at the same place would hide each other.
                 beside = np.array(rates) * 1.035 ** (index - (len(strategies) - 1) / 2)
-                plots.points(axes, beside, values, name, index, logarithmic=not outcome.higher_is_better)
+                plots.points(axes, beside, values, name, looks[name], logarithmic=not outcome.higher_is_better)
         axes.set(xscale="log", xlabel="learning rate", ylabel=outcome.name, title=task)
         axes.set_yscale("linear" if outcome.higher_is_better else "log")
         axes.set_xticks(list(sweep.by_rate), [f"{rate:g}" for rate in sweep.by_rate])
@@ -142,17 +219,17 @@ def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path)
     for axes in list(grid.flat)[len(sweeps) :]:
         axes.set_visible(False)
     plots.legend_below(figure, grid[0, 0], columns=4 * min(len(sweeps), 3))
-    plots.save(figure, path, sweep_finding(sweeps))
     count = max(len(sweep.first.seeds) for sweep in sweeps.values())
     bars = "Markers: one seed." if count < 2 else f"Markers: means of {count} seeds; bars: their 95 % t-intervals."
-    return (
+    caption = (
         "Outcome over whole fresh episodes by learning rate; errors on a logarithmic axis, with means and intervals of"
         f" their logarithms. {bars}"
     )
+    return plots.save(figure, path, sweep_finding(sweeps), caption)
 
 
-def draw_shares(tasks: Sequence[PublishedTask], strategies: Sequence[str], path: Path) -> str:
-    """Write the shares of the reachable return to `path`, a panel a task; returns the caption."""
+def draw_shares(tasks: Sequence[PublishedTask], strategies: Sequence[str], path: Path) -> Picture:
+    """Write the shares of the reachable return to `path`, a panel a task."""
     drawn = [task for task in tasks if task.comparison.runs]
     columns = min(len(drawn), 3)
     rows = -(-len(drawn) // columns)
@@ -169,15 +246,15 @@ def draw_shares(tasks: Sequence[PublishedTask], strategies: Sequence[str], path:
     panels[0].set_yticks(range(len(strategies)), strategies)
     panels[0].set_ylim(len(strategies) - 0.4, -0.6)
     _legend_of_lines(figure, panels)
-    plots.save(figure, path, _shares_finding(drawn, strategies))
     seeds = sorted({len(task.comparison.seeds) for task in drawn})
     count = "one seed" if seeds == [1] else f"means over {' or '.join(map(str, seeds))} seeds"
     bars = "" if seeds == [1] else "; bars: their 95 % t-intervals"
-    return (
+    caption = (
         "Return at the end of training as a share of what is reachable: 0 (dashed) is what random actions earn, 1"
         f" (dashed) the best return. Points: {count}{bars}. Thick line: the best published figure, of a best epoch;"
         " dotted where it is not checked against its source."
     )
+    return plots.save(figure, path, _shares_finding(drawn, strategies), caption)
 
 
 def _draw_share(axes: Axes, task: PublishedTask) -> None:
@@ -191,9 +268,10 @@ def _draw_share(axes: Axes, task: PublishedTask) -> None:
         checked = "" if best.is_checked else ", not checked"
         label = f"published: {best.algorithm}, best epoch, other conditions{checked}"
         axes.axvline(share, color="#CC79A7", linewidth=2.5, linestyle=dashes, zorder=1, label=label)
+    looks = plots.looks([row.strategy for row in task.rows])
     for index, row in enumerate(task.rows):
         if row.share is not None:
-            look = plots.style(index) | {"linestyle": "none", "markersize": 5}
+            look = looks[row.strategy] | {"linestyle": "none"}
             half = 0.0 if row.share.low is None else row.share.mean - row.share.low
             axes.errorbar(row.share.mean, index, xerr=half, elinewidth=1.2, capsize=2, **look)
     axes.set_title(task.name if task.is_learned else f"{task.name}: nothing learned", fontsize=8, loc="left")

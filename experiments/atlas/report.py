@@ -10,7 +10,7 @@ from experiments.atlas import plots, shares
 from experiments.atlas.results import SHARES, AtlasResults, aggregates, tables
 from experiments.atlas.shares import PublishedTask
 from experiments.burnin_compare.verdict import ALARMS, verdict
-from experiments.common.report import NextStep, Report, Section
+from experiments.common.report import NextStep, Picture, Report, Section
 from experiments.common.settings import environment_flags
 from experiments.common.statistics import FEWEST_SEEDS
 
@@ -46,7 +46,7 @@ def report(results: AtlasResults, out: Path) -> Report:
     else:
         title = next(iter(by_title))
         main = dataclasses.replace(by_title.pop(title), title=title)
-    sections = [Section("More pictures", pictures=dict(list(pictures.items())[1:]))] if len(pictures) > 1 else []
+    sections = [Section("More pictures", pictures=pictures[1:])] if len(pictures) > 1 else []
     if published:
         sections += _published(results, published)
     sections += [Section(title, table=table) for title, table in by_title.items()]
@@ -71,7 +71,7 @@ def report(results: AtlasResults, out: Path) -> Report:
         sections,
         conclusions,
         alarms,
-        picture=dict(list(pictures.items())[:1]),
+        picture=pictures[0] if pictures else None,
         words=WORDS,
         table=main,
         next_step=_next_step(results),
@@ -100,16 +100,13 @@ def _published(results: AtlasResults, tasks: Sequence[PublishedTask]) -> list[Se
     ]
 
 
-def _pictures(results: AtlasResults, published: Sequence[PublishedTask], out: Path) -> dict[Path, str]:
-    """Draw the pictures; returns their captions."""
-    captions, sweeps, others = {}, results.sweeps(), results.unpublished()
+def _pictures(results: AtlasResults, published: Sequence[PublishedTask], out: Path) -> list[Picture]:
+    """Draw the pictures, the answer's first."""
+    pictures, sweeps, others = [], results.sweeps(), results.unpublished()
     if sweeps:
-        path = out / "sweep.png"
-        captions[path] = plots.draw_sweeps(sweeps, results.strategies, path)
+        pictures.append(plots.draw_sweeps(sweeps, results.strategies, out / "sweep.png"))
     if any(task.comparison.runs for task in published):
-        path = out / "published.png"
-        captions[path] = plots.draw_shares(published, results.strategies, path)
+        pictures.append(plots.draw_shares(published, results.strategies, out / "published.png"))
     if any(comparison.runs for comparison in others.comparisons.values()):
-        path = out / "atlas.png"
-        captions[path] = plots.draw(others.comparisons, results.strategies, path)
-    return captions
+        pictures.append(plots.draw(others.comparisons, results.strategies, out / "atlas.png"))
+    return pictures

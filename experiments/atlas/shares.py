@@ -101,6 +101,18 @@ HEADERS = (
 )
 
 
+MEANINGS = {
+    "return at the end": "Over whole fresh episodes after training, mean over seeds.",
+    "share of the reachable": "Of the return: 0 is what random actions earn, 1 the best return.",
+    "best evaluation or epoch": "The best return at any evaluation; of published agents, of their best epoch.",
+    "learned": "Seeds that are shown to be better than random and constant actions.",
+    "memory (steps)": "The smallest number of past steps that is shown to be enough for the agent.",
+    "seconds": "Of a whole run.",
+    "environment steps": "Acted in training.",
+}
+"""What columns show, by header."""
+
+
 def table(tasks: Sequence[PublishedTask]) -> Table:
     """Every initialization on every published task, and below it what others published."""
     rows: list[list[str]] = []
@@ -113,7 +125,7 @@ def table(tasks: Sequence[PublishedTask]) -> Table:
             ]
             for result in task.benchmark.results
         ]
-    return Table(HEADERS, rows)
+    return Table(HEADERS, rows, MEANINGS)
 
 
 def _cells(task: PublishedTask, row: Row) -> list[str]:

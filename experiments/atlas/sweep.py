@@ -105,7 +105,9 @@ class Sweep:
             rate = self.best_rate(name)
             texts = ["-" if cell is None else str(cell) for cell in cells]
             rows.append([name, *texts, "-" if rate is None else f"{rate:g}"])
-        return Table(["initialization", *(f"{rate:g}" for rate in self.by_rate), "own best", "its rate"], rows)
+        return Table(
+            ["initialization", *(f"{rate:g}" for rate in self.by_rate), "own best", "its rate"], rows, MEANINGS
+        )
 
     def as_json(self, strategies: tuple[str, ...]) -> dict[str, Any]:
         """The form that `summary.json` has."""
@@ -117,3 +119,10 @@ class Sweep:
             "at_best": {name: None if value is None else value.as_json() for name, value in at_best.items()},
             "contrasts": [contrast.as_json() for contrast in self.contrasts()],
         }
+
+
+MEANINGS = {
+    "own best": "The outcome at the learning rate that is best for this initialization.",
+    "its rate": "The learning rate that is best for this initialization, by the outcomes shown here.",
+}
+"""What columns show, by header."""

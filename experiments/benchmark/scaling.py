@@ -11,7 +11,7 @@ import numpy as np
 from experiments.benchmark.replay import idle_episode
 from experiments.benchmark.settings import Settings
 from experiments.benchmark.timing import Row, measure
-from experiments.common.plots import COLOURS, figure, save
+from experiments.common.plots import COLOURS, figure, write
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.learning.objectives import Regression
@@ -96,7 +96,7 @@ def draw(curves: dict[str, np.ndarray], path: Path) -> None:
         ax.set_ylim(low, high)
         ax.grid(alpha=0.25)
         ax.legend(frameon=False, loc="lower right")
-    save(picture, path, "Cost of an update: linear in T and batch, flat in the capacity of replay")
+    write(picture, path, "Cost of an update: linear in T and batch, flat in the capacity of replay")
 
 
 def _short(value: int) -> str:

@@ -11,19 +11,21 @@ from matplotlib.axes import Axes
 from experiments.burnin_advisor.results import AdviceResults, SeedAdvice, burn_ins_of_all
 from experiments.common import plots
 from experiments.common.formatting import number
+from experiments.common.report import Picture
+from r2d2_burnin.initialization import parse
 
 STARTS: tuple[Literal["zero", "stored"], ...] = ("zero", "stored")
 """The start states that burn-ins are measured from."""
 
-START_COLOURS = dict(zip(STARTS, plots.COLOURS, strict=False))
+START_COLOURS = {start: parse(start).colour for start in STARTS}
 """The colour of a start state, in all panels."""
 
 SMALLEST = 1e-5
 """ΔQ below this is drawn here: identical states differ by rounding alone."""
 
 
-def draw(results: AdviceResults, title: str, path: Path) -> str:
-    """Write the curve that decides to `path`; returns its caption."""
+def draw(results: AdviceResults, title: str, path: Path) -> Picture:
+    """Write the curve that decides to `path`."""
     by_seed, tolerance, advised = list(results.by_seed.values()), results.settings.tolerance, results.overall.burn_in
     figure, grid = plots.figure(1)
     figure.set_size_inches(7.2, 4.2)
@@ -63,18 +65,18 @@ def draw(results: AdviceResults, title: str, path: Path) -> str:
             fontsize=9,
             fontweight="bold",
         )
-    plots.save(figure, path, title)
     seeds = f" of {len(by_seed)} seeds (thick: the largest of them)" if len(by_seed) > 1 else ""
-    return (
-        "What decides, by steps of burn-in from the zero state: the largest of the 95 % upper bounds of ΔQ's mean over"
-        " episodes and of its 95 % quantiles over fragments, at the first and the last trained step, against the exact"
-        f" state{seeds}. A burn-in is advised from which on all of it is within the tolerance (green). Values below"
-        f" {number(SMALLEST)} are drawn there."
+    caption = (
+        "What decides, for each number of burn-in steps from the zero state: the largest of the 95 % upper bounds of"
+        " ΔQ's mean over episodes and of the 95 % quantiles of ΔQ over fragments, at the first and the last trained"
+        f" step, against the exact state{seeds}. The advised burn-in is the shortest from which on the curve stays"
+        f" within the tolerance (green). Values below {number(SMALLEST)} are drawn there."
     )
+    return plots.save(figure, path, title, caption)
 
 
-def draw_evidence(by_seed: list[SeedAdvice], tolerance: float, path: Path) -> str:
-    """Write what is behind the advices of all seeds to `path`; returns the caption."""
+def draw_evidence(by_seed: list[SeedAdvice], tolerance: float, path: Path) -> Picture:
+    """Write what is behind the advices of all seeds to `path`."""
     figure, grid = plots.figure(3, 2)
     _discrepancies(grid[0, 0], by_seed, tolerance, "first", "ΔQ at the first trained step")
     _discrepancies(grid[0, 1], by_seed, tolerance, "last", "ΔQ at the last trained step")
@@ -87,19 +89,19 @@ def draw_evidence(by_seed: list[SeedAdvice], tolerance: float, path: Path) -> st
     for axes in grid[0]:
         axes.set_ylim(lowest, highest)
     plots.legend_below(figure, grid[0, 0], columns=3)
-    plots.save(figure, path, "The evidence: ΔQ by burn-in, decay of a wrong state, loss and cost")
     lines, seeds = "", ""
     if len(by_seed) > 1:
         lines = ", one line a seed"
         seeds = f" Means are over {len(by_seed)} seeds, bounds and quantiles the largest of them."
-    return (
-        "Orange: from the zero state; blue: from stored states. Above: ΔQ against the exact state by steps of burn-in."
-        " Bounds are one-sided 95 % upper bounds of the mean over episodes, quantiles are 95 % quantiles over"
-        " fragments; dotted: the tolerance. Left and middle: the judged late fragments; right: all that do not begin an"
-        " episode, at the worse of the two steps. Below, left: distance of the state from the exact one during burn-in"
-        f" from the zero state{lines}. Middle: loss of the trained steps from the state tried, and from the"
-        f" exact state (dotted). Right: time of an update.{seeds}"
+    caption = (
+        "Orange: from the zero state; blue: from stored states. ΔQ is against the exact state. Bounds are one-sided"
+        " 95 % upper bounds of its mean over episodes, quantiles are 95 % quantiles over fragments; dotted: the"
+        " tolerance. At the first and the last trained step: of the judged late fragments; of all that do not begin an"
+        " episode: at the worse of the two steps. Decay of a wrong state: its distance from the exact one during"
+        f" burn-in from the zero state{lines}. Loss: of the trained steps from the state tried, and from the exact"
+        f" state (dotted).{seeds}"
     )
+    return plots.save(figure, path, "The evidence: ΔQ by burn-in, decay of a wrong state, loss and cost", caption)
 
 
 def _curve(

@@ -11,7 +11,7 @@ import numpy as np
 from experiments.burnin_advisor import plots
 from experiments.burnin_advisor.results import AdviceResults, SeedAdvice, burn_ins_of_all
 from experiments.burnin_advisor.settings import Settings
-from experiments.common.formatting import number
+from experiments.common.formatting import listed, number
 from experiments.common.report import NextStep, Report, Section, Table
 from experiments.common.settings import environment_flags
 from r2d2_burnin.diagnostics.forgetting import Forgetting
@@ -71,18 +71,18 @@ def report(results: AdviceResults, out: Path) -> Report:
     seeds = list(by_seed.values())
     sentence = results.overall.sentence
     title = f"{environment}: {sentence[0].lower()}{sentence[1:]}"
-    caption = plots.draw(results, title, out / "advice.png")
+    picture = plots.draw(results, title, out / "advice.png")
     behind = plots.draw_evidence(seeds, settings.tolerance, out / "advice_evidence.png")
     sentences, note = evidence(results), NOTE_OF_FILES if settings.files else TABLE_NOTE
     return Report(
         title,
         [
             Section("What was found", sentences),
-            Section("The evidence", pictures={out / "advice_evidence.png": behind}),
+            Section("The evidence", pictures=[behind]),
             Section("Every burn-in that was measured", table=result_table(seeds), note=note),
         ],
         conclusions=sentences,
-        picture={out / "advice.png": caption},
+        picture=picture,
         words=WORDS,
         table=deciding_table(seeds, results.overall.burn_in),
         next_step=_next_step(results),
@@ -106,9 +106,9 @@ def deciding_table(seeds: list[SeedAdvice], advised: int | None) -> Table:
     shorter = [k for k in burn_ins if k < chosen][-1:]
     role = "the longest tried" if advised is None else "advised"
     rows: list[tuple[Literal["zero", "stored"], int, str]] = [("zero", 0, "no burn-in")]
-    rows += [("zero", k, "one shorter") for k in shorter if k]
+    rows += [("zero", k, "the next shorter one") for k in shorter if k]
     rows = [*rows, ("zero", chosen, role)] if chosen else [("zero", 0, f"no burn-in: {role}")]
-    headers = ["initialization", "", "largest bound or quantile", "ΔQ first", "ΔQ last", "failed episodes"]
+    headers = ["initialization", "which is", "largest bound or quantile", "ΔQ first", "ΔQ last", "failed episodes"]
     headers += ["ms an update", "bytes a fragment"]
     cells = []
     for start, k, text in [*rows, ("stored", 0, "stored states")]:
@@ -123,6 +123,8 @@ def deciding_table(seeds: list[SeedAdvice], advised: int | None) -> Table:
             ]
         )
     meanings = {
+        "initialization": "The start state, and behind the + the steps of burn-in.",
+        "which is": "Why this row decides.",
         "largest bound or quantile": "What has to be within the tolerance; the largest of all seeds.",
         "ΔQ first": "Mean at the first trained step, against the exact state.",
         "ΔQ last": "Mean at the last trained step, against the exact state.",
@@ -181,8 +183,8 @@ def evidence(results: AdviceResults) -> list[str]:
     texts = ", ".join(f"{loss:.3g}" if np.isfinite(loss) else "-" for loss in losses)
     known = f": their loss from the exact state is {texts}" if np.isfinite(losses).any() else ""
     sentences.append(
-        f"This is about the networks as they are{known}. One that has not learned its task needs no memory, or keeps"
-        " what it does not need."
+        f"The advice holds for the networks as they are{known}. A network that has not learned its task may need a"
+        " shorter or a longer burn-in than one that has."
     )
     return [*sentences, *_origin_of_states(list(by_seed.values()), settings)]
 
@@ -190,11 +192,12 @@ def evidence(results: AdviceResults) -> list[str]:
 def _origin_of_states(results: list[SeedAdvice], settings: Settings) -> list[str]:
     """Which parameters the stored states come from."""
     if all(result.staleness is not None for result in results):
-        ages = ", ".join(f"{result.stored_age}" for result in results)
-        means = ", ".join(f"{result.staleness:.4g}" for result in results)
+        ages = listed(list(dict.fromkeys(f"{result.stored_age}" for result in results)))
+        means = listed([f"{result.staleness:.3g}" for result in results])
         return [
-            f"Stored states are those of the parameters of {ages} updates ago; in training they were {means} updates"
-            f" old on average. (The actor takes new parameters every {settings.training.updates_between} updates only.)"
+            f"The stored states measured here were computed by parameters {ages} updates old. In training they were"
+            f" {means} updates old on average. The actor takes new parameters every"
+            f" {settings.training.updates_between} updates."
         ]
     if any(result.stored_age is None for result in results):
         return ["Stored states are those that the files hold."] if settings.files else []

@@ -78,12 +78,14 @@ def overall(advice: list[Advice], *, recorded: bool = False) -> Overall:
     """
     burn_ins = [seed.burn_in for seed in advice]
     failed = [seed.longest for seed in advice if seed.burn_in is None]
-    seeds = "the only seed" if len(advice) == 1 else f"every one of {len(advice)} seeds"
+    seeds = "the only seed" if len(advice) == 1 else f"all {len(advice)} seeds"
     seeds = "the recorded episodes" if recorded else seeds
     if failed:
         # A seed for which nothing up to its longest burn-in is enough rules these out for all seeds together.
         verdict = f"none up to {max(failed)} steps"
-        return Overall(verdict, None, burn_ins, f"No burn-in from the zero state is enough for {seeds}: {verdict}")
+        return Overall(
+            verdict, None, burn_ins, f"No burn-in from the zero state is shown to be enough for {seeds}: {verdict}"
+        )
     if burn_in := max(k for k in burn_ins if k is not None):
         sentence = f"A burn-in of {burn_in} steps from the zero state suffices for {seeds}"
         return Overall("burn-in suffices", burn_in, burn_ins, sentence)

@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.verdict import finding
 from experiments.common import plots
-from experiments.common.formatting import NEGLIGIBLE, number
+from experiments.common.formatting import NEGLIGIBLE, listed, number
+from experiments.common.report import Picture
 
 FORGETTING = (
     "Every network is compared with itself, so that a small ΔQ at the last step need not be good: one that was trained"
@@ -29,14 +30,14 @@ OTHERS = {
 """Titles of the measures of ΔQ that are shown beside that at the first step against the exact state."""
 
 
-def draw(comparison: Comparison, out: Path) -> dict[str, str]:
-    """Write the pictures of a comparison to `out`; returns their captions by file name, the answer's picture first."""
+def draw(comparison: Comparison, out: Path) -> dict[str, Picture]:
+    """Write the pictures of a comparison to `out`; returns them by name, the answer's picture first."""
     return {
-        "outcome.png": _outcome(comparison, out / "outcome.png"),
-        "learning_curves.png": _learning_curves(comparison, out / "learning_curves.png"),
-        "error_by_position.png": _error_by_position(comparison, out / "error_by_position.png"),
-        "delta_q.png": _delta_q(comparison, out / "delta_q.png"),
-        "delta_q_others.png": _other_delta_q(comparison, out / "delta_q_others.png"),
+        "outcome": _outcome(comparison, out / "outcome.png"),
+        "learning_curves": _learning_curves(comparison, out / "learning_curves.png"),
+        "error_by_position": _error_by_position(comparison, out / "error_by_position.png"),
+        "delta_q": _delta_q(comparison, out / "delta_q.png"),
+        "delta_q_others": _other_delta_q(comparison, out / "delta_q_others.png"),
     }
 
 
@@ -51,7 +52,7 @@ def _ends(comparison: Comparison, metric: str) -> dict[str, np.ndarray]:
     return {name: values for name, values in finals.items() if len(values)}
 
 
-def _outcome(comparison: Comparison, path: Path) -> str:
+def _outcome(comparison: Comparison, path: Path) -> Picture:
     """What is judged, and beside it ΔQ at the first step against the exact state, at the end of training."""
     outcome, order = comparison.outcome, comparison.strategies
     figure, grid = plots.figure(2, sharey=True)
@@ -69,32 +70,39 @@ def _outcome(comparison: Comparison, path: Path) -> str:
     right.set_xlabel("ΔQ at the first step, against the exact state")
     if left.get_legend_handles_labels()[1]:
         plots.legend_below(figure, left)
-    plots.save(figure, path, finding(comparison))
     seeds = len(comparison.seeds)
-    scales = (plots.ends_shown(seeds, logarithmic=logarithmic), plots.ends_shown(seeds, logarithmic=True))
-    shown = scales[0] if scales[0] == scales[1] else f"Left: {scales[0]} Right: {scales[1]}"
-    baselines = f", with {' and '.join(comparison.baselines())} dashed" if comparison.baselines() else ""
-    return (
-        f"At the end of training. Left: {outcome.name} over whole fresh episodes{baselines}. Right: ΔQ at the first"
-        f" trained step against the exact state. {shown}"
+    shown = _for_both(
+        outcome.name, plots.ends_shown(seeds, logarithmic=logarithmic), "ΔQ", plots.ends_shown(seeds, logarithmic=True)
     )
+    baselines = f", with {' and '.join(comparison.baselines())} in grey" if comparison.baselines() else ""
+    caption = (
+        f"At the end of training: {outcome.name} over whole fresh episodes{baselines}; and ΔQ at the first trained step"
+        f" against the exact state. {shown}"
+    )
+    return plots.save(figure, path, finding(comparison), caption)
 
 
-def _learning_curves(comparison: Comparison, path: Path) -> str:
+def _for_both(first: str, of_first: str, second: str, of_second: str) -> str:
+    """What two panels show, for a caption: once where it is the same."""
+    return of_first if of_first == of_second else f"Of {first}: {of_first} Of {second}: {of_second}"
+
+
+def _learning_curves(comparison: Comparison, path: Path) -> Picture:
     figure, grid = plots.figure(2)
     loss_axes, error_axes = grid[0]
     outcome, names = comparison.outcome, comparison.strategies
     plots.curves(loss_axes, {name: comparison.curve(name, "train_loss") for name in names}, logarithmic=True)
     reached = {name: comparison.curve(name, outcome.metric) for name in names}
     plots.curves(error_axes, reached, logarithmic=not outcome.higher_is_better)
-    floors: dict[float, list[int]] = {}
-    for index, name in enumerate(names):
+    floors: dict[float, list[str]] = {}
+    for name in names:
         floor = comparison.floors[name]
         if floor and floor > NEGLIGIBLE and comparison.of(name):
-            floors.setdefault(round(floor, 9), []).append(index)
-    for floor, indices in floors.items():
-        label = f"floor of {', '.join(names[i] for i in indices)}: {number(floor, digits=4)}"
-        plots.floor_line(loss_axes, floor, label, indices[0])
+            floors.setdefault(round(floor, 9), []).append(name)
+    looks = plots.looks(names)
+    for floor, of_floor in floors.items():
+        label = f"floor of {', '.join(of_floor)}: {number(floor, digits=4)}"
+        plots.floor_line(loss_axes, floor, label, looks[of_floor[0]]["color"])
     loss = comparison.objective.loss_name
     loss_axes.set(xlabel="learner updates", ylabel=f"training loss ({loss})", title="on fragments")
     error_axes.set(xlabel="learner updates", ylabel=outcome.name, title="on whole fresh episodes")
@@ -106,16 +114,18 @@ def _learning_curves(comparison: Comparison, path: Path) -> str:
     for axes in (loss_axes, error_axes):
         axes.grid(alpha=0.25)
     plots.legend_below(figure, error_axes)
-    plots.save(figure, path, finding(comparison))
     seeds = len(comparison.seeds)
     logarithmic = plots.curves_shown(seeds, logarithmic=True)
-    shown = logarithmic if not outcome.higher_is_better else f"Left: {logarithmic} Right: {plots.curves_shown(seeds)}"
-    of_floors = ", with error floors (dashed), which no predictor can beat there" if floors else ""
-    of_baselines = f", with {' and '.join(comparison.baselines())} dashed" if comparison.baselines() else ""
-    return (
-        f"Left: training loss on replayed fragments{of_floors}. Right: {outcome.name} over whole fresh"
-        f" episodes{of_baselines}. {'One seed.' if seeds < 2 else shown}"
+    shown = _for_both(
+        "loss", logarithmic, outcome.name, plots.curves_shown(seeds, logarithmic=not outcome.higher_is_better)
     )
+    of_floors = ", with error floors (dotted), which no predictor can beat there" if floors else ""
+    of_baselines = f", with {' and '.join(comparison.baselines())} in grey" if comparison.baselines() else ""
+    caption = (
+        f"Over training: the loss on replayed fragments{of_floors}; and {outcome.name} over whole fresh"
+        f" episodes{of_baselines}. {shown}"
+    )
+    return plots.save(figure, path, finding(comparison), caption)
 
 
 def _environment_steps(comparison: Comparison, axes: Axes) -> None:
@@ -149,10 +159,10 @@ def _baselines(comparison: Comparison, axes: Axes) -> None:
     together = "; ".join(f"{name}: {number(mean)}" for name, mean in baselines.items())
     for index, (name, mean) in enumerate(baselines.items()):
         label = f"{name}: {number(mean)}" if not close else "" if index else together
-        plots.floor_line(axes, mean, label, len(plots.COLOURS) - 1)
+        plots.floor_line(axes, mean, label, plots.GREY)
 
 
-def _error_by_position(comparison: Comparison, path: Path) -> str:
+def _error_by_position(comparison: Comparison, path: Path) -> Picture:
     """A panel a strategy: its error or reward by step of an episode, with the reference's and where fragments start."""
     outcome, logarithmic = comparison.outcome, comparison.outcome.logarithmic
     measured = {name: comparison.profile(name) for name in comparison.strategies}
@@ -160,6 +170,7 @@ def _error_by_position(comparison: Comparison, path: Path) -> str:
     figure, panels = plots.small_multiples(max(len(profiles), 1))
     longest = max((values.shape[1] for values in profiles.values()), default=0)
     reference, period = profiles.get(str(comparison.reference)), comparison.settings.replay.period
+    looks = plots.looks(comparison.strategies)
     starts = range(period, longest, period) if longest <= (MOST_STARTS + 1) * period else ()
     for axes, (name, values) in zip(panels, profiles.items(), strict=False):
         steps = np.arange(1, values.shape[1] + 1)
@@ -168,7 +179,7 @@ def _error_by_position(comparison: Comparison, path: Path) -> str:
         if reference is not None and name != comparison.reference:
             middle, _, _ = plots.mean_and_interval(reference, logarithmic=logarithmic)
             axes.plot(np.arange(1, len(middle) + 1), middle, color=plots.GREY, linewidth=1.2)
-        plots.band(axes, steps, values, name, comparison.strategies.index(name), logarithmic=logarithmic)
+        plots.band(axes, steps, values, looks[name], logarithmic=logarithmic)
         axes.set_yscale("log" if logarithmic else "linear")
         floor = comparison.floors[name]
         if floor and floor > NEGLIGIBLE:
@@ -177,30 +188,34 @@ def _error_by_position(comparison: Comparison, path: Path) -> str:
     figure.supxlabel("step of the episode", fontsize=9)
     figure.supylabel("reward" if outcome.higher_is_better else outcome.name, fontsize=9)
     means = {name: values.mean(0) for name, values in profiles.items()}
-    plots.save(figure, path, _profile_finding(means, of_rewards=outcome.higher_is_better))
+    title = _profile_finding(means, of_rewards=outcome.higher_is_better)
     what = "Error"
     if outcome.higher_is_better:
         what = "Reward (mean over all episodes; one that has ended earns nothing more)"
-    floors = " Dashed: the mean error floor on fragments; it does not bound an error over whole episodes."
+    floors = " Dotted: the mean error floor on fragments; it does not bound an error over whole episodes."
     has_floor = any((comparison.floors[name] or 0) > NEGLIGIBLE for name in profiles)
     grey = f"; grey: {comparison.reference}" if reference is not None and len(profiles) > 1 else ""
     starts_shown = " Vertical lines: steps at which fragments start." if starts else ""
-    return (
+    caption = (
         f"{what} at each step of whole fresh episodes, after training{grey}.{starts_shown}"
         f"{floors if has_floor else ''} {plots.bands(len(comparison.seeds), logarithmic=logarithmic)}"
     )
+    return plots.save(figure, path, title, caption)
 
 
 def _profile_finding(profiles: Mapping[str, np.ndarray], *, of_rewards: bool) -> str:
     """What errors or rewards `[L]` by step of an episode say, by strategy."""
     say: Callable[[np.ndarray], str]
     if not of_rewards:
-        what, say = "Step of the largest error", _largest
+        what, say = "The error is largest at step", _largest
     elif all((rewards >= 0).all() for rewards in profiles.values()):
-        what, say = "Step by which half of the reward is earned", _half_way
+        what, say = "Half of the reward is earned by step", _half_way
     else:  # where rewards are lost too, half of their sum says nothing
-        what, say = "Mean reward of a step in the second half of the episode", _second_half
-    return f"{what}: {'; '.join(f'{name} {say(values)}' for name, values in profiles.items())}"
+        what, say = "In the second half of an episode a step earns, on average,", _second_half
+    by_text: dict[str, list[str]] = {}
+    for name, values in profiles.items():
+        by_text.setdefault(say(values), []).append(name)
+    return f"{what} {', '.join(f'{text} ({listed(names)})' for text, names in by_text.items())}"
 
 
 def _largest(errors: np.ndarray) -> str:
@@ -216,7 +231,7 @@ def _second_half(rewards: np.ndarray) -> str:
 def _half_way(rewards: np.ndarray) -> str:
     """The step by which half of the rewards `[L]` is earned."""
     total = rewards.sum()
-    return str(int((rewards.cumsum() >= total / 2).argmax()) + 1) if total > 0 else "never"
+    return str(int((rewards.cumsum() >= total / 2).argmax()) + 1) if total > 0 else "-"
 
 
 def _delta_q_curves(comparison: Comparison, axes: Axes, metric: str) -> list[float]:
@@ -237,7 +252,7 @@ def _limit_delta_q(axes: Axes, largest: list[float]) -> None:
     axes.set_ylim(bottom=max(axes.get_ylim()[0], 1e-4), top=3 * max(largest, default=1.0))
 
 
-def _delta_q(comparison: Comparison, path: Path) -> str:
+def _delta_q(comparison: Comparison, path: Path) -> Picture:
     figure, grid = plots.figure(1)
     figure.set_size_inches(7.2, 4.2)
     axes = grid[0, 0]
@@ -247,15 +262,16 @@ def _delta_q(comparison: Comparison, path: Path) -> str:
         plots.legend_below(figure, axes)
     ends = [(name, comparison.estimate(name, "delta_q_first_exact")) for name in comparison.strategies]
     texts = "; ".join(f"{name} {number(end.mean)}" for name, end in ends if end is not None and end.mean > NEGLIGIBLE)
-    plots.save(figure, path, f"ΔQ at the first trained step against the exact state, at the end: {texts or 'none'}")
-    return (
+    title = f"ΔQ at the first trained step against the exact state, at the end: {texts or 'none'}"
+    caption = (
         "ΔQ at a fragment's first trained step over training: the distance between the outputs from the state tried and"
         f" from the exact state under today's parameters, relative to {delta_q_scale(comparison)}. What is about 0 is"
         f" not drawn. {plots.curves_shown(len(comparison.seeds), logarithmic=True)}"
     )
+    return plots.save(figure, path, title, caption)
 
 
-def _other_delta_q(comparison: Comparison, path: Path) -> str:
+def _other_delta_q(comparison: Comparison, path: Path) -> Picture:
     figure, panels = plots.small_multiples(len(OTHERS), width=3.0, height=2.7)
     handles: dict[str, Any] = {}
     largest: list[float] = []
@@ -267,9 +283,9 @@ def _other_delta_q(comparison: Comparison, path: Path) -> str:
     _limit_delta_q(panels[0], largest)
     if handles:
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=8, frameon=False)
-    plots.save(figure, path, "ΔQ at the last trained step, and against the states that the actor had")
-    return (
-        "Left: ΔQ at a fragment's last trained step against the exact state. Middle and right: at the first and the"
-        f" last step against the state that the actor had there, as R2D2 reports it. {FORGETTING} What is about 0 is"
+    caption = (
+        "ΔQ at a fragment's last trained step against the exact state; and at the first and the last step against the"
+        f" state that the actor had there, as R2D2 reports it. {FORGETTING} What is about 0 is"
         f" not drawn. {plots.curves_shown(len(comparison.seeds), logarithmic=True)}"
     )
+    return plots.save(figure, path, "ΔQ at the last trained step, and against the states that the actor had", caption)

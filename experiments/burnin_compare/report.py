@@ -10,9 +10,9 @@ from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.memory import memory_results, memory_sentences
 from experiments.burnin_compare.tables import AT_EQUAL_COST, WORDS, cost_table, how_to_read, main_table, measure_table
 from experiments.burnin_compare.verdict import ALARMS, finding, verdict
-from experiments.common.report import NextStep, Report, Section
+from experiments.common.report import NextStep, Picture, Report, Section
 from experiments.common.statistics import FEWEST_SEEDS
-from experiments.memory_use.report import pictures as memory_pictures
+from experiments.memory_use import plots as memory_plots
 from experiments.memory_use.results import HOW_TO_READ, MemoryResults
 from experiments.memory_use.results import table as memory_table
 
@@ -21,23 +21,23 @@ def report(comparison: Comparison, out: Path) -> Report:
     """The report of a comparison; draws its pictures in the directory `out`."""
     sentences = verdict(comparison)
     alarms = [sentence for sentence in sentences if sentence.startswith(ALARMS)]
-    captions = {out / name: caption for name, caption in plots.draw(comparison, out).items()} if comparison.runs else {}
+    pictures = plots.draw(comparison, out) if comparison.runs else {}
     memory, of_memory = memory_results(comparison), memory_sentences(comparison)
 
-    def drawn(*names: str) -> dict[Path, str]:
-        return {path: caption for path, caption in captions.items() if path.name in names}
+    def drawn(*names: str) -> list[Picture]:
+        return [pictures[name] for name in names if name in pictures]
 
     return Report(
         title=finding(comparison),
         alarms=alarms,
-        picture=drawn("outcome.png"),
+        picture=pictures.get("outcome"),
         words=WORDS,
         table=main_table(comparison),
         sections=[
             Section("What the tests say", [sentence for sentence in sentences if sentence not in alarms]),
-            Section("Learning curves", pictures=drawn("learning_curves.png")),
-            Section("Error or reward at each step of an episode", pictures=drawn("error_by_position.png")),
-            Section("ΔQ over training", pictures=drawn("delta_q.png", "delta_q_others.png")),
+            Section("Learning curves", pictures=drawn("learning_curves")),
+            Section("Error or reward at each step of an episode", pictures=drawn("error_by_position")),
+            Section("ΔQ over training", pictures=drawn("delta_q", "delta_q_others")),
             *_memory_sections(memory, of_memory, out),
             Section("At equal cost", [AT_EQUAL_COST], table=cost_table(comparison)),
             Section("All other measures", table=measure_table(comparison)),
@@ -68,5 +68,10 @@ def _memory_sections(memory: MemoryResults, sentences: Sequence[str], out: Path)
     if not memory.measured:
         return [Section("Memory use", sentences)] if sentences else []
     return [
-        Section("Memory use", [*sentences, HOW_TO_READ], memory_pictures(memory, out), memory_table(memory)),
+        Section(
+            "Memory use",
+            [*sentences, *HOW_TO_READ],
+            [memory_plots.draw(memory, out / "memory.png")],
+            memory_table(memory),
+        ),
     ]

@@ -102,6 +102,15 @@ def _reward_scales(comparison: Comparison) -> list[str]:
 COST_HEADERS = ("steps an update", "ms an update", "at equal updates", "at equal steps", "at equal seconds")
 """Headers of the table of outcomes at equal cost."""
 
+COST_MEANINGS = {
+    "steps an update": "Processed in an update, of burn-in and trained ones together.",
+    "ms an update": "Median time, without compiling and acting.",
+    "at equal updates": "The outcome at the end of training.",
+    "at equal steps": "The outcome when as many steps were processed as by the cheapest in its whole training.",
+    "at equal seconds": "The outcome when as much time was spent in updates as by the cheapest in its whole training.",
+}
+"""What these columns show."""
+
 
 def cost_table(comparison: Comparison) -> Table:
     """Cost of an update and the outcome at equal updates, processed steps and seconds, one row a strategy."""
@@ -118,7 +127,7 @@ def cost_table(comparison: Comparison) -> Table:
         for key in ("processed_steps", "update_seconds"):
             row.append(f"{costs[key].outcome} (update {costs[key].measured_update})" if key in costs else "-")
         rows.append(row)
-    return Table(["initialization", *COST_HEADERS], rows)
+    return Table(["initialization", *COST_HEADERS], rows, COST_MEANINGS)
 
 
 BEST_CONSTANT = "best constant action"

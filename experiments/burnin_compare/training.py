@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.burnin_compare.settings import RunSpecification
-from experiments.common.jobs import Report, Worker
+from experiments.common.jobs import Report, Worker, checkpoints_of
 from experiments.common.results import DamagedFile, fingerprint, from_json, read_sealed, to_json, write_sealed
 from r2d2_burnin.data import FEWEST_MEMORY_EPISODES, MemoryUse
 from r2d2_burnin.diagnostics.memory_use import MOST_EPISODES
@@ -33,7 +33,7 @@ def train(run: RunSpecification, report: Report, worker: Worker) -> None:
     settings, strategy, seed, path = run.training, run.strategy, run.seed, run.path
     neutral = dataclasses.replace(settings, environment=dataclasses.replace(settings.environment, env_timeout=1.0))
     checkpoints = checkpoint.Checkpoints(
-        path.parent.parent / "checkpoints" / path.stem,
+        checkpoints_of(path),
         every=run.checkpoint_every,
         identity={"settings": fingerprint(neutral), "strategy": strategy, "seed": seed},
         warn=lambda message: print(f"{strategy} seed {seed}: {message}", file=sys.stderr),

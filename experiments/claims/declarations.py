@@ -97,6 +97,8 @@ class Claim:
     number: str
     name: str
     text: str
+    about: str
+    """The same in a few words."""
     source: str
     comparisons: tuple[Comparand, ...]
     limits: str
@@ -126,6 +128,7 @@ CLAIMS: tuple[Claim, ...] = (
         "1",
         "trained-burn-in",
         "Training l + m steps from the zero state is worse than l steps of burn-in and m trained ones.",
+        "training the burn-in's steps is worse than burn-in",
         f"{PAPER}, section 3, informally: no figure shows it.",
         tuple(
             pair(measure, setting, "zero@40", "zero+20", "larger")
@@ -141,6 +144,7 @@ CLAIMS: tuple[Claim, ...] = (
         "2",
         "burn-in-gradient",
         "Does backpropagation through the burn-in help, or does it destroy?",
+        "a gradient through the burn-in",
         f"{PAPER}, section 3: burn-in only produces a start state; no run with a gradient through it is reported.",
         tuple(
             across("error", strategy, f"{setting}-gradient", setting)
@@ -153,6 +157,7 @@ CLAIMS: tuple[Claim, ...] = (
         "3",
         "memory",
         "Agents that are trained from stored states use more memory than those trained from zero states.",
+        "stored states teach agents to use more memory",
         f"{PAPER}, figure 5: returns of agents whose memory is cut at evaluation.",
         (
             *(
@@ -170,6 +175,7 @@ CLAIMS: tuple[Claim, ...] = (
         "4",
         "lag",
         "The longer states lie in replay, the more stale they are, and the more a burn-in gains over stored states.",
+        "burn-in gains more over stored states the older they are",
         f"{PAPER}, section 3 and appendix: about 1500 updates with 256 actors and 5500 with 64. Fewer actors fill the"
         " same replay more slowly, so a lag that grows as actors get fewer is the age of what is replayed, not that of"
         " the actors' parameters.",
@@ -193,6 +199,7 @@ CLAIMS: tuple[Claim, ...] = (
         "5",
         "refreshed",
         "Stored states that replay keeps up to date are better than those that it leaves alone.",
+        "refreshed states are better than stored ones",
         "DreamerV3 (Hafner et al., 2023) starts replayed sequences from carries that are kept with them, and writes"
         " recomputed ones back (replay_context in its public code); TorchRL writes refreshed states of Dreamer back by"
         " update_if_present. Neither reports what it gains.",

@@ -42,10 +42,8 @@ def report(results: ClaimResults, out: Path) -> Report:
         for sentence in verdict(comparison)
         if sentence.startswith(ALARMS)
     ]
-    pictures = {}
-    if any(finding.contrast.seeds for finding in results.findings):
-        path = out / "claims.png"
-        pictures[path] = plots.draw(results, path)
+    measured = any(finding.contrast.seeds for finding in results.findings)
+    picture = plots.draw(results, out / "claims.png") if measured else None
     sections = []
     for claim in results.claims:
         findings = results.of(claim)
@@ -62,7 +60,7 @@ def report(results: ClaimResults, out: Path) -> Report:
         sections,
         [*conclusions, *alarms],
         alarms,
-        picture=pictures,
+        picture=picture,
         words=WORDS,
         table=summary_table(results),
         next_step=NextStep("to try the claims with another cell", ("--flags", "cell=gru"), elsewhere=True),

@@ -14,6 +14,7 @@ from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.verdict import EQUAL_ERRORS, p_text, ratio_text
 from experiments.claims.declarations import Claim, Comparand, Side
 from experiments.claims.measures import MEASURES, Values
+from experiments.common.formatting import listed, number
 from experiments.common.report import Table
 from experiments.common.statistics import Contrast, Pair, compare_pairs
 
@@ -56,6 +57,12 @@ class Finding:
         if expected is None:
             return direction
         return AS_CLAIMED if direction == expected else OPPOSITE
+
+    @property
+    def p(self) -> float | None:
+        """The p of its test with Holm's correction; None where nothing is tested."""
+        is_outcome = MEASURES[self.comparand.measure].is_outcome
+        return self.contrast.p if is_outcome and self.contrast.is_tested else None
 
     @property
     def ratio(self) -> str:
@@ -126,18 +133,23 @@ class ClaimResults:
         return [finding for finding in self.findings if finding.claim is claim]
 
     def conclusion(self, claim: Claim) -> str:
-        """One sentence on a claim."""
+        """What its comparisons say of a claim, in words."""
         findings = self.of(claim)
         counts = {
             verdict: sum(f.verdict == verdict for f in findings) for verdict in dict.fromkeys(_verdicts(findings))
         }
-        texts = ", ".join(f"{verdict} in {count}" for verdict, count in counts.items())
-        return f"Claim {claim.number} ({claim.name}): {_settled(findings)}; of {len(findings)} comparisons {texts}."
+        texts = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+        return (
+            f"Claim {claim.number} ({claim.about}): {_settled(findings)}. Of its {len(findings)} comparisons: {texts}."
+        )
 
     @property
     def answer(self) -> str:
-        """What is settled of every claim, without counts, in one sentence."""
-        return "; ".join(f"{claim.number} ({claim.name}): {_settled(self.of(claim))}" for claim in self.claims)
+        """What is settled of every claim, without counts."""
+        by_answer: dict[str, list[str]] = {}
+        for claim in self.claims:
+            by_answer.setdefault(_settled(self.of(claim)), []).append(f"{claim.about} (claim {claim.number})")
+        return ". ".join(f"{answer.capitalize()}: {listed(claims)}" for answer, claims in by_answer.items())
 
     def as_json(self) -> dict[str, Any]:
         """Content of `claims.json`, without the state of the job."""
@@ -207,7 +219,7 @@ def _finding_as_json(finding: Finding) -> dict[str, Any]:
         "expected": comparand.expected,
         "ratio": ratio(contrast.estimate),
         "interval": [ratio(contrast.low), ratio(contrast.high)],
-        "p": contrast.p if contrast.is_tested else None,
+        "p": finding.p,
         "seeds": contrast.seeds,
         "means": list(finding.values),
         "processed_steps": list(finding.steps),
@@ -222,15 +234,31 @@ def summary_table(results: ClaimResults) -> Table:
         [str(claim.number), claim.name, claim.text, _settled(results.of(claim)), str(len(results.of(claim)))]
         for claim in results.claims
     ]
-    return Table(["", "name", "claim or question", "here", "comparisons"], rows)
+    return Table(["claim", "name", "claim or question", "here", "comparisons"], rows, MEANINGS)
+
+
+MEANINGS = {
+    "name": "For --claims, as the number is.",
+    "here": "What the tests of all comparisons of the claim say together.",
+    "comparisons": "How many comparisons settle the claim; each is shown below.",
+    "a / b": "The two initializations that are compared, and in brackets the training setting.",
+    "ratio": "Of a to b, geometric mean over seeds. In brackets: the interval of its test; of what is measured alone,"
+    " the 95 % t-interval.",
+    "p": "Of a paired t-test of logarithms over seeds, with Holm's correction over all comparisons of the report; '-'"
+    " where nothing is tested.",
+    "expected": "What the claim says of the ratio: smaller or larger than 1; '-' where it asks.",
+    "seeds": "That both sides have.",
+    "verdict": "What the test says of the claim, or of the question.",
+}
+"""What columns show, by header."""
 
 
 def table(findings: Sequence[Finding]) -> Table:
     """The comparisons of a claim, one row each."""
     rows = []
     for finding in findings:
-        means = ["-" if value is None else f"{value:.4g}" for value in finding.values]
-        p = p_text(finding.contrast.p) if finding.contrast.is_tested else "-"
+        means = ["-" if value is None else number(value) for value in finding.values]
+        p = "-" if finding.p is None else p_text(finding.p)
         expected = finding.comparand.expected or "-"
         measure = finding.comparand.measure
         rows.append(
@@ -246,4 +274,4 @@ def table(findings: Sequence[Finding]) -> Table:
             ]
         )
     headers = ["a / b", "measure", "mean of a", "mean of b", "ratio", "p", "expected", "seeds", "verdict"]
-    return Table(headers, rows)
+    return Table(headers, rows, MEANINGS)

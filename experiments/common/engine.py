@@ -23,7 +23,21 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from experiments.common.jobs import ATTEMPTS, Job, Listener, Log, Outcome, Rows, Stopped, Work, Worker, ignore
+from experiments.common.jobs import (
+    ATTEMPTS,
+    BAR,
+    Job,
+    Listener,
+    Log,
+    Outcome,
+    Pace,
+    Rows,
+    RunsLeft,
+    Stopped,
+    Work,
+    Worker,
+    ignore,
+)
 
 PATIENCE = 20.0
 """Seconds that a job may take to stop when it is asked to; it is killed then."""
@@ -48,7 +62,8 @@ def run_jobs(
     log = None if sys.stderr.isatty() else Log(title, len(jobs))
     slots = [_Slot(context, work, listen, log, position) for position in range(min(workers, len(jobs)))]
     waiting = [(job, 1) for job in jobs]
-    overall = tqdm(total=len(jobs), desc=title, unit="run", position=0, disable=log is not None)
+    overall = tqdm(total=len(jobs), desc=title, bar_format=BAR, position=0, disable=log is not None)
+    runs_left = RunsLeft(jobs)
     try:
         while waiting or any(slot.busy for slot in slots):
             for slot in slots:
@@ -69,9 +84,11 @@ def run_jobs(
                         log.restarted(outcome.job, _DIED)
                     waiting.insert(0, (outcome.job, slot.attempt + 1))
                     continue
+                left = runs_left.after(outcome.job)
+                overall.set_postfix_str(left.removeprefix(", "), refresh=False)
                 overall.update()
                 if log is not None:
-                    log.finished()
+                    log.finished(left)
                 yield outcome
             overall.refresh()
     finally:
@@ -108,6 +125,7 @@ class _Slot:
         self._process: Any = None
         self._job: Job | None = None
         self._bar: tqdm[Any] | None = None
+        self._pace = Pace(0)
         self.connection: Connection | None = None
         self.last_group = ""
         self.attempt = 1
@@ -126,7 +144,8 @@ class _Slot:
             theirs.close()
         self._job, self.last_group, self.attempt = job, job.group, attempt
         if self._log is None:
-            self._bar = tqdm(total=job.steps, desc=job.name, position=self._position + 1, leave=False)
+            self._bar = tqdm(total=job.steps, desc=job.name, bar_format=BAR, position=self._position + 1, leave=False)
+            self._pace = Pace(job.steps)
         with contextlib.suppress(OSError):  # it died meanwhile: `collect` will see it
             assert self.connection is not None
             self.connection.send((self._work, job.payload))
@@ -160,7 +179,7 @@ class _Slot:
             self._log.running(job, done, status)
         elif self._bar is not None:
             self._bar.n = done
-            self._bar.set_postfix_str(status, refresh=True)
+            self._bar.set_postfix_str(status + self._pace.left(done), refresh=True)
 
     def ask_to_stop(self) -> None:
         if self.connection is not None:

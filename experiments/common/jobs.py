@@ -71,10 +71,29 @@ class Job:
     name: str
     steps: int
     payload: Any
+    """What the work is given; a dataclass with `path` as its field where the work writes files."""
     path: Path = Path(os.devnull)
-    """The file that the work writes, where it writes one."""
+    """The file that the work writes, DIRECTORY/runs/NAME.json, where it writes one.
+
+    Whatever else the work writes is below DIRECTORY too; its checkpoints are in `checkpoints_of(path)`.
+    """
     group: str = ""
     """Jobs of one group share compiled programs; a worker that did one of them prefers the others."""
+
+    @property
+    def directory(self) -> Path | None:
+        """The directory below which all files of the work are; None where it writes none."""
+        return None if self.path == Path(os.devnull) else self.path.parent.parent
+
+    def moved(self, directory: Path) -> Job:
+        """The same job, with its files below another directory."""
+        path = directory / self.path.parent.name / self.path.name
+        return dataclasses.replace(self, path=path, payload=dataclasses.replace(self.payload, path=path))
+
+
+def checkpoints_of(path: Path) -> Path:
+    """The directory of the checkpoints of a job that writes `path`: numbered archives, of which the last two stay."""
+    return path.parent.parent / "checkpoints" / path.stem
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,8 +117,54 @@ def ignore(job: Job, rows: Rows) -> None:
     """A listener that does nothing."""
 
 
+BAR = "{desc}: {n_fmt}/{total_fmt} |{bar}| {elapsed}{postfix}"
+"""Form of progress bars; the time that is left is in what follows."""
+
 LOG_EVERY = 10.0
 """Seconds between two lines on a running job, or on all jobs, where there is no terminal for progress bars."""
+
+
+class Pace:
+    """The time that is left, at the rate since work is under way: what comes first pays for starting and compiling."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._first: int | None = None
+        self._since: tuple[float, int] | None = None
+
+    def left(self, done: int, *, steady: bool = True) -> str:
+        """The end of a line; empty as long as the rate is not known.
+
+        Args:
+            done: of the total.
+            steady: whether what comes next is like what was.
+        """
+        now = time.monotonic()
+        if self._first is None:
+            self._first = done
+        if self._since is None:
+            self._since = (now, done) if steady and done > self._first else None
+            return ""
+        began, already = self._since
+        if not already < done < self._total:
+            return ""
+        return f", about {duration((now - began) * (self._total - done) / (done - already))} left"
+
+
+class RunsLeft:
+    """The time that is left for all jobs, known once one job of each group has compiled its programs and is done."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._groups = {job.group for job in jobs}
+        self._done = 0
+        self._pace = Pace(len(jobs))
+        self._pace.left(0)
+
+    def after(self, job: Job) -> str:
+        """The end of a line, after one more job is done."""
+        self._groups.discard(job.group)
+        self._done += 1
+        return self._pace.left(self._done, steady=not self._groups)
 
 
 class Log:
@@ -113,27 +178,25 @@ class Log:
     def __init__(self, title: str, total: int) -> None:
         self._title, self._total = title, total
         self._finished = 0
-        self._began = time.monotonic()
         self._shown: dict[str, float] = {}
-        self._first: dict[str, tuple[float, int]] = {}
+        self._paces: dict[str, Pace] = {}
 
     def running(self, job: Job, done: int, status: str) -> None:
         """Say how far a job is, unless that was said a moment ago."""
-        began, already = self._first.setdefault(job.name, (time.monotonic(), done))
+        left = self._paces.setdefault(job.name, Pace(job.steps)).left(done)
         if self._is_due(job.name):
-            left = self._left(began, done - already, job.steps - done)
             self._write(f"{job.name}: {done} of {job.steps} updates, {status}{left}")
 
-    def finished(self) -> None:
+    def finished(self, left: str) -> None:
         """Say how many jobs are finished, one more than before, unless that was said a moment ago."""
         self._finished += 1
         if self._is_due("") or self._finished == self._total:
-            left = self._left(self._began, self._finished, self._total - self._finished)
             self._write(f"{self._title}: {self._finished} of {self._total} runs finished{left}")
 
     def restarted(self, job: Job, reason: str) -> None:
         """Say that a job is begun again."""
-        self._first.pop(job.name, None)
+        self._paces.pop(job.name, None)
+        self._shown.pop(job.name, None)  # where it goes on is news
         self._write(f"{job.name}: {reason}; it is restarted")
 
     def _is_due(self, name: str) -> bool:
@@ -142,11 +205,6 @@ class Log:
         if due:
             self._shown[name] = now
         return due
-
-    @staticmethod
-    def _left(began: float, done: int, left: int) -> str:
-        """The time that is left at the rate of before."""
-        return f", about {duration((time.monotonic() - began) * left / done)} left" if done > 0 and left > 0 else ""
 
     @staticmethod
     def _write(line: str) -> None:

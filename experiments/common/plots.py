@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,20 +16,32 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+from matplotlib.image import imsave
 from matplotlib.ticker import LogFormatter
 
 from experiments.common.formatting import NEGLIGIBLE, number
+from experiments.common.report import Picture
 from experiments.common.statistics import t_interval
+from r2d2_burnin.initialization import Initialization, parse
 
 COLOURS = ("#D55E00", "#0072B2", "#E69F00", "#56B4E9", "#000000", "#009E73", "#CC79A7", "#999999")
 GREY = COLOURS[-1]
 DASHES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (7, 2, 1, 2)))
 MARKERS = "os^Dvp*X"
 
+FREE_COLOURS = (COLOURS[2], COLOURS[3], GREY)
+FREE_MARKERS = "pX*Ph"
+"""Of initializations that have none of their own."""
 
-def style(index: int) -> dict[str, Any]:
-    """Colour, dashes and marker of the line with this index; no two of the first eight agree in any two of them."""
+Look = dict[str, Any]
+"""Colour, dashes and marker of a line, as Matplotlib's `plot` takes them."""
+
+
+def style(index: int) -> Look:
+    """The look of the line with this index; no two of the first eight agree in any two of colour, dashes, marker."""
     return {
         "color": COLOURS[index % len(COLOURS)],
         "linestyle": DASHES[index % len(DASHES)],
@@ -35,6 +49,47 @@ def style(index: int) -> dict[str, Any]:
         "markersize": 4,
         "linewidth": 1.6,
     }
+
+
+def looks(names: Sequence[str]) -> dict[str, Look]:
+    """The look of each initialization, the same in every picture.
+
+    Those of one class share a colour and a marker. With burn-in the line is dashed and the marker hollow; with a number
+    of trained steps of its own the marker is half filled. Classes without a colour get free ones, in the order of
+    `names`.
+    """
+    colours, markers = itertools.cycle(FREE_COLOURS), itertools.cycle(FREE_MARKERS)
+    shared: dict[type[Initialization], tuple[str, str]] = {}
+    taken: set[tuple[Any, ...]] = set()
+    by_name = {}
+    for name in names:
+        initialization = parse(name)
+        kind = type(initialization)
+        if kind not in shared:
+            shared[kind] = kind.colour or next(colours), kind.marker or next(markers)
+        colour, marker = shared[kind]
+        filling = "none" if initialization.burn_in else "full" if initialization.trained_steps is None else "left"
+        place = _dashes(initialization, {place for *of, place in taken if of == [kind, filling]})
+        taken.add((kind, filling, place))
+        by_name[name] = style(0) | {
+            "color": colour,
+            "marker": marker,
+            "linestyle": DASHES[place],
+            "fillstyle": "full" if filling == "none" else filling,
+            "markerfacecolor": "white" if filling == "none" else colour,
+            "markerfacecoloralt": "white",
+            "markersize": 5,
+        }
+    return by_name
+
+
+def _dashes(initialization: Initialization, taken: set[int]) -> int:
+    """The index of an initialization's dashes, by the size of its steps; the next one where its kin have it."""
+    steps = initialization.burn_in or initialization.trained_steps or 0
+    if not steps:
+        return 0
+    places = [1 + (steps.bit_length() - 1 + shift) % (len(DASHES) - 1) for shift in range(len(DASHES) - 1)]
+    return next((place for place in places if place not in taken), places[0])
 
 
 def figure(columns: int, rows: int = 1, **options: Any) -> tuple[Figure, Any]:
@@ -45,15 +100,14 @@ def figure(columns: int, rows: int = 1, **options: Any) -> tuple[Figure, Any]:
     )
 
 
-def band(axes: Axes, x: np.ndarray, per_seed: np.ndarray, label: str, index: int, *, logarithmic: bool = False) -> None:
+def band(axes: Axes, x: np.ndarray, per_seed: np.ndarray, look: Look, *, logarithmic: bool = False) -> None:
     """Mean over seeds of `[S, N]` at `x` [N], with its 95 % t-interval as a band, and every seed as a thin line.
 
     On a logarithmic axis mean and interval are those of the logarithms, as in the tests; values that have none are left
     out.
     """
     middle, low, high = mean_and_interval(per_seed, logarithmic=logarithmic)
-    look = style(index)
-    axes.plot(x, middle, label=label, markevery=max(len(x) // 8, 1), **look)
+    axes.plot(x, middle, markevery=max(len(x) // 8, 1), **look)
     if len(per_seed) > 1:
         axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
         axes.plot(x, per_seed.T, color=look["color"], alpha=0.4, linewidth=0.5)
@@ -73,6 +127,7 @@ def ends(axes: Axes, rows: Mapping[str, np.ndarray], order: Sequence[str], *, lo
     there a word at the left end.
     """
     axes.set_xscale("log" if logarithmic else "linear")
+    by_name = looks(order)
     for place, name in enumerate(order):
         values = rows.get(name, np.array([]))
         if not len(values):
@@ -82,11 +137,11 @@ def ends(axes: Axes, rows: Mapping[str, np.ndarray], order: Sequence[str], *, lo
             axes.text(0.015, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
             continue
         middle, low, high = mean_and_interval(values[:, None], logarithmic=logarithmic)
-        look = style(place)
+        look = by_name[name]
         if len(values) > 1:
-            axes.plot(values, np.full(len(values), place + 0.24), "o", color=look["color"], alpha=0.5, markersize=2.5)
+            axes.plot(values, np.full(len(values), place + 0.26), "o", color=look["color"], alpha=0.5, markersize=2.5)
             axes.plot([low[0], high[0]], [place, place], color=look["color"], linewidth=2.2, solid_capstyle="butt")
-        axes.plot(middle[0], place, color=look["color"], marker=look["marker"], markersize=7, markeredgecolor="white")
+        axes.plot(middle[0], place, **look | {"markersize": 7})
     axes.set_yticks(range(len(order)), order)
     axes.set_ylim(len(order) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
@@ -107,17 +162,18 @@ def curves(axes: Axes, by_name: Mapping[str, tuple[np.ndarray, np.ndarray] | Non
     """
     axes.set_yscale("log" if logarithmic else "linear")
     width = max((float(np.ptp(curve[0])) for curve in by_name.values() if curve is not None), default=1.0) or 1.0
+    by_look = looks(list(by_name))
     for index, (name, curve) in enumerate(by_name.items()):
         if curve is None or not np.isfinite(curve[1]).any():
             continue
         x, per_seed = curve
         middle, low, high = mean_and_interval(per_seed, logarithmic=logarithmic)
-        look = style(index)
+        look = by_look[name]
         axes.plot(x, middle, label=name, markevery=max(len(x) // 8, 1), **look)
         if len(per_seed) > 1 and np.isfinite(low[-1] + high[-1]):
             place = x[-1] + (0.03 + 0.022 * index) * width
             axes.plot([place, place], [low[-1], high[-1]], color=look["color"], linewidth=2, solid_capstyle="butt")
-            axes.plot(place, middle[-1], color=look["color"], marker=look["marker"], markersize=4)
+            axes.plot(place, middle[-1], **look)
 
 
 def curves_shown(seeds: int, *, logarithmic: bool = False) -> str:
@@ -127,10 +183,9 @@ def curves_shown(seeds: int, *, logarithmic: bool = False) -> str:
     return f"Lines: {_mean(logarithmic)} of {seeds} seeds; bars at the right: 95 % t-intervals at the end."
 
 
-def points(axes: Axes, x: np.ndarray, per_seed: np.ndarray, label: str, index: int, *, logarithmic: bool) -> None:
+def points(axes: Axes, x: np.ndarray, per_seed: np.ndarray, label: str, look: Look, *, logarithmic: bool) -> None:
     """Mean over seeds of `[S, N]` at `x` [N], joined by a line, each with its 95 % t-interval as a bar."""
     middle, low, high = mean_and_interval(per_seed, logarithmic=logarithmic)
-    look = style(index)
     axes.plot(x, middle, label=label, **look | {"linewidth": 1.0})
     if len(per_seed) > 1:
         axes.vlines(x, low, high, color=look["color"], linewidth=1.8)
@@ -166,14 +221,14 @@ def small_multiples(count: int, *, width: float = 2.35, height: float = 1.9) -> 
     return figure_, panels[:count]
 
 
-def floor_line(axes: Axes, value: float, label: str, index: int) -> None:
+def floor_line(axes: Axes, value: float, label: str, colour: str) -> None:
     """A horizontal line at an error floor, named beside its right end, where no curve is.
 
     A logarithmic axis has no place for a value of zero or less, which is left out there.
     """
     if axes.get_yscale() == "log" and value <= 0:
         return
-    axes.axhline(value, color=COLOURS[index % len(COLOURS)], linewidth=0.9, linestyle=(0, (2, 2)))
+    axes.axhline(value, color=colour, linewidth=0.9, linestyle=(0, (2, 2)))
     axes.annotate(
         textwrap.fill(label, 24),
         (1.0, value),
@@ -182,7 +237,7 @@ def floor_line(axes: Axes, value: float, label: str, index: int) -> None:
         textcoords="offset points",
         va="center",
         fontsize=7,
-        color=COLOURS[index % len(COLOURS)] if index % len(COLOURS) < len(COLOURS) - 1 else "#555555",
+        color="#555555" if colour == GREY else colour,
     )
 
 
@@ -208,15 +263,118 @@ class _PlainLogFormatter(LogFormatter):
         return number(x) if super().__call__(x, pos) else ""
 
 
-def save(figure: Figure, path: Path, title: str) -> None:
-    """Write a figure under its title, which says the finding."""
+def save(figure: Figure, path: Path, title: str, caption: str, *, narrow: Figure | None = None) -> Picture:
+    """Write a figure under its title, and keep it for pages, which say titles in their own text.
+
+    Args:
+        figure: is closed.
+        path: of the PNG file.
+        title: says the finding.
+        caption: says what is drawn.
+        narrow: the same for narrow pages, closed too; by default the figure with its panels below each other.
+    """
+    wide = write(figure, path, title)
+    if narrow is None:
+        narrow = figure
+        _stack(narrow)
+    picture = Picture(title, caption, _png(wide), _png(_pixels(narrow, 180)))
+    plt.close(narrow)
+    return picture
+
+
+def write(figure: Figure, path: Path, title: str) -> np.ndarray:
+    """Write a figure under its title, which says the finding, and close it; returns what is below the title."""
+    pixels = _pixels(figure, 110)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_png(np.concatenate([_heading(title, pixels.shape[1], 110), pixels])))
+    plt.close(figure)
+    return pixels
+
+
+def _pixels(figure: Figure, dpi: int) -> np.ndarray:
+    """The figure as RGB `[H, W, 3]`."""
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             if axis.get_scale() == "log" and isinstance(axis.get_major_formatter(), LogFormatter):
                 axis.set_major_formatter(_PlainLogFormatter())
                 axis.set_minor_formatter(_PlainLogFormatter(labelOnlyBase=False, minor_thresholds=(1, 0.4)))
-    characters = int(figure.get_figwidth() * 10)  # that fit beside each other
-    figure.suptitle(textwrap.fill(title, characters), fontsize=10.5, fontweight="bold")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, metadata={"Software": ""})
-    plt.close(figure)
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.array(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+
+
+def _heading(title: str, width: int, dpi: int) -> np.ndarray:
+    """A title on white as RGB `[H, width, 3]`, in as many lines as it takes."""
+    lines = textwrap.wrap(title, int(width / dpi * 10))  # characters that fit beside each other
+    strip = Figure(figsize=(width / dpi, 0.2 * len(lines) + 0.08))
+    strip.text(0.5, 0.0, "\n".join(lines), fontsize=10.5, fontweight="bold", ha="center", va="bottom")
+    return _pixels(strip, dpi)
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    imsave(buffer, pixels, format="png", metadata={"Software": ""})
+    return buffer.getvalue()
+
+
+NARROW = 3.9
+"""Width of figures for narrow pages, in inches: text of 8 points has 10 pixels on a page of 400."""
+
+
+def _stack(figure: Figure) -> None:
+    """Lay a figure out for narrow pages: panels below each other, or two in a row where they are small."""
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    specs = {axes: axes.get_subplotspec() for axes in panels}
+    first = specs[panels[0]]
+    assert first is not None
+    old = first.get_gridspec()
+    width, height = figure.get_size_inches()
+    columns = 2 if len(panels) > 1 and width / old.ncols < 3.0 else 1
+    rows = -(-len(panels) // columns)
+    _label_alone(panels, specs, columns)
+    for axes in figure.axes:
+        if axes not in panels:
+            axes.remove()
+    grid = GridSpec(rows, columns, figure=figure)
+    for place, axes in enumerate(panels):
+        axes.set_subplotspec(grid[place // columns, place % columns])
+        axes.set_title(textwrap.fill(axes.get_title().replace("\n", " "), 46 // columns), fontsize=9)
+        axes.set_ylabel(textwrap.fill(axes.get_ylabel(), 34))
+    legend_lines = _narrow_legends(figure)
+    figure.set_size_inches(NARROW, rows * min(height / old.nrows, 3.0) + 0.19 * legend_lines)
+
+
+def _label_alone(panels: Sequence[Axes], specs: Mapping[Axes, Any], columns: int) -> None:
+    """Label axes that a panel beside them or below them labelled before."""
+    by_place = {(spec.rowspan.start, spec.colspan.start): axes for axes, spec in specs.items()}
+    for place, axes in enumerate(panels):
+        row, column = specs[axes].rowspan.start, specs[axes].colspan.start
+        left = by_place.get((row, 0), axes)
+        below = by_place[max(key for key in by_place if key[1] == column)]
+        axes.set_ylabel(axes.get_ylabel() or left.get_ylabel())
+        if columns == 1 or not axes.get_shared_y_axes().joined(axes, left):
+            axes.tick_params(labelleft=True)
+        else:
+            axes.tick_params(labelleft=place % columns == 0)
+            axes.set_ylabel(axes.get_ylabel() if place % columns == 0 else "")
+        shares = axes is not below and axes.get_shared_x_axes().joined(axes, below)
+        last = place + columns >= len(panels)
+        axes.set_xlabel("" if shares and not last else axes.get_xlabel() or below.get_xlabel())
+        axes.tick_params(labelbottom=last or not shares)
+
+
+def _narrow_legends(figure: Figure) -> int:
+    """Put legends below the figure into as few columns as fit; returns how many lines they have."""
+    lines = 0
+    for legend in list(figure.legends):
+        labels = [text.get_text() for text in legend.get_texts()]
+        columns = max(int(54 // (max(map(len, labels), default=1) + 7)), 1)
+        title = legend.get_title().get_text()
+        handles = [handle for handle in legend.legend_handles if handle is not None]
+        legend.remove()
+        size = 9 if max(map(len, labels), default=1) < 48 else 7.5
+        options: dict[str, Any] = {"loc": "outside lower center", "ncols": columns, "frameon": False, "fontsize": size}
+        figure.legend(handles, labels, title=title or None, **options)
+        lines += -(-len(labels) // columns) + bool(title)
+    return lines

@@ -34,12 +34,22 @@ class Table:
 
 
 @dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture of a report; `plots.save` makes it, and the file with its title."""
+
+    title: str  # the finding; a page says it of pictures in sections, unless its heading does
+    caption: str
+    wide: bytes  # PNG without the title
+    narrow: bytes  # the same for narrow pages
+
+
+@dataclasses.dataclass(frozen=True)
 class Section:
     """A detail of a report, which folds; the page shows its parts in the order of these fields."""
 
     title: str = ""
     sentences: Sequence[str] = ()
-    pictures: Mapping[Path, str] = dataclasses.field(default_factory=dict)  # captions
+    pictures: Sequence[Picture] = ()
     table: Table | None = None
     note: str = ""
 
@@ -62,7 +72,7 @@ class Report:
     sections: Sequence[Section]  # details
     conclusions: Sequence[str] = ()  # what the terminal shows after the tables
     alarms: Sequence[str] = ()  # what a reader must not miss
-    picture: Mapping[Path, str] = dataclasses.field(default_factory=dict)  # the one that shows the answer; its caption
+    picture: Picture | None = None  # the one that shows the answer
     words: Mapping[str, str] = dataclasses.field(default_factory=dict)  # what they mean
     table: Table | None = None
     next_step: NextStep | None = None
@@ -96,7 +106,7 @@ def write_page(path: Path, report: Report, *, errors: Sequence[str] = (), comman
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["base64"] = lambda picture: base64.b64encode(picture.read_bytes()).decode("ascii")
+    environment.filters["base64"] = lambda picture: base64.b64encode(picture).decode("ascii")
     environment.tests["short"] = lambda cell: all(len(line) <= LONGEST_LINE for line in cell.splitlines())
     page = environment.get_template("page.html").render(report=report, errors=errors, command=command)
     write_text(path, page)

@@ -27,9 +27,9 @@ def report(results: StudyResults, out: Path) -> Report:
     if not results.by_seed:
         return Report(answer(results), [])
     sentences, by_title = verdict(results), tables(results)
-    pictures = {out / name: caption for name, caption in plots.draw(results, out).items()}
-    shown = next(path for path in pictures if path.name in ("error_at_length.png", "carried_state.png"))
-    others = {path: caption for path, caption in pictures.items() if path != shown}
+    pictures = plots.draw(results, out)
+    shown = next(name for name in pictures if name in ("error_at_length", "carried_state"))
+    others = [picture for name, picture in pictures.items() if name != shown]
     first = ERRORS if ERRORS in by_title else next(iter(by_title))
     return Report(
         answer(results),
@@ -39,7 +39,7 @@ def report(results: StudyResults, out: Path) -> Report:
             *(Section(title, table=table) for title, table in by_title.items() if title != first),
         ],
         conclusions=sentences,
-        picture={shown: pictures[shown]},
+        picture=pictures[shown],
         words=WORDS,
         table=by_title[first],
         next_step=NextStep(

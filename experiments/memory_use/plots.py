@@ -9,16 +9,17 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from experiments.common import plots
 from experiments.common.formatting import number
+from experiments.common.report import Picture
 from experiments.memory_use.results import MemoryResults, baseline_name, finding
 
 
-def draw(results: MemoryResults, path: Path) -> str:
-    """Write the picture to `path`, a panel an initialization; returns its caption."""
+def draw(results: MemoryResults, path: Path) -> Picture:
+    """Write the picture to `path`, a panel an initialization."""
     outcome, measured = results.outcome, results.measured
     figure, panels = plots.small_multiples(len(measured), width=2.7, height=2.2)
-    longest, shown = 1, []
+    longest, shown, looks = 1, [], plots.looks(list(results.runs))
     for axes, name in zip(panels, measured, strict=True):
-        index = list(results.runs).index(name)
+        look = looks[name]
         memories, outcomes = results.curve(name)
         outcomes = outcomes[np.isfinite(outcomes).all(1)]
         axes.set_title(name, fontsize=9)
@@ -29,10 +30,10 @@ def draw(results: MemoryResults, path: Path) -> str:
             continue
         shown.append(outcomes)
         longest = max(longest, int(memories[-1]))
-        plots.band(axes, memories, outcomes, name, index, logarithmic=outcome.logarithmic)
+        plots.band(axes, memories, outcomes, look, logarithmic=outcome.logarithmic)
         uncut = np.array([[run.uncut] for run in results.runs[name].values()])
         middle, _, _ = plots.mean_and_interval(uncut[np.isfinite(uncut).all(1)], logarithmic=outcome.logarithmic)
-        axes.axhline(middle[0], color=plots.COLOURS[index % len(plots.COLOURS)], linewidth=1, linestyle=(0, (1, 1)))
+        axes.axhline(middle[0], color=look["color"], linewidth=1, linestyle=(0, (1, 1)))
         if used := results.used(name):
             steps = float(np.median(used))
             axes.axvline(steps, color="black", linewidth=1, linestyle=(0, (4, 2)))
@@ -51,12 +52,12 @@ def draw(results: MemoryResults, path: Path) -> str:
         axes.set_xlim(-0.15, longest * 1.1)
     figure.supxlabel("steps of memory, k", fontsize=9)
     figure.supylabel(outcome.name, fontsize=9)
-    plots.save(figure, path, finding(results))
     seeds = max(map(len, results.runs.values()))
     level = f" Grey: {baseline_name(results)}, {number(float(np.nanmean(baselines)))}." if has_baseline else ""
-    return (
+    caption = (
         f"{outcome.name.capitalize()} when the recurrent state is cut to the last k steps, for those k that all seeds"
         " tried; dotted: the agent uncut. Dashed, and beside the name: the median of the steps that are shown to be"
         " enough."
         f"{level} {plots.bands(seeds, logarithmic=outcome.logarithmic)}"
     )
+    return plots.save(figure, path, finding(results), caption)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.common.report import NextStep, Report, Section
+from experiments.common.report import NextStep, Picture, Report, Section
 from experiments.memory_use import plots
 from experiments.memory_use.results import HOW_TO_READ, MemoryResults, finding, sentences, table
 
@@ -16,7 +16,7 @@ def report(results: MemoryResults, out: Path) -> Report:
     more = ("--episodes", str(4 * fewest))
     return Report(
         title=finding(results),
-        picture=pictures(results, out),
+        picture=picture(results, out),
         words={
             "steps of memory": "The smallest number of past steps, beside the current one, with which the agent does as"
             " well as uncut. k = 0 is the current observation alone.",
@@ -25,15 +25,12 @@ def report(results: MemoryResults, out: Path) -> Report:
             "±": "Half the width of a 95 % t-interval over seeds.",
         },
         table=table(results),
-        sections=[Section("What the tests say", lines), Section("How to read it", [HOW_TO_READ])],
+        sections=[Section("What the tests say", lines), Section("How to read it", HOW_TO_READ)],
         conclusions=lines,
         next_step=NextStep("to test it in more episodes", more, elsewhere=True) if fewest else None,
     )
 
 
-def pictures(results: MemoryResults, out: Path) -> dict[Path, str]:
-    """The picture of the measurements, drawn in the directory `out`, with its caption; none where there are none."""
-    if not results.measured:
-        return {}
-    path = out / "memory.png"
-    return {path: plots.draw(results, path)}
+def picture(results: MemoryResults, out: Path) -> Picture | None:
+    """The picture of the measurements, drawn in the directory `out`; None where there are none."""
+    return plots.draw(results, out / "memory.png") if results.measured else None

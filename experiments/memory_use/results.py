@@ -17,19 +17,21 @@ from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.objectives import Outcome
 
 HOW_TO_READ = (
-    "Memory use: with memory k the recurrent state is cut, so that an output is that of the network unrolled from its"
-    " initial state over the last k steps and the current one, and the agent acts by it (Kapturowski et al., ICLR 2019,"
-    " figure 5). k = 0 is the current observation alone. The number stated is the smallest k from which on every"
-    " larger one that was tried is shown to lose less than a margin, by paired tests over the same episodes: a t-test,"
-    " and a test that allows for episodes that were not seen (Gaffke, 2005; of successes and failures it is the exact"
-    " binomial test). A number that is too small is stated in one case of twenty at most, if no episode that was"
-    " not seen loses more than those that were seen with the memory in question and the next smaller ones, down to the"
-    " first that is not enough; where no smaller memory fails, more than the agent has learned. So few episodes state a"
-    " large number where a smaller one would do, and say how many could show it: without any failure about 60 for a"
-    " margin of 5 % and 300 for 1 %, twice as many where an agent acts with a choice of memories."
-    " A cut state is itself unfamiliar to an agent that was trained from stored states or from whole episodes: it never"
-    " had to go on from a zero state in the middle of one. What it loses by a cut may come from that as well as from"
-    " what it no longer knows, so the number is how much memory this agent needs, not the task."
+    "With k steps of memory an output is that of the network unrolled from its initial state over the last k steps and"
+    " the current one, and the agent acts by it (Kapturowski et al., ICLR 2019, figure 5). k = 0 is the current"
+    " observation alone.",
+    "The number stated is the smallest k that is enough: with it, and with every larger number tried, tests show that"
+    " less than a margin is lost. Both tests are paired over the same episodes: a t-test, and one that allows for"
+    " episodes that were not seen (Gaffke, 2005; of successes and failures it is the exact binomial test).",
+    "A number that is too small is stated in one case of twenty at most. This assumes that no unseen episode loses more"
+    " than the seen ones do, with the memory in question and with the next smaller ones down to the first that is not"
+    " enough; or, where no smaller memory fails, more than the agent has learned.",
+    "Few episodes state a larger number than many would, and the page says how many could show a smaller one: without"
+    " any failure about 60 for a margin of 5 % and 300 for 1 %, twice as many where an agent acts with a choice of"
+    " memories.",
+    "An agent that was trained from stored states or from whole episodes never started from a zero state in the middle"
+    " of an episode. Part of what it loses by a cut may come from that. So the number is how much memory this agent"
+    " needs, not how much the task does.",
 )
 """What the figures are."""
 
@@ -156,14 +158,24 @@ def table(results: MemoryResults) -> Table:
                 " to ".join(str(count) for count in dict.fromkeys((episodes[0], episodes[-1]))) if episodes else "-",
             ]
         )
-    return Table(["initialization", "steps of memory used", *columns, "episodes"], rows)
+    uncut, without, baseline, margin = columns
+    meanings = {
+        "steps of memory used": "The smallest number that is shown to be enough, median over seeds, and in brackets"
+        " their range.",
+        uncut: "With the recurrent state of the whole episode, mean over seeds.",
+        without: "With the current observation alone.",
+        baseline: "What can be had without having learned anything.",
+        margin: "The most that may be lost for a number of steps to count as enough.",
+        "episodes": "In which every number of steps was tried, of each seed.",
+    }
+    return Table(["initialization", "steps of memory used", *columns, "episodes"], rows, meanings)
 
 
 def _margin(results: MemoryResults) -> str:
     share = f"{100 * results.outcome.margin:.3g}%"
     return (
-        f"With that many steps, and with more, the {results.outcome.name} is shown to be worse than uncut by less than"
-        f" {share} of the difference between the uncut agent and {baseline_name(results)}."
+        f"With that many steps or more, the loss in {results.outcome.name} is shown to be less than {share} of what"
+        f" separates the uncut agent from {baseline_name(results)}."
     )
 
 

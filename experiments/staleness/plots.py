@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from experiments.common import plots
+from experiments.common.report import Picture
 from experiments.staleness.results import AgeCurves, Case
 
 
-def draw(runs: Mapping[Case, dict[int, AgeCurves]], title: str, path: Path) -> str:
-    """Write the picture to `path`, a panel for each learning rate and replay ratio; returns its caption."""
+def draw(runs: Mapping[Case, dict[int, AgeCurves]], title: str, path: Path) -> Picture:
+    """Write the picture to `path`, a panel for each learning rate and replay ratio."""
     rates = sorted({case.learning_rate for case in runs})
     ratios = sorted({case.replay_ratio for case in runs})
     strategies = list(dict.fromkeys(case.strategy for case in runs))
@@ -34,10 +35,10 @@ def draw(runs: Mapping[Case, dict[int, AgeCurves]], title: str, path: Path) -> s
     for axes in grid[:, 0]:
         axes.set_ylabel("ΔQ first, against exact")
     plots.legend_below(figure, grid[0, 0])
-    plots.save(figure, path, title)
     seeds = max((len(by_seed) for by_seed in runs.values()), default=0)
-    return (
+    caption = (
         "ΔQ at the first trained step against the exact state, by the age of the stored state, in the second half of"
         " training with a constant step size. No point where a seed has a ΔQ of 0."
         f" {plots.curves_shown(seeds, logarithmic=True)}"
     )
+    return plots.save(figure, path, title, caption)

@@ -26,10 +26,8 @@ WORDS = {
 
 def report(results: AgeResults, out: Path) -> Report:
     """The report of the runs; draws its picture in the directory `out`."""
-    title, pictures = f"{results.environment}: {finding(results)}", {}
-    if any(results.runs.values()):
-        path = out / "staleness.png"
-        pictures[path] = plots.draw(results.runs, title, path)
+    title = f"{results.environment}: {finding(results)}"
+    picture = plots.draw(results.runs, title, out / "staleness.png") if any(results.runs.values()) else None
     of_tests = sentences(results)
     seeds = max((len(by_seed) for by_seed in results.runs.values()), default=0)
     flags = (*results.flags, "--strategies", *dict.fromkeys([*(case.strategy for case in results.runs), "full"]))
@@ -37,7 +35,7 @@ def report(results: AgeResults, out: Path) -> Report:
     return Report(
         title,
         [Section("How it was tested", of_tests)],
-        picture=pictures,
+        picture=picture,
         words=WORDS,
         table=result_table(results),
         conclusions=of_tests,

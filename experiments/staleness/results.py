@@ -121,7 +121,18 @@ def result_table(results: AgeResults) -> Table:
         values = [results.estimate(case, value_of) for value_of in columns.values()]
         texts = ["-" if value is None else str(value) for value in values]
         rows.append([case.strategy, f"{case.learning_rate:g}", f"{case.replay_ratio:g}", *texts])
-    return Table(["initialization", "learning rate", "replay ratio", *columns], rows)
+    return Table(["initialization", "learning rate", "replay ratio", *columns], rows, MEANINGS)
+
+
+MEANINGS = {
+    "replay ratio": "Trained steps for each acted one.",
+    "ΔQ first, youngest": "At the first trained step against the exact state, of the youngest states in replay.",
+    "ΔQ first, oldest": "The same of the oldest states in replay.",
+    "age of the oldest (updates)": "Learner updates between storing and measuring the oldest states.",
+    "ΔQ first, change in 100 updates": "The slope of ΔQ at the first trained step over age.",
+    "state error (L2), oldest": "The distance of the oldest stored states from the exact ones.",
+}
+"""What columns show, by header."""
 
 
 def growth(results: AgeResults) -> dict[str, Contrast]:

@@ -43,10 +43,16 @@ class Initialization:
     """Whether the start state tells fragments that begin their episode from the others."""
     has_floor: ClassVar[bool] = False
     """Whether the two answers above are all that decides the error floor."""
+    colour: ClassVar[str] = ""
+    """Its colour in pictures, `#rrggbb`, with any burn-in; by default one that no other initialization has there."""
+    marker: ClassVar[str] = ""
+    """Its marker in pictures, a name of Matplotlib's; by default one that no other initialization has there."""
 
     def __init_subclass__(cls) -> None:
-        if "start" not in cls.__dict__:
-            cls.start = f"{cls.__module__}:{cls.__qualname__}"
+        inherited = {"start": f"{cls.__module__}:{cls.__qualname__}", "colour": "", "marker": ""}
+        for name, value in inherited.items():
+            if name not in cls.__dict__:
+                setattr(cls, name, value)
 
     @property
     def name(self) -> str:

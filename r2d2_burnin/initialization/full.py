@@ -19,6 +19,8 @@ class Full(Initialization):
     start: ClassVar[str] = "zero"
     sees_the_past: ClassVar[bool] = True
     has_floor: ClassVar[bool] = True
+    colour: ClassVar[str] = "#000000"
+    marker: ClassVar[str] = "v"
 
     @property
     def name(self) -> str:

@@ -17,6 +17,8 @@ class Learned(Initialization):
     learns_state: ClassVar[bool] = True
     knows_the_start: ClassVar[bool] = True
     has_floor: ClassVar[bool] = True
+    colour: ClassVar[str] = "#CC79A7"
+    marker: ClassVar[str] = "D"
 
     def fragment_state(self, stored: State, learned: State) -> State:
         """The trained state."""

@@ -20,3 +20,5 @@ class Refreshed(Initialization):
     refreshes: ClassVar[bool] = True
     sees_the_past: ClassVar[bool] = True
     has_floor: ClassVar[bool] = True
+    colour: ClassVar[str] = "#009E73"
+    marker: ClassVar[str] = "^"

@@ -16,3 +16,5 @@ class Stored(Initialization):
     stores_states: ClassVar[bool] = True
     sees_the_past: ClassVar[bool] = True
     has_floor: ClassVar[bool] = True
+    colour: ClassVar[str] = "#0072B2"
+    marker: ClassVar[str] = "s"

@@ -16,6 +16,8 @@ class Zero(Initialization):
 
     start: ClassVar[str] = "zero"
     has_floor: ClassVar[bool] = True
+    colour: ClassVar[str] = "#D55E00"
+    marker: ClassVar[str] = "o"
 
     def from_initial_state(self, begins: np.ndarray) -> np.ndarray:
         """All of them."""

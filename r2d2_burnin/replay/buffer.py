@@ -139,7 +139,7 @@ class Replay:
         Raises:
             ValueError: when nothing has been added yet.
         """
-        self._check_not_empty()
+        _check_not_empty(len(self))
         if self._priorities is not None:
             return self._priorities.sample(generator, shape)
         return generator.integers(self._store.fragments.first, self._store.fragments.end, shape)
@@ -163,12 +163,8 @@ class Replay:
         self._store.refresh(rows, states, np.broadcast_to(update + np.arange(len(rows))[:, None], rows.shape))
 
     def batch(self, rows: np.ndarray) -> FragmentBatch:
-        """Fragments of the given row numbers `[*batch_shape]`, initialized as the replay's initialization says.
-
-        Raises:
-            ValueError: when nothing has been added yet.
-        """
-        self._check_not_empty()
+        """Fragments of row numbers `[*batch_shape]`, initialized as `initialization` says; ValueError while empty."""
+        _check_not_empty(len(self))
         return self._batcher.batch(rows, self.initialization, self._weights(rows))
 
     def references(self, rows: np.ndarray) -> References:
@@ -220,15 +216,16 @@ class Replay:
         """Learner updates `[*batch_shape]` since the states of the given fragments were stored."""
         return update - self._store.fragments.take("update", rows)
 
-    def _check_not_empty(self) -> None:
-        if not len(self):
-            raise ValueError("replay: got a request for fragments while empty, expected an episode to be added first")
-
     def _weights(self, rows: np.ndarray) -> np.ndarray:
         if self._priorities is None or self.settings.importance_exponent == 0:
             return np.ones(rows.shape, np.float32)
         priorities = self._priorities.get(rows)
         return importance_weights(priorities, self._priorities.total, len(self), self.settings.importance_exponent)
+
+
+def _check_not_empty(fragments: int) -> None:
+    if not fragments:
+        raise ValueError("replay: got a request for fragments while empty, expected an episode to be added first")
 
 
 def start_weights(starts: np.ndarray, settings: ReplaySettings) -> np.ndarray:

@@ -102,14 +102,19 @@ def _foreign_dtype(name: str) -> np.dtype[Any]:
 def write_numbered(directory: Path, number: int, arrays: dict[str, np.ndarray], header: dict[str, Any]) -> None:
     """Write the archive of a step, and keep the last two; earlier ones go once this one is there."""
     write(directory / f"{number:012d}.npz", arrays, header)
-    for path in _numbered(directory)[:-2]:
+    remove_old(directory)
+
+
+def remove_old(directory: Path) -> None:
+    """Delete all but the last two numbered archives."""
+    for path in numbered(directory)[:-2]:
         path.unlink(missing_ok=True)
 
 
 def read_newest(directory: Path) -> tuple[tuple[dict[str, np.ndarray], dict[str, Any]] | None, list[str]]:
     """The newest whole archive that `write_numbered` left, or None; and what was wrong with newer ones."""
     problems: list[str] = []
-    for path in reversed(_numbered(directory)):
+    for path in reversed(numbered(directory)):
         try:
             return read(path), problems
         except (DamagedArchive, OSError) as error:
@@ -117,7 +122,8 @@ def read_newest(directory: Path) -> tuple[tuple[dict[str, np.ndarray], dict[str,
     return None, problems
 
 
-def _numbered(directory: Path) -> list[Path]:
+def numbered(directory: Path) -> list[Path]:
+    """Archives that `write_numbered` left, the newest last."""
     if not directory.is_dir():
         return []
     return sorted(path for path in directory.iterdir() if re.fullmatch(r"\d{12}\.npz", path.name))

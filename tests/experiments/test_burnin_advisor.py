@@ -40,7 +40,7 @@ def test_it_trains_an_agent_and_advises(tmp_path: Path, capsys: pytest.CaptureFi
     advice = content["seeds"]["0"]
     assert advice["stored_age"] == 10  # two rounds of 10 updates; states of both are replayed in the second
     assert 0 < advice["staleness"] < 20
-    assert f"parameters of 10 updates ago; in training they were {advice['staleness']:.4g} updates" in printed
+    assert f"parameters 10 updates old. In training they were {advice['staleness']:.3g} updates old" in printed
     assert content["verdict"] == advice["verdict"]
     assert {m["start"] for m in advice["measures"]} == {"zero", "stored"}
     assert len({(m["fragments"], m["episodes"]) for m in advice["measures"]}) == 1

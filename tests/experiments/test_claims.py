@@ -35,6 +35,7 @@ MINE = Claim(
     "9",
     "mine",
     "Training burn-in steps is no better.",
+    "training burn-in steps is no better",
     "this test",
     (
         *(pair(measure, "count", "zero@8", "zero+3", "larger") for measure in ("error", "error at equal seconds")),
@@ -118,13 +119,13 @@ def test_what_a_test_says_of_a_claim(tmp_path: Path) -> None:
         comparand("zero+20", "full"): "not tested",  # neither is better than the best constant answer
         comparand("refreshed", "stored", measure="memory"): "not tested",  # which was not measured
     }
-    claim = Claim("1", "mine", "Everything.", "this test", tuple(cases), "")
+    claim = Claim("1", "mine", "Everything.", "everything", "this test", tuple(cases), "")
     found = ClaimResults((claim,), {"count": regression_comparison(errors)})
     assert [finding.verdict for finding in found.findings] == list(cases.values())
     assert found.findings[0].contrast.low < math.log(0.1) < found.findings[0].contrast.high
     assert "neither is shown to have learned" in found.findings[-2].sentence
     assert "in part" in found.conclusion(claim)
-    caption = plots.draw(found, tmp_path / "claims.png")
+    caption = plots.draw(found, tmp_path / "claims.png").caption
     assert "up to 5 paired seeds" in caption
     assert len(results.table(found.findings).rows) == len(cases)
 

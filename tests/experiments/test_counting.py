@@ -230,7 +230,7 @@ def test_the_picture_shows_the_articles_ranges(tmp_path: Path, monkeypatch: pyte
         Curves(curve, curve), np.geomspace(0.001, 10, 40).tolist(), np.geomspace(0.001, 50, 40).tolist(), []
     )
     figures: dict[str, Figure] = {}
-    monkeypatch.setattr(plots, "save", lambda figure, path, title: figures.update({path.name: figure}))
+    monkeypatch.setattr(plots, "save", lambda figure, path, *texts: figures.update({path.name: figure}))
     counting_plots.draw(StudyResults(article, {0: SeedStudies(study, study)}), tmp_path)
     axes = figures["error_at_length.png"].axes[0]
     bars = [
@@ -262,7 +262,7 @@ def test_all_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert content["studies"]["every-step"]["error_at_length_measure"] == "mean over all steps"
     assert json.loads((tmp_path / "config.json").read_text())["settings"]["training_sequences"] == 40
     assert "every-step: NOT LEARNED by" in printed
-    assert (tmp_path / "report.html").read_text().count("data:image/png;base64,") == 3
+    assert (tmp_path / "report.html").read_text().count("data:image/png;base64,") == 2 * 3  # wide and narrow
 
 
 @pytest.mark.usefixtures("jobs_in_process")

@@ -47,7 +47,7 @@ def test_numbers_are_medians_with_their_range() -> None:
     assert first.startswith(
         "Memory (median over seeds, and their range): full uses 4 (4 to 6) steps of memory; zero uses none."
     )
-    assert "less than 5% of the difference between the uncut agent and random actions" in first
+    assert "less than 5% of what separates the uncut agent from random actions" in first
     assert failed == "Memory use is not stated where nothing is shown to have been learned: zero in 1 of 2 seeds."
     stated = entry(found, "full")
     assert stated["memory_steps"]["per_seed"] == [4, 4, 6]

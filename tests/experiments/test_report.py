@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import math
 import re
 from html.parser import HTMLParser
@@ -41,20 +42,19 @@ class Page(HTMLParser):
 
 
 def test_a_page_shows_what_it_is_given_in_one_order_and_nothing_of_it_is_markup(tmp_path: Path) -> None:
-    picture = tmp_path / "picture.png"
-    picture.write_bytes(b"\x89PNG\x00")
+    picture = report.Picture(HOSTILE, HOSTILE, wide=b"\x89PNG\x00", narrow=b"\x89PNG\x01")
+    other = dataclasses.replace(picture, title="a finding of its own")
     table = report.Table([HOSTILE, "b"], [[HOSTILE, "1.5\n± 0.1"]], {"b": HOSTILE})
-    section = report.Section(HOSTILE, [HOSTILE, "second"], {picture: HOSTILE}, table, HOSTILE)
-    whole = report.Report(
-        HOSTILE, [section], alarms=[HOSTILE], picture={picture: HOSTILE}, words={HOSTILE: HOSTILE}, table=table
-    )
+    section = report.Section(HOSTILE, [HOSTILE, "second"], [other], table, HOSTILE)
+    whole = report.Report(HOSTILE, [section], alarms=[HOSTILE], picture=picture, words={HOSTILE: HOSTILE}, table=table)
     report.write_page(tmp_path / "report.html", whole, errors=["an error"], command=HOSTILE)
     page = Page(tmp_path / "report.html")
     assert "script" not in page.texts
     for tag in ("title", "h1", "figcaption", "dt", "dd", "pre"):
         assert page.texts[tag][0].strip() == HOSTILE, tag
-    assert [text.strip() for text in page.texts["p"]][:3] == [HOSTILE, "an error", HOSTILE]
-    assert page.attributes("p")[:3] == [{"class": "alarm"}, {"class": "alarm"}, {}]
+    # The heading is the title of the first picture; that of another one is said where it is not the heading.
+    assert [text.strip() for text in page.texts["p"]][:4] == [HOSTILE, "an error", "a finding of its own", HOSTILE]
+    assert page.attributes("p")[:4] == [{"class": "alarm"}, {"class": "alarm"}, {"class": "finding"}, {}]
     assert [text.strip() for text in page.texts["li"]] == [HOSTILE, "second"]
     assert [text.strip() for text in page.texts["summary"]] == ["What the words mean", HOSTILE]
     assert [text.strip() for text in page.texts["th"]] == [HOSTILE, "b"] * 2
@@ -62,7 +62,10 @@ def test_a_page_shows_what_it_is_given_in_one_order_and_nothing_of_it_is_markup(
     assert [text.replace("\u00a0", " ").strip() for text in page.texts["span"]] == [HOSTILE, "1.5\n± 0.1"] * 2
     images = page.attributes("img")
     assert [image["alt"] for image in images] == [HOSTILE] * 2
-    assert base64.b64decode((images[0]["src"] or "").removeprefix("data:image/png;base64,")) == picture.read_bytes()
+    assert base64.b64decode((images[0]["src"] or "").removeprefix("data:image/png;base64,")) == picture.wide
+    narrow = page.attributes("source")[0]
+    assert narrow["media"] == "(max-width: 45rem)"
+    assert base64.b64decode((narrow["srcset"] or "").removeprefix("data:image/png;base64,")) == picture.narrow
     order = [tag for tag, _ in page.elements if tag in ("h1", "img", "dl", "table", "details", "pre")]
     assert order == ["h1", "img", "details", "dl", "table", "details", "img", "table", "pre"]
 

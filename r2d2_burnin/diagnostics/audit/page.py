@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 
 from r2d2_burnin.diagnostics.audit import picture
-from r2d2_burnin.diagnostics.audit.result import AuditResult
+from r2d2_burnin.diagnostics.audit.result import AuditResult, plain
 
 
 def write_page(result: AuditResult, path: Path) -> None:
@@ -20,9 +20,9 @@ def write_page(result: AuditResult, path: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    png, caption = picture.draw(result)
-    content = environment.get_template("audit.html").render(
-        result=result, picture=base64.b64encode(png).decode("ascii"), caption=caption
-    )
+    environment.filters["plain"] = plain
+    wide, narrow, caption = picture.draw(result)
+    pictures = {name: base64.b64encode(png).decode("ascii") for name, png in (("wide", wide), ("narrow", narrow))}
+    content = environment.get_template("audit.html").render(result=result, caption=caption, **pictures)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content, encoding="utf-8")

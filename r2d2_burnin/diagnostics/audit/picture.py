@@ -4,54 +4,80 @@ from __future__ import annotations
 
 import io
 import textwrap
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
-from r2d2_burnin.diagnostics.audit.result import AuditResult, Staleness
+from r2d2_burnin.diagnostics.audit.result import SMALLEST, AuditResult, Staleness, plain
+from r2d2_burnin.initialization import parse
 
-COLOURS = {"found": "#D55E00", "undecided": "#999999", "ruled out": "#009E73"}
-"""Of Okabe and Ito (2008), as in all pictures of this project."""
+COLOURS = {"found": "#1a1a1a", "undecided": "#767676", "ruled out": "#00694e"}
+"""Of verdicts."""
 
-STARTS = {"stored": ("#0072B2", "o", "solid"), "zero": ("#E69F00", "s", (0, (5, 1.5)))}
-"""Colour, marker and line of a start state."""
+LINES: dict[str, Any] = {"zero": (0, (5, 1.5)), "stored": "solid"}
+"""Lines of start states, whose colours and markers are those of initializations."""
 
-SMALLEST = 1e-6
-"""ΔQ below this is drawn here: identical states differ by rounding alone."""
+WIDTH, NARROW = 10.4, 3.9
+"""Inches, of pages and of narrow pages: text of 8 points has 10 pixels on a page of 400."""
 
 
-def draw(result: AuditResult) -> tuple[bytes, str]:
-    """The picture as a PNG, and its caption."""
+def draw(result: AuditResult) -> tuple[bytes, bytes, str]:
+    """The picture as a PNG, the same for narrow pages, and its caption."""
+    return _png(result, narrow=False), _png(result, narrow=True), _caption(result)
+
+
+def _png(result: AuditResult, *, narrow: bool) -> bytes:
     staleness = result.staleness
-    has_ages = staleness is not None and any(group.youngest is not None for group in staleness.groups)
-    below = [] if staleness is None else ["ages", "burn_ins"] if has_ages else ["burn_ins"]
-    rows = [["verdicts"] * max(len(below), 1), *([below] if below else [])]
-    figure = Figure(figsize=(10.4, 3.8 * len(rows)), layout="constrained")
-    axes = figure.subplot_mosaic(rows)  # type: ignore[arg-type]  # lists of names are what it documents
-    _verdicts(axes["verdicts"], result)
+    below = [] if staleness is None else ["ages", "burn_ins"] if _has_ages(staleness) else ["burn_ins"]
+    if narrow:
+        height = 0.16 * sum(len(textwrap.wrap(v.title, 30)) + 0.8 for v in result.verdicts) + 0.8
+        heights = [height, *(2.9 for _ in below)]
+        figure = Figure(figsize=(NARROW, sum(heights)), layout="constrained")
+        parts = figure.subfigures(len(heights), squeeze=False, height_ratios=heights)[:, 0]
+        axes = {name: part.subplots() for name, part in zip(["verdicts", *below], parts, strict=True)}
+    else:
+        rows = [["verdicts"] * max(len(below), 1), *([below] if below else [])]
+        figure = Figure(figsize=(WIDTH, 3.8 * len(rows)), layout="constrained")
+        axes = figure.subplot_mosaic(rows)  # type: ignore[arg-type]  # lists of names are what it documents
+    _verdicts(axes["verdicts"], result, characters=30 if narrow else 60)
+    if staleness is not None:
+        if "ages" in axes:
+            _ages(axes["ages"], staleness, slanted=narrow)
+        _burn_ins(axes["burn_ins"], staleness)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=180 if narrow else 110, metadata={"Software": ""})
+    return buffer.getvalue()
+
+
+def _has_ages(staleness: Staleness) -> bool:
+    return any(group.youngest is not None for group in staleness.groups)
+
+
+def _caption(result: AuditResult) -> str:
+    """What is drawn."""
+    staleness = result.staleness
     caption = (
-        "Sequences concerned by each fault (orange: found; green: ruled out; grey: these arrays do not decide it)."
+        "Faults: the sequences concerned by each, where it was found; what is ruled out is green, what these arrays do"
+        " not decide is grey."
     )
-    if staleness is not None and has_ages:
-        _ages(axes["ages"], staleness)
+    if staleness is not None and _has_ages(staleness):
         caption += (
-            " Below, left: ΔQ of stored states that no fault explains, against the exact state, by age, with 95 %"
+            " Staleness: ΔQ of stored states that no fault explains, against the exact state, by age, with 95 %"
             " t-intervals."
         )
     if staleness is not None:
-        _burn_ins(axes["burn_ins"], staleness)
         caption += (
-            f" Below{', right' if has_ages else ''}: ΔQ after a burn-in, its mean (line), and up to the larger"
-            " one of its one-sided 95 % upper bound and its 95 % quantile (band); the tolerance is dotted, the advised"
-            f" burn-in a triangle. Values below {SMALLEST:g} are drawn there."
+            " What burn-in mends: ΔQ after a burn-in, its mean (line), and up to the larger one of its one-sided 95 %"
+            " upper bound and its 95 % quantile (band); the tolerance is dotted, the advised burn-in a triangle. Values"
+            f" below {plain(SMALLEST)} are drawn there."
         )
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": ""})
-    return buffer.getvalue(), caption
+    return caption
 
 
-def _verdicts(axes: Axes, result: AuditResult) -> None:
+def _verdicts(axes: Axes, result: AuditResult, *, characters: int) -> None:
     verdicts = result.verdicts[::-1]
     for i, verdict in enumerate(verdicts):
         colour = COLOURS[verdict.status]
@@ -64,19 +90,16 @@ def _verdicts(axes: Axes, result: AuditResult) -> None:
         axes.annotate(
             text, (place, i), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8, color=colour
         )
-    titles = [textwrap.fill(verdict.title, 60) for verdict in verdicts]
+    titles = [textwrap.fill(verdict.title, characters) for verdict in verdicts]
     axes.set_yticks(range(len(verdicts)), titles, fontsize=8.5)
-    axes.set(
-        xlim=(0, 1.15 * result.sequences),
-        ylim=(-0.6, len(verdicts) - 0.4),
-        xlabel=f"sequences concerned, of {result.sequences}",
-    )
+    axes.set(xlim=(0, 1.15 * result.sequences), ylim=(-0.6, len(verdicts) - 0.4))
+    axes.set_xlabel(f"sequences concerned, of {result.sequences}", loc="right")
     axes.set_title("Faults", fontsize=9)
     axes.set_xticks([tick for tick in axes.get_xticks() if tick <= result.sequences])
     _plain(axes, "x")
 
 
-def _ages(axes: Axes, staleness: Staleness) -> None:
+def _ages(axes: Axes, staleness: Staleness, *, slanted: bool) -> None:
     groups = staleness.groups
     places = np.arange(len(groups))
     for name, shift, colour, marker in (("first", -0.08, "#0072B2", "o"), ("last", 0.08, "#000000", "D")):
@@ -86,16 +109,10 @@ def _ages(axes: Axes, staleness: Staleness) -> None:
         bars = np.nan_to_num([means - lows, highs - means])
         axes.errorbar(places + shift, means, bars, color=colour, marker=marker, capsize=3, label=f"{name} step")
     axes.axhline(staleness.tolerance, color="#444444", linestyle=(0, (1, 2)), linewidth=1)
-    texts = [
-        "unknown"
-        if g.youngest is None
-        else f"{g.youngest:g}"
-        if g.youngest == g.oldest
-        else f"{g.youngest:g} to {g.oldest:g}"
-        for g in groups
-    ]
-    axes.set_xticks(places, texts, fontsize=7.5)
+    turned: dict[str, Any] = {"rotation": 35, "ha": "right"} if slanted else {}
+    axes.set_xticks(places, [group.ages for group in groups], fontsize=7.5, **turned)
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
     # An interval that reaches zero would stretch the axis without end.
     axes.set_ylim(bottom=min(min(group.first, group.last) for group in groups) / 4 + SMALLEST / 2)
     axes.set(
@@ -110,7 +127,8 @@ def _ages(axes: Axes, staleness: Staleness) -> None:
 
 def _burn_ins(axes: Axes, staleness: Staleness) -> None:
     for curve in staleness.curves:
-        colour, marker, line = STARTS[curve.start]
+        start = parse(curve.start)
+        colour, marker, line = start.colour, start.marker, LINES[curve.start]
         mean = np.maximum(curve.mean, SMALLEST)
         worst = np.maximum(np.maximum(curve.upper, curve.q95), SMALLEST)
         label = f"from the {curve.start} state"
@@ -123,6 +141,7 @@ def _burn_ins(axes: Axes, staleness: Staleness) -> None:
     axes.set_xlim(left=-0.3)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
     axes.set(xlabel="steps of burn-in", ylabel=f"ΔQ against the {staleness.reference} state")
     axes.set_title("What burn-in mends", fontsize=9)
     axes.legend(frameon=False, fontsize=8)

@@ -38,6 +38,19 @@ class Verdict:
         return text
 
 
+SMALLEST = 1e-6
+"""ΔQ below this is about zero: identical states differ by rounding alone."""
+
+
+def plain(value: float) -> str:
+    """A number of zero or more as people read it, without powers of ten."""
+    if 0 < value < SMALLEST:
+        return "about 0"
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.7f}".rstrip("0") if 0 < value < 1e-4 else f"{value:.3g}"
+
+
 @dataclasses.dataclass(frozen=True)
 class AgeGroup:
     """ΔQ of stored states of about one age."""
@@ -51,6 +64,19 @@ class AgeGroup:
     last: float  # mean ΔQ at the last step
     last_low: float
     last_high: float
+
+    @property
+    def ages(self) -> str:
+        """The ages in words, in updates."""
+        if self.youngest is None or self.oldest is None:
+            return "unknown"
+        return f"{self.youngest:g}" if self.youngest == self.oldest else f"{self.youngest:g} to {self.oldest:g}"
+
+    @property
+    def first_text(self) -> str:
+        """ΔQ at the first step, with its interval where it has a width."""
+        interval = f" [{plain(max(self.first_low, 0.0))}, {plain(self.first_high)}]"
+        return plain(self.first) + (interval if self.first_high - self.first_low >= SMALLEST else "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,16 +119,13 @@ class Staleness:
         young, old = self.groups[0], self.groups[-1]
         of = f"over {self.sequences} sequences" + (f" of {self.episodes} episodes" if self.episodes else "")
         text = (
-            f"Staleness: ΔQ of stored states against the exact state is {young.first:.3g} [{young.first_low:.3g},"
-            f" {young.first_high:.3g}] at the first and {young.last:.3g} at the last step"
+            f"Staleness: ΔQ of stored states against the exact state is {young.first_text} at the first and"
+            f" {plain(young.last)} at the last step"
         )
         if young.oldest is not None:
-            text += f" for ages of {young.youngest:g} to {young.oldest:g} updates"
+            text += f" for ages of {young.ages} updates"
         if old is not young:
-            text += (
-                f", and {old.first:.3g} [{old.first_low:.3g}, {old.first_high:.3g}] and {old.last:.3g} for ages of"
-                f" {old.youngest:g} to {old.oldest:g}"
-            )
+            text += f", and {old.first_text} and {plain(old.last)} for ages of {old.ages}"
         return [f"{text} ({of})."]
 
     def _advice(self) -> str:
