@@ -6,7 +6,7 @@ import functools
 import os
 import shutil
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -32,8 +32,10 @@ QUICK_COMPILATION = " ".join(
 def pytest_configure(config: pytest.Config) -> None:
     """Let XLA compile quickly, and each program once a session instead of once in every process.
 
-    The variables reach all processes, which this one starts; TensorFlow reads them when it is imported.
+    The variables reach all processes, which this one starts; TensorFlow reads them when it is imported. PyTorch takes
+    one thread: others wait for the next of its small operations in a loop, which takes more time than the operations.
     """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("XLA_FLAGS", QUICK_COMPILATION)
     if not os.environ.get("R2D2_BURNIN_CACHE"):
         directory = os.environ["R2D2_BURNIN_CACHE"] = tempfile.mkdtemp(prefix="r2d2-burnin-programs-")
@@ -49,19 +51,19 @@ def _read_flags() -> None:
     tf.function(tf.negative, jit_compile=True)(tf.constant(1.0))
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let processes that long tests start, such as the workers of a study, compile as they do for users.
+@pytest.fixture(scope="module")
+def compiled_as_for_users() -> Iterator[None]:
+    """Let processes that tests of this module start, such as the workers of a study, compile as they do for users.
 
-    They compute for longer than they compile. `set_up` gives them the flags and a directory of compiled programs anew.
+    For studies, which compute for longer than they compile. `set_up` gives the processes the flags and a directory of
+    compiled programs anew.
     """
-    if item.get_closest_marker("long") is None or os.environ["XLA_FLAGS"] != QUICK_COMPILATION:
-        return (yield)
-    _read_flags()
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("XLA_FLAGS", raising=False)
-        patch.delenv("TF_XLA_FLAGS", raising=False)
-        return (yield)
+        if os.environ["XLA_FLAGS"] == QUICK_COMPILATION:
+            _read_flags()
+            patch.delenv("XLA_FLAGS", raising=False)
+            patch.delenv("TF_XLA_FLAGS", raising=False)
+        yield
 
 
 @pytest.fixture

@@ -86,6 +86,7 @@ def test_the_task_that_is_shown_can_be_played(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("compiled_as_for_users")
 def test_the_quickstart_shows_what_a_wrong_state_costs(tmp_path):
     errors = {line.split()[0]: float(line.split()[3]) for line in run(shown("README.md"), tmp_path).splitlines()}
     assert list(errors) == ["zero", "zero+10", "stored", "full"]
@@ -105,6 +106,7 @@ def test_result_files_are_read_as_shown(tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("compiled_as_for_users")
 def test_the_notebook_runs_as_it_is_and_shows_its_pictures():
     path = ROOT / "experiments/quickstart.ipynb"
     notebook = nbformat.read(path, as_version=4)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import burnin_advisor, burnin_compare
+from experiments import burnin_advisor
 from experiments.burnin_advisor.checks import check_task, longest_episode
 from experiments.burnin_advisor.results import overall
 from experiments.burnin_advisor.settings import Task, task_of
@@ -64,19 +64,6 @@ def test_it_trains_an_agent_and_advises(tmp_path: Path, capsys: pytest.CaptureFi
 CART_POLE = [*TINY, "--env", "CartPole-v1", "--max-episode-steps", "30"]
 
 
-def advise_on(stored: Path, today: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Advise on parameters, with stored states of others; and refuse them for a network of other shapes."""
-    pair = ["--checkpoint", str(today), "--stored-checkpoint", str(stored)]
-    more = ["--episodes", "24", "--sequence-length", "2", "--period", "2", "--longest", "1", "--out", str(out)]
-    assert burnin_advisor.main([*CART_POLE, *pair, *more]) == 0
-    advice = json.loads((out / "summary.json").read_text())["seeds"]["0"]
-    measured = [m for m in advice["measures"] if m["start"] == "stored"]
-    assert measured[0]["delta_q_first"] > 0  # other parameters computed them
-    capsys.readouterr()
-    assert burnin_advisor.main([*CART_POLE, *pair[:2], "--units", "6", "--out", str(out.with_name("wrong"))]) == 1
-    assert "has parameters of shapes [(7, 4)" in capsys.readouterr().out
-
-
 @pytest.mark.long
 @pytest.mark.usefixtures("jobs_in_process")
 def test_it_advises_on_a_checkpoint_with_older_stored_states(
@@ -86,17 +73,17 @@ def test_it_advises_on_a_checkpoint_with_older_stored_states(
     for name, seed in (("stored", 0), ("today", 1)):
         trainer.network.initialize(seed)
         checkpoint.save(tmp_path / f"{name}.npz", trainer.network)
-    advise_on(tmp_path / "stored.npz", tmp_path / "today.npz", tmp_path / "advice", capsys)
-
-
-@pytest.mark.long
-def test_it_advises_on_the_parameters_that_a_comparison_leaves(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    compared = [*CART_POLE, "--strategies", "stored", "zero", "--out", str(tmp_path / "compared")]
-    assert burnin_compare.main(compared) == 0
-    runs = tmp_path / "compared" / "runs"
-    advise_on(runs / "zero_seed0.npz", runs / "stored_seed0.npz", tmp_path / "advice", capsys)
+    today = ["--checkpoint", str(tmp_path / "today.npz")]
+    pair = [*today, "--stored-checkpoint", str(tmp_path / "stored.npz"), "--out", str(tmp_path / "advice")]
+    more = ["--episodes", "24", "--sequence-length", "2", "--period", "2", "--longest", "1"]
+    assert burnin_advisor.main([*CART_POLE, *pair, *more]) == 0
+    advice = json.loads((tmp_path / "advice" / "summary.json").read_text())["seeds"]["0"]
+    measured = [m for m in advice["measures"] if m["start"] == "stored"]
+    assert measured[0]["delta_q_first"] > 0  # other parameters computed them
+    # Parameters of a network of other shapes are refused.
+    capsys.readouterr()
+    assert burnin_advisor.main([*CART_POLE, *today, "--units", "6", "--out", str(tmp_path / "wrong")]) == 1
+    assert "has parameters of shapes [(7, 4)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -182,6 +169,7 @@ def test_the_nearest_settings_that_a_refusal_names_work(length: int, sequence_le
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("jobs_in_process")
 def test_too_short_episodes_that_only_training_shows_keep_the_trained_parameters(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -246,24 +234,3 @@ def test_a_verdict_for_all_seeds_claims_no_more_than_was_tried() -> None:
         total = overall(seeds)
         assert (total.verdict, total.burn_in) == (verdict, burn_in)
         assert total.burn_in_by_seed == [seed.burn_in for seed in seeds]
-
-
-@pytest.mark.long
-@pytest.mark.parametrize(
-    ("flags", "least", "most"),
-    [
-        (["--env", "BitStream/WindowCount-v0", "--env-kwargs", "length=80", "window=5"], 3, 6),
-        (["--env", "BitStream/Recall-v0", "--env-kwargs", "length=80", "delay=5"], 5, 7),
-        (["--env", "BitStream/Count-v0"], None, None),
-    ],
-    ids=lambda value: value[1] if isinstance(value, list) else "",
-)
-def test_known_answers(flags: list[str], least: int | None, most: int | None, tmp_path: Path) -> None:
-    """Trained networks need as much burn-in as their task's memory is long, and none suffices where it is endless."""
-    assert burnin_advisor.main([*flags, "--seeds", "1", "--out", str(tmp_path)]) == 0
-    content = json.loads((tmp_path / "summary.json").read_text())
-    if least is None or most is None:
-        assert content["verdict"].startswith("none up to ")
-        assert "Store states" in content["seeds"]["0"]["sentence"]
-    else:
-        assert least <= content["burn_in"] <= most

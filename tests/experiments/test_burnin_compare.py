@@ -193,30 +193,3 @@ def test_bad_input_is_explained_before_any_work(
     shown = re.sub(r"[│\s]+", " ", capsys.readouterr().err)  # without the box that wraps it
     assert message in shown
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.long
-def test_the_finding_on_count(tmp_path: Path) -> None:
-    """Default settings: `zero` at its floor, `zero+20` at or above its own, the others below 1.0 in the mean."""
-    assert burnin_compare.main(["--seeds", "3", "--out", str(tmp_path)]) == 0
-    strategies = read_summary(tmp_path)["strategies"]
-    assert strategies["zero"]["train_loss"]["mean"] == pytest.approx(107.5, rel=0.05)
-    assert strategies["zero+20"]["train_loss"]["mean"] >= strategies["zero+20"]["floor"]
-    for name in ("stored", "stored+20", "full"):
-        assert strategies[name]["eval_error"]["mean"] < 1.0
-    # Single seeds of `stored` come near 1.0, so what holds for every seed is stated against burn-in from zeros.
-    worst_with_state = max(max(strategies[name]["eval_error"]["per_seed"]) for name in ("stored", "stored+20", "full"))
-    assert worst_with_state < 0.1 * min(strategies["zero+20"]["eval_error"]["per_seed"])
-    assert "LEAK:" not in (tmp_path / "report.html").read_text()
-
-
-@pytest.mark.long
-def test_the_finding_on_window_count(tmp_path: Path) -> None:
-    """Burn-in alone does as well as a stored state where the past that counts is short."""
-    flags = ["--env", "BitStream/WindowCount-v0", "--strategies", "zero", "stored", "zero+20"]
-    assert burnin_compare.main([*flags, "--seeds", "3", "--out", str(tmp_path)]) == 0
-    strategies = read_summary(tmp_path)["strategies"]
-    assert strategies["zero+20"]["eval_error"]["mean"] <= strategies["stored"]["eval_error"]["mean"]
-    assert strategies["zero"]["eval_error"]["mean"] > 2.0
-    assert strategies["zero+20"]["memory_steps"]["mean"] == pytest.approx(14, abs=1)
-    assert "LEAK:" not in (tmp_path / "report.html").read_text()

@@ -231,7 +231,7 @@ def test_correct_replays_have_no_fault_however_stale_and_padded() -> None:
 
 @pytest.mark.long
 def test_correct_replays_hardly_ever_have_a_fault() -> None:
-    assert len(false_alarms(range(100, 300))) <= 2
+    assert false_alarms(range(100, 200)) == []
 
 
 def test_axes_that_are_transposed_are_named_and_put_in_order() -> None:

@@ -198,7 +198,7 @@ def test_each_kind_of_argument_is_taken_as_keras_takes_it(kind, case):
 
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@settings(max_examples=150, deadline=None, phases=PHASES)
+@settings(max_examples=80, deadline=None, phases=PHASES)
 @given(**CASES)
 def test_values_and_gradients_are_those_of_keras_for_many_arguments(**case):
     check_against_keras(**case)
@@ -303,12 +303,13 @@ def test_layers_are_pickled_by_their_public_path():
         assert b"r2d2_burnin.keras_layers" in pickle.dumps(layer)
 
 
-@pytest.mark.parametrize("kind", sorted(PAIRS))
-def test_fit_goes_the_way_of_keras(kind):
+def test_fit_goes_the_way_of_keras():
     losses = []
-    for layer in PAIRS[kind]:
+    for which in (0, 1):
+        lstm, gru = (PAIRS[kind][which] for kind in ("lstm", "gru"))
         keras.utils.set_random_seed(0)
-        model = keras.Sequential([keras.Input((6, 3)), layer(8), keras.layers.Dense(1)])
+        layers = [lstm(8, return_sequences=True), gru(8), keras.layers.Dense(1)]
+        model = keras.Sequential([keras.Input((6, 3)), *layers])
         model.compile("adam", "mse")
         generator = np.random.default_rng(0)
         inputs, targets = generator.normal(size=(64, 6, 3)), generator.normal(size=64)

@@ -147,7 +147,11 @@ def network_of(cell: str, layers: int = 1, moduli: np.ndarray | None = None) -> 
 
 @pytest.mark.parametrize(
     ("cell", "moduli"),
-    [("lru", np.full(6, 0.85)), ("lru", np.array([0.2, 0.5, 0.8, 0.9, 0.93, 0.6])), ("mingru", None)],
+    [
+        ("lru", np.full(6, 0.85)),
+        pytest.param("lru", np.array([0.2, 0.5, 0.8, 0.9, 0.93, 0.6]), marks=pytest.mark.long),
+        ("mingru", None),
+    ],
 )
 def test_the_advice_agrees_with_the_closed_form(cell: str, moduli: np.ndarray | None) -> None:
     network = network_of(cell, moduli=moduli)

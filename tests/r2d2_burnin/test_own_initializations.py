@@ -138,8 +138,15 @@ def test_returning_states_changes_neither_losses_nor_gradients() -> None:
         np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", KINDS[:3])
-@pytest.mark.parametrize("name", ["learned", "learned+4"])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        # Each network, with a burn-in and without; all pairs are long.
+        pytest.param(kind, name, marks=() if (i + j) % 2 == 0 else pytest.mark.long)
+        for i, kind in enumerate(KINDS[:3])
+        for j, name in enumerate(["learned+4", "learned"])
+    ],
+)
 def test_the_learned_states_gradient_goes_through_burn_in_and_the_parameters_does_not(kind, name: str) -> None:
     network = make_network(*kind)
     replay = replay_of(network, name)
@@ -173,7 +180,7 @@ def test_the_learned_states_gradient_goes_through_burn_in_and_the_parameters_doe
         (KINDS[0], "stored+4"),
         (KINDS[1], "refreshed+4"),
         (KINDS[2], "learned+4"),
-        (KINDS[2], "full@9"),
+        pytest.param(KINDS[2], "full@9", marks=pytest.mark.long),
         (KINDS[4], "refreshed+4"),
         (KINDS[5], "learned+4"),
     ],

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import numpy as np
 import pytest
 
 from r2d2_burnin.acting.policies import EpsilonGreedy
-from r2d2_burnin.data import Measurement
+from r2d2_burnin.data import Measurement, TrainingResult
 from r2d2_burnin.diagnostics import evaluator
 from r2d2_burnin.environments import make as environments
 from r2d2_burnin.environments.guard import EnvironmentFault
@@ -24,6 +27,7 @@ from r2d2_burnin.settings import (
     EnvironmentSettings,
     LearnerSettings,
     NetworkSettings,
+    TrainingSettings,
 )
 from r2d2_burnin.training.trainer import Trainer
 from tests.common.interruptions import SMALL, Interrupted, checkpoints, interrupt_at
@@ -65,32 +69,54 @@ def some(default: set[str]) -> list[Any]:
     return [pytest.param(name, marks=() if name in default else pytest.mark.long) for name in CASES]
 
 
-# A network of the user's is made anew, and compiled anew, for every run.
+Interruptions = Callable[[str], tuple[Path, TrainingResult]]
+
+
+@pytest.fixture(scope="module")
+def interruptions(tmp_path_factory: pytest.TempPathFactory) -> Interruptions:
+    """By a case's name: the checkpoints that interrupted runs have left, and what the same run gave without."""
+
+    @functools.cache
+    def of_case(name: str) -> tuple[Path, TrainingResult]:
+        directory, trainer, warnings = tmp_path_factory.mktemp("interrupted"), shared_trainer(CASES[name]), []
+        # A network of the user's is made anew, and compiled anew, for every run.
+        user_network = CASES[name].network.network is not None
+        # At a checkpoint, between two, twice at one place.
+        for update in (70,) if user_network else (40, 70, 70, 100):
+            with pytest.raises(Interrupted):
+                trainer.run(parse(name), 3, interrupt_at(update), checkpoints=checkpoints(directory, warnings))
+        assert warnings == []
+        # It leaves what it ends with in the trainer, which a run that goes on from a checkpoint must not go on with.
+        return directory, trainer.run(parse(name), 3)
+
+    return of_case
+
+
 @pytest.mark.parametrize("name", some({"stored+2", "refreshed", "stored", "zero+2"}))
-def test_an_interrupted_run_ends_with_the_same_figures(name: str, tmp_path: Path) -> None:
-    assert_an_interrupted_run_ends_with_the_same_figures(name, tmp_path, shared_trainer(CASES[name]))
+def test_an_interrupted_run_ends_with_the_same_figures(name: str, interruptions: Interruptions, tmp_path: Path) -> None:
+    assert_an_interrupted_run_ends_with_the_same_figures(name, *interruptions(name), tmp_path, shared_trainer)
 
 
 @pytest.mark.parametrize("name", some({"learned+2"}))
-def test_a_trainer_that_has_not_run_before_ends_an_interrupted_run(name: str, tmp_path: Path) -> None:
-    assert_an_interrupted_run_ends_with_the_same_figures(name, tmp_path, Trainer(CASES[name]))
+def test_a_trainer_that_has_not_run_before_ends_an_interrupted_run(
+    name: str, interruptions: Interruptions, tmp_path: Path
+) -> None:
+    assert_an_interrupted_run_ends_with_the_same_figures(name, *interruptions(name), tmp_path, Trainer)
 
 
-def assert_an_interrupted_run_ends_with_the_same_figures(name: str, tmp_path: Path, last: Trainer) -> None:
-    trainer, warnings = shared_trainer(CASES[name]), []
-    user_network = CASES[name].network.network is not None
-    # At a checkpoint, between two, twice at one place.
-    for update in (70, 100) if user_network else (40, 70, 70, 100):
-        with pytest.raises(Interrupted):
-            trainer.run(parse(name), 3, interrupt_at(update), checkpoints=checkpoints(tmp_path, warnings))
-    # It leaves what it ends with in the trainer, which a run that goes on from a checkpoint must not go on with.
-    whole = trainer.run(parse(name), 3)
+def assert_an_interrupted_run_ends_with_the_same_figures(
+    name: str, left: Path, whole: TrainingResult, tmp_path: Path, trainer_of: Callable[[TrainingSettings], Trainer]
+) -> None:
+    directory, warnings = tmp_path / "checkpoints", []
+    shutil.copytree(left, directory)
     live: list[Measurement] = []
-    resumed = last.run(parse(name), 3, checkpoints=checkpoints(tmp_path, warnings), on_measurements=live.extend)
+    resumed = trainer_of(CASES[name]).run(
+        parse(name), 3, checkpoints=checkpoints(directory, warnings), on_measurements=live.extend
+    )
     assert warnings == []
     assert resumed.measurements == whole.measurements == live
     assert resumed.replay_bytes == whole.replay_bytes
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["000000000080.npz", "000000000100.npz"]
+    assert sorted(path.name for path in directory.iterdir()) == ["000000000080.npz", "000000000100.npz"]
 
 
 def test_damaged_checkpoints_are_left_out(tmp_path: Path) -> None:
@@ -168,8 +194,7 @@ def test_an_environment_that_hangs_is_given_up(way: str) -> None:
 @pytest.mark.parametrize("lag", [23, *(pytest.param(lag, marks=pytest.mark.long) for lag in (7, 10, 1000))])
 def test_a_lag_is_exact_to_the_update(lag: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a lag of U updates, acting after update u uses the parameters of update max(u - U, 0)."""
-    settings = dataclasses.replace(SMALL, parameter_lag=lag, updates=60, measure_every=60)
-    trainer = Trainer(settings)
+    trainer = shared_trainer(dataclasses.replace(SMALL, parameter_lag=lag))
     network, acting = trainer.network, trainer.parts.acting_step.network
     assert network is not acting
     used: dict[int, list[np.ndarray]] = {}
@@ -196,9 +221,9 @@ def test_a_lag_is_exact_to_the_update(lag: int, monkeypatch: pytest.MonkeyPatch)
     for batch in batches:
         learner.update(batch)
         by_update.append(get_weights(network))
-    assert len(by_update) == 61
-    assert sorted(used) == [0, 10, 20, 30, 40, 50]
-    assert nearest(last, by_update) == 60
+    assert len(by_update) == 121
+    assert sorted(used) == list(range(0, 120, 10))
+    assert nearest(last, by_update) == 120
     assert [nearest(used[update], by_update) for update in sorted(used)] == [max(u - lag, 0) for u in sorted(used)]
 
 

@@ -121,17 +121,13 @@ def test_final_means_the_last_tenth_of_updates() -> None:
     assert result.final("other") is None
 
 
-def test_importing_prints_nothing_once_set_up() -> None:
-    program = """from r2d2_burnin.runtime.tensorflow import set_up; set_up()
+def test_importing_prints_nothing_once_set_up_and_settings_need_no_tensorflow() -> None:
+    program = """import experiments.burnin_compare, sys; assert "tensorflow" not in sys.modules
+from r2d2_burnin.runtime.tensorflow import set_up; set_up()
 import r2d2_burnin.training.trainer, r2d2_burnin.networks, r2d2_burnin.replay
 from r2d2_burnin.runtime.tensorflow import tf; tf.constant(1.0) + 1"""
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd="/")
     assert (done.stdout, done.stderr) == ("", "")
-
-
-def test_settings_and_names_need_no_tensorflow() -> None:
-    program = "import experiments.burnin_compare, sys; assert 'tensorflow' not in sys.modules"
-    subprocess.run([sys.executable, "-c", program], check=True, cwd="/")
 
 
 NUMBERS = st.one_of(

@@ -10,12 +10,14 @@ import pytest
 from r2d2_burnin import check
 from r2d2_burnin.environments.inputs import InputSpace
 from r2d2_burnin.networks.recurrent_network import DenseRecurrentNetwork
-from r2d2_burnin.settings import NetworkSettings
+from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings
 from r2d2_burnin.testing import StateEquivalenceError, check_state_equivalence, record_episodes
 from tests.common import user_networks
 from tests.common.networks import KINDS, make_network
 
 MODULE = "tests.common.user_networks"
+COUNT = EnvironmentSettings("BitStream/Count-v0", {"length": 10})
+CART_POLE = EnvironmentSettings("CartPole-v1", max_episode_steps=10)
 SEQUENCES = [
     np.random.default_rng(seed).normal(size=(length, 2)).astype(np.float32) for seed, length in ((0, 9), (1, 1))
 ]
@@ -26,7 +28,7 @@ SEQUENCES = [
 )
 def test_this_projects_networks_pass(kind) -> None:
     network = make_network(*kind)
-    check_state_equivalence(network, record_episodes(network, "BitStream/Count-v0", count=3))
+    check_state_equivalence(network, record_episodes(network, COUNT, count=3))
     check_state_equivalence(make_network(*kind, features=2), SEQUENCES)
 
 
@@ -35,7 +37,7 @@ def test_a_network_of_keras_layers_with_a_dictionary_as_state_passes() -> None:
     check_state_equivalence(network, SEQUENCES)
     inputs = InputSpace((4,), 2, previous_action=True, previous_reward=True)
     network = user_networks.make_network(inputs, user_networks.spaces.Discrete(2))
-    check_state_equivalence(network, record_episodes(network, "CartPole-v1", count=3, inputs=inputs), inputs=inputs)
+    check_state_equivalence(network, record_episodes(network, CART_POLE, count=3, inputs=inputs), inputs=inputs)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_one_fault_is_not_taken_for_others() -> None:
 
 def test_recorded_states_and_outputs_are_compared() -> None:
     network = make_network("gru", 1)
-    episodes = record_episodes(network, "BitStream/Count-v0", count=2)
+    episodes = record_episodes(network, COUNT, count=2)
     carried = episodes[0].__class__(**{**vars(episodes[0]), "states": ((episodes[0].states[0][0] + 1,),)})
     with pytest.raises(StateEquivalenceError, match=r"reset: .* the recorded state before its first step differs"):
         check_state_equivalence(network, [carried])
@@ -83,7 +85,7 @@ def test_recorded_states_and_outputs_are_compared() -> None:
 
 def test_episodes_and_arrays_may_be_mixed_in_any_order() -> None:
     network = make_network("gru", 1)
-    episodes = record_episodes(network, "BitStream/Count-v0", count=2)
+    episodes = record_episodes(network, COUNT, count=2)
     arrays = [
         np.random.default_rng(seed).normal(size=(length, 1)).astype(np.float32) for seed, length in ((0, 4), (1, 9))
     ]
@@ -95,7 +97,7 @@ def test_episodes_and_arrays_may_be_mixed_in_any_order() -> None:
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert check.main(["--env", "CartPole-v1", "--network", f"{MODULE}:make_network"]) == 0
+    assert check.main(["--env", "CartPole-v1", "--max-episode-steps", "10", "--network", f"{MODULE}:make_network"]) == 0
     assert "state equivalence holds: 4 episodes of CartPole-v1" in capsys.readouterr().out
     assert check.main(["--env-kwargs", "length=9", "--network", f"{MODULE}:faulty_network"]) == 1
     assert "padding: " in capsys.readouterr().out

@@ -2,7 +2,7 @@
 
 False alarms: of 400 correct replays that differ in staleness, padding, layers, sizes and arrays given, none had a fault
 found (at most 0.75 % of such replays, one-sided 95 % bound). `python -m pytest -m long -k hardly_ever
-tests/r2d2_burnin/test_audit.py` audits 200 such replays.
+tests/r2d2_burnin/test_audit.py` audits 100 such replays.
 """
 
 from __future__ import annotations
