@@ -221,6 +221,19 @@ class MemoryUse:
         """What the agent itself reaches in the same episodes."""
         return self.outcomes[-1]
 
+    @property
+    def estimate(self) -> int | None:
+        """The smallest k from which on none loses more than `margin` in the mean, without a test; None: not learned.
+
+        `used` is what these episodes prove: at most so many steps. It also depends on how much they vary, so that the
+        estimates are what to compare between agents.
+        """
+        if not self.learned:
+            return None
+        sign = 1.0 if self.uncut > self.baseline else -1.0
+        failing = [i for i, outcome in enumerate(self.outcomes) if sign * (self.uncut - outcome) > self.margin]
+        return self.steps[failing[-1] + 1 if failing else 0]
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:

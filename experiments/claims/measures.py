@@ -71,7 +71,7 @@ MEASURES: dict[str, Measure] = {
     "ΔQ": Measure("ΔQ at the first trained step, against the exact state", _metric("delta_q_first_exact")),
     "age of states": Measure("age of replayed states, in learner updates", _metric("staleness"), is_outcome=False),
     "memory": Measure(
-        "steps of memory used", _memory(lambda run, steps: None if run.used is None else float(run.used))
+        "steps of memory used", _memory(lambda run, steps: None if run.estimate is None else float(run.estimate))
     ),
     "loss by a cut": Measure("error with memory cut to one fragment, over that uncut", _memory(_loss_by_a_cut)),
     "time of an update": Measure(

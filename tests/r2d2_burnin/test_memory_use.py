@@ -313,6 +313,23 @@ def test_what_is_said_of_an_agent_that_is_better_with_a_cut_and_of_one_that_lear
     assert (few.used, few.episodes) == (None, 7)
 
 
+def test_the_estimate_follows_means_where_few_episodes_prove_little() -> None:
+    """A small memory that costs much in the mean makes no larger one uncertain, as it does for what is proven."""
+    generator = np.random.default_rng(3)
+    uncut = 3.4 + 0.3 * generator.normal(size=96)
+    left = {0: 2.6, 1: 1.0, 2: 0.0, 3: -1.0, 4: -0.2}  # mean loss of each memory: 3 is better than no cut
+    outcomes = {memory: uncut + loss + 0.3 * generator.normal(size=96) for memory, loss in left.items()} | {8: uncut}
+    use = memory_use(outcomes, np.full(96, 6.1), margin=0.01, higher_is_better=False)
+    means = [outcomes[memory].mean() - uncut.mean() for memory in outcomes]
+    assert use.estimate == next(k for i, k in enumerate(outcomes) if all(loss <= use.margin for loss in means[i:]))
+    assert use.estimate in (2, 3)
+    assert use.used is not None
+    assert use.used >= use.estimate
+    turned = memory_use({k: -v for k, v in outcomes.items()}, np.full(96, -6.1), margin=0.01, higher_is_better=True)
+    assert turned.estimate == use.estimate
+    assert memory_use(outcomes, uncut, margin=0.01, higher_is_better=False).estimate is None
+
+
 def test_episodes_without_a_target_are_left_out() -> None:
     outcomes = {0: np.full(10, 4.0), 1: np.full(10, 1.0)}
     outcomes[1][3] = np.nan
