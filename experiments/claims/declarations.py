@@ -178,7 +178,7 @@ CLAIMS: tuple[Claim, ...] = (
         "4",
         "lag",
         "The longer states lie in replay, the more stale they are, and the more a burn-in gains over stored states.",
-        "burn-in gains more over stored states the older they are",
+        "older stored states are worse, and burn-in or refreshing gains over them",
         f"{PAPER}, section 3 and appendix: about 1500 updates with 256 actors and 5500 with 64. Fewer actors fill the"
         " same replay more slowly, so a lag that grows as actors get fewer is the age of what is replayed, not that of"
         " the actors' parameters.",

@@ -108,7 +108,8 @@ def _axes(results: ClaimResults, height: float) -> tuple[Figure, Axes, tuple[flo
     axes.axvspan(1 / EQUAL_ERRORS, EQUAL_ERRORS, color="#dddddd", zorder=0)
     axes.axvline(1.0, color="#444444", linewidth=0.9)
     axes.tick_params(axis="y", length=0)
-    axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0), numticks=12))
+    few_decades = limits[1] / limits[0] < 1e3
+    axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0) if few_decades else (1.0,), numticks=12))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.grid(alpha=0.25, axis="x")

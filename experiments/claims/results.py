@@ -195,10 +195,17 @@ def _settled(findings: Sequence[Finding]) -> str:
     verdicts = set(_verdicts(findings)) - {UNTESTED, MEASURED}
     if not verdicts:
         return "nothing could be tested"
+    judged = [verdict for verdict in _verdicts(findings) if verdict in verdicts]
     if all(finding.comparand.expected is None for finding in findings):
-        return "no difference seen" if verdicts <= {NOT_SEEN, EQUAL} else f"answers: {', '.join(sorted(verdicts))}"
+        if verdicts <= {NOT_SEEN, EQUAL}:
+            return "no difference seen"
+        measures = listed(list(dict.fromkeys(finding.comparand.measure for finding in findings)))
+        most, *others = sorted(verdicts, key=judged.count)[::-1]
+        rest = "".join(f", {verdict} in {judged.count(verdict)}" for verdict in others)
+        return f"{measures} {most} in {judged.count(most)} of {len(judged)} comparisons{rest}"
     if AS_CLAIMED in verdicts:
-        return "reproduces here" if verdicts == {AS_CLAIMED} else "reproduces here in part"
+        in_part = f" in part, in {judged.count(AS_CLAIMED)} of {len(judged)} comparisons"
+        return "reproduces here" if verdicts == {AS_CLAIMED} else f"reproduces here{in_part}"
     return "does not reproduce here" if verdicts & {OPPOSITE, EQUAL} else "neither shown nor refuted here"
 
 
