@@ -47,6 +47,19 @@ def _metric(name: str) -> ValuesOf:
     return lambda comparison, strategy, other: comparison.final(strategy, name)
 
 
+def _over_stored(values: ValuesOf) -> ValuesOf:
+    """A quantity in relation to that of `stored` in the same comparison and seed."""
+
+    def ratios(comparison: Comparison, strategy: str, other: str) -> Values:
+        stored = values(comparison, "stored", other)
+        return {seed: v / stored[seed] for seed, v in values(comparison, strategy, other).items() if stored.get(seed)}
+
+    return ratios
+
+
+DELTA_Q = _metric("delta_q_first_exact")
+
+
 def _memory(value_of: Callable[[MemoryUse, int], float | None]) -> ValuesOf:
     """A number of the measure of memory, from it and T; seeds in which nothing was learned are left out."""
 
@@ -59,6 +72,11 @@ def _memory(value_of: Callable[[MemoryUse, int], float | None]) -> ValuesOf:
     return values
 
 
+def _steps_of_memory(run: MemoryUse, steps: int) -> float | None:
+    """The estimate; None for an agent that is better with a cut, which suffers from its memory and does not use it."""
+    return None if run.estimate is None or run.better is not None else float(run.estimate)
+
+
 def _loss_by_a_cut(run: MemoryUse, steps: int) -> float | None:
     """The error with the most steps of memory, up to T, that were tried, in relation to the error uncut."""
     tried = [i for i, memory in enumerate(run.steps) if memory <= steps]
@@ -68,10 +86,14 @@ def _loss_by_a_cut(run: MemoryUse, steps: int) -> float | None:
 MEASURES: dict[str, Measure] = {
     "error": Measure("error", _error),
     "error at equal seconds": Measure("error after as many seconds of updates", _error_at_equal_seconds),
-    "ΔQ": Measure("ΔQ at the first trained step, against the exact state", _metric("delta_q_first_exact")),
+    "ΔQ": Measure("ΔQ at the first trained step, against the exact state", DELTA_Q),
+    "error over that of stored": Measure("ratio of the error to that of stored states", _over_stored(_error)),
+    "ΔQ over that of stored": Measure(
+        "ratio of ΔQ at the first trained step to that of stored states", _over_stored(DELTA_Q)
+    ),
     "age of states": Measure("age of replayed states, in learner updates", _metric("staleness"), is_outcome=False),
     "memory": Measure(
-        "steps of memory used", _memory(lambda run, steps: None if run.estimate is None else float(run.estimate))
+        "steps of memory used, in seeds in which no cut makes an agent better", _memory(_steps_of_memory)
     ),
     "loss by a cut": Measure("error with memory cut to one fragment, over that uncut", _memory(_loss_by_a_cut)),
     "time of an update": Measure(

@@ -63,7 +63,7 @@ def run_jobs(
     slots = [_Slot(context, work, listen, log, position) for position in range(min(workers, len(jobs)))]
     waiting = [(job, 1) for job in jobs]
     overall = tqdm(total=len(jobs), desc=title, bar_format=BAR, position=0, disable=log is not None)
-    runs_left = RunsLeft(jobs)
+    runs_left = RunsLeft(jobs, len(slots))
     try:
         while waiting or any(slot.busy for slot in slots):
             for slot in slots:

@@ -80,7 +80,7 @@ def run_jobs_on(address: str) -> Callable[..., Iterator[Outcome]]:
         ray = connect(address, workers, setting="engine", value="ray", address_setting="ray_address")
         mailbox = _mailbox_here(ray, jobs)
         do = ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1)(_do)
-        show = _Progress(jobs, title, listen)
+        show = _Progress(jobs, workers, title, listen)
         running: dict[Any, int] = {}
         try:
             with _marked({job.directory for job in jobs if job.directory is not None}) as token:
@@ -90,16 +90,15 @@ def run_jobs_on(address: str) -> Callable[..., Iterator[Outcome]]:
                     ready, _ = ray.wait(list(running), timeout=0.5)
                     for message in ray.get(mailbox.take.remote()):
                         show(*message)
-                    while (sent := ray.get(mailbox.take_files.remote())) is not None:
-                        index, files = sent
-                        if index in running.values():
-                            _keep_checkpoint(jobs[index], files)
+                    _keep_checkpoints(ray, mailbox, jobs, set(running.values()))
                     for reference in ready:
                         job = jobs[running.pop(reference)]
                         show.finished(job)
                         yield _outcome(ray, reference, job)
         finally:
             _cancel(ray, list(running))
+            with contextlib.suppress(ray.exceptions.RayError):
+                _keep_checkpoints(ray, mailbox, jobs, set(running.values()))
             show.close()
             if address == "local":
                 ray.shutdown()
@@ -130,14 +129,18 @@ def _marked(directories: set[Path]) -> Iterator[str]:
                 place.unlink(missing_ok=True)
 
 
-def _keep_checkpoint(job: Job, files: Files) -> None:
-    """Write a checkpoint that came from a worker to where the job would have it here."""
-    assert job.directory is not None
-    try:
-        _write(job.directory, files)
-    except OSError as error:
-        print(f"{job.name}: a checkpoint cannot be written here, the run goes on: {error}", file=sys.stderr)
-    archive.remove_old(checkpoints_of(job.path))
+def _keep_checkpoints(ray: Any, mailbox: Any, jobs: Sequence[Job], running: set[int]) -> None:
+    """Write checkpoints that came from workers of running jobs to where these would have them here."""
+    while (sent := ray.get(mailbox.take_files.remote())) is not None:
+        index, files = sent
+        job = jobs[index]
+        if index not in running or job.directory is None:
+            continue
+        try:
+            _write(job.directory, files)
+        except OSError as error:
+            print(f"{job.name}: a checkpoint cannot be written here, the run goes on: {error}", file=sys.stderr)
+        archive.remove_old(checkpoints_of(job.path))
 
 
 def _outcome(ray: Any, reference: Any, job: Job) -> Outcome:
@@ -149,7 +152,10 @@ def _outcome(ray: Any, reference: Any, job: Job) -> Outcome:
     except ray.exceptions.RayError as error:
         return Outcome(job, error=f"its worker process died ({type(error).__name__})")
     if files and job.directory is not None:
-        _write(job.directory, files)
+        try:
+            _write(job.directory, files)
+        except OSError as error:
+            return Outcome(job, error=f"its files cannot be written here: {error}")
         shutil.rmtree(checkpoints_of(job.path), ignore_errors=True)  # as a finished job does with its own
     return Outcome(job, result)
 
@@ -167,11 +173,11 @@ def _cancel(ray: Any, references: Sequence[Any]) -> None:
 class _Progress:
     """Shows what the messages of running jobs say."""
 
-    def __init__(self, jobs: Sequence[Job], title: str, listen: Listener) -> None:
+    def __init__(self, jobs: Sequence[Job], workers: int, title: str, listen: Listener) -> None:
         self._jobs, self._listen = jobs, listen
         self._log = None if sys.stderr.isatty() else Log(title, len(jobs))
         self._bar = tqdm(total=len(jobs), desc=title, bar_format=BAR, disable=self._log is not None)
-        self._title, self._runs_left = title, RunsLeft(jobs)
+        self._title, self._runs_left = title, RunsLeft(jobs, workers)
 
     def __call__(self, index: int, kind: str, content: Any) -> None:
         job = self._jobs[index]

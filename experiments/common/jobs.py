@@ -132,18 +132,13 @@ class Pace:
         self._first: int | None = None
         self._since: tuple[float, int] | None = None
 
-    def left(self, done: int, *, steady: bool = True) -> str:
-        """The end of a line; empty as long as the rate is not known.
-
-        Args:
-            done: of the total.
-            steady: whether what comes next is like what was.
-        """
+    def left(self, done: int) -> str:
+        """The end of a line, after so many of the total; empty as long as the rate is not known."""
         now = time.monotonic()
         if self._first is None:
             self._first = done
         if self._since is None:
-            self._since = (now, done) if steady and done > self._first else None
+            self._since = (now, done) if done > self._first else None
             return ""
         began, already = self._since
         if not already < done < self._total:
@@ -152,19 +147,22 @@ class Pace:
 
 
 class RunsLeft:
-    """The time that is left for all jobs, known once one job of each group has compiled its programs and is done."""
+    """The time that is left for all jobs, at the rate of steps until now, once each worker has done two jobs."""
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self._groups = {job.group for job in jobs}
+    def __init__(self, jobs: Sequence[Job], workers: int) -> None:
+        self._left = sum(job.steps for job in jobs)
         self._done = 0
-        self._pace = Pace(len(jobs))
-        self._pace.left(0)
+        self._first = 2 * workers  # the first jobs pay for starting and compiling
+        self._began = time.monotonic()
 
     def after(self, job: Job) -> str:
         """The end of a line, after one more job is done."""
-        self._groups.discard(job.group)
-        self._done += 1
-        return self._pace.left(self._done, steady=not self._groups)
+        self._first -= 1
+        self._done += job.steps
+        self._left -= job.steps
+        if self._first > 0 or not self._left:
+            return ""
+        return f", about {duration((time.monotonic() - self._began) * self._left / self._done)} left"
 
 
 class Log:

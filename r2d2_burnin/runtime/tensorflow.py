@@ -8,6 +8,7 @@ networks faster and TensorFlow quiet.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import hashlib
 import importlib
@@ -16,6 +17,7 @@ import os
 import platform
 import shutil
 import sys
+import threading
 import time
 import types
 from collections.abc import Iterator
@@ -103,24 +105,34 @@ def set_up() -> None:
         os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={cache}"
 
 
+_LOADING = threading.Lock()
+
+
+@functools.cache
 def load() -> None:
     """Import TensorFlow and Keras now; without it, that is done when an attribute of `tf` or `keras` is first used."""
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_LOADING)  # two threads at once would not find standard error again
         if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "3" and "tensorflow" not in sys.modules:
             stack.enter_context(_silent_standard_error())
             stack.enter_context(_no_garbage_collection())
-        for module in (keras, tf):
-            # From here on an attribute costs no more than that of the module itself.
-            module.__dict__.update(importlib.import_module(module.__name__).__dict__)
+        for name in ("keras", "tensorflow"):
+            importlib.import_module(name)
 
 
 class _LazyModule(types.ModuleType):
     """A module that is imported when an attribute of it is first used."""
 
     def __getattr__(self, name: str) -> Any:
-        if self.__spec__ is None:
-            load()
-        return getattr(importlib.import_module(self.__name__), name)
+        load()
+        return getattr(sys.modules[self.__name__], name)
+
+    def __dir__(self) -> list[str]:
+        load()
+        return dir(sys.modules[self.__name__])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return importlib.import_module, (self.__name__,)
 
 
 tf: Any = _LazyModule("tensorflow")

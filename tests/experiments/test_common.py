@@ -278,21 +278,20 @@ def test_a_log_says_how_far_jobs_are_and_what_is_left(
 ) -> None:
     now = [0.0]
     monkeypatch.setattr("experiments.common.jobs.time.monotonic", lambda: now[0])
-    groups = ["a", "b", "a", "b"]
-    jobs = [Job(f"number {i}", 1000, None, group=group) for i, group in enumerate(groups)]
-    log, job, runs_left = Log("squares", 4), jobs[1], RunsLeft(jobs)
+    jobs = [Job(f"number {i}", steps, None) for i, steps in enumerate((1000, 1000, 1000, 4000))]
+    log, job, runs_left = Log("squares", 4), jobs[1], RunsLeft(jobs, workers=1)
     for at, done in ((0.0, 100), (5.0, 150), (20.0, 300), (29.0, 390)):  # a job that goes on from update 100
         now[0] = at
         log.running(job, done, "loss 2")
-    for at, group in ((100.0, "a"), (115.0, "b"), (130.0, "a"), (150.0, "b")):
+    for at, done_job in zip((100.0, 115.0, 130.0, 250.0), jobs, strict=True):
         now[0] = at
-        log.finished(runs_left.after(Job("", 1000, None, group=group)))
+        log.finished(runs_left.after(done_job))
     assert capsys.readouterr().err.splitlines() == [
         "number 1: 100 of 1000 updates, loss 2",
         "number 1: 300 of 1000 updates, loss 2, about 70 s left",
-        "squares: 1 of 4 runs finished",  # no run of the other group, which compiles programs of its own
-        "squares: 2 of 4 runs finished",
-        "squares: 3 of 4 runs finished, about 15 s left",  # at the rate of runs that did not compile
+        "squares: 1 of 4 runs finished",  # it paid for starting and compiling
+        "squares: 2 of 4 runs finished, about 5 min left",
+        "squares: 3 of 4 runs finished, about 3 min left",  # the last run is four times as long
         "squares: 4 of 4 runs finished",
     ]
     shown = [duration(seconds) for seconds in (89, 91, 5399, 5401, 9000)]

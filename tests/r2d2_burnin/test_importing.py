@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
+
+import pytest
+
+from r2d2_burnin.runtime.tensorflow import keras, tf
 
 PROGRAM = """
 import gc, importlib, os, pkgutil, signal, sys
@@ -52,3 +57,17 @@ def test_importing_changes_nothing_in_the_process() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 50
+
+
+def test_the_lazy_modules_are_those_that_they_stand_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras as real_keras
+    import tensorflow as real
+
+    assert set(dir(real)) <= set(dir(tf))
+    assert tf.constant is real.constant
+    assert keras.layers.LSTM is real_keras.layers.LSTM
+    assert pickle.loads(pickle.dumps(tf)) is real
+    monkeypatch.setattr(real, "constant", 1)  # what a user patches is seen
+    assert tf.constant == 1
+    with pytest.raises(AttributeError, match="no_such_name"):
+        tf.no_such_name  # noqa: B018
