@@ -228,10 +228,10 @@ def _contrasts(comparison: Comparison) -> list[str]:
         what = "logarithms of ratios (so ratios are geometric means)" if contrasts[0].is_ratio else "differences"
         sentences.append(
             f"Tests: paired t-tests over seeds of {what} against {comparison.reference}, {tested} in all, with Holm's"
-            " correction, by which intervals are widened too. On identical initializations at most 5 % of reports say"
-            " better or worse, where outcomes over seeds are not far from normal and, with 5 seeds or more, where some"
-            " runs fail. With 3 seeds it is up to 14 % with 10 to 30 initializations where a fifth of the runs fail,"
-            " and up to 21 % where half of them do (python -m experiments.benchmark calibration)."
+            " correction, by which intervals are widened too. If all initializations were the same, at most 1 report"
+            " in 20 would say better or worse (outcomes over seeds not far from normal). With 3 seeds it is up to 14 %"
+            " with 10 to 30 initializations where a fifth of the runs fail, and up to 21 % where half of them do"
+            " (python -m experiments.benchmark calibration)."
         )
     return sentences
 

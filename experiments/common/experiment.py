@@ -106,7 +106,7 @@ def run_experiment(
                 experiment: Experiment[Any, Any] = describe(settings)
                 for part in (experiment, *experiment.parts):
                     locks.enter_context(open_directory(part.directory, part.config, fresh=part.runs.fresh))
-                contents, errors = _make_runs(experiment)
+                contents, errors, stopped = _make_runs(experiment)
         except (ValueError, EnvironmentFault) as error:  # a first look at the environment may find the fault
             fail(str(error))
         except OSError as error:
@@ -125,13 +125,15 @@ def run_experiment(
             return 1
         _print(report, errors)
         print(f"\nanswer: {report.title}\nreport: {out / 'report.html'}")
-        if report.next_step is not None:
+        if stopped:
+            print(f"next, to make the missing runs: {command_line(module, given)} --resume")
+        elif report.next_step is not None:
             print(f"next, {report.next_step.purpose}: {_next_command(report.next_step, module, given)}")
         return 0 if not errors and experiment.accepts(results) else 1
 
 
-def _make_runs(experiment: Experiment[Run, Any]) -> tuple[dict[Path, Run], list[str]]:
-    """Do the jobs that have no file yet; returns what is in the files, by path, and what went wrong.
+def _make_runs(experiment: Experiment[Run, Any]) -> tuple[dict[Path, Run], list[str], bool]:
+    """Do the jobs that have no file yet; returns what is in the files, what went wrong, and whether it was stopped.
 
     After `Ctrl-C` or SIGTERM the files of finished jobs are returned all the same. A job that failed leaves a file that
     says why.
@@ -142,17 +144,19 @@ def _make_runs(experiment: Experiment[Run, Any]) -> tuple[dict[Path, Run], list[
     if jobs and not missing:
         print(f"all {len(jobs)} runs are finished (--fresh makes them anew)")
     if missing and not _goes_on(experiment, len(contents)):
-        return contents, [f"{len(missing)} runs are not made: give --resume to go on, or --fresh to begin anew."]
+        return contents, [f"{len(missing)} runs are not made: give --resume to go on, or --fresh to begin anew."], True
     errors: list[str] = []
+    stopped = False
     try:
         with _listener(experiment, contents) as listen:
             _do(missing, experiment, listen, contents, errors)
     except KeyboardInterrupt:
+        stopped = True
         errors.append(
             f"Stopped after {len(contents)} finished runs (Ctrl-C or SIGTERM); the same command with --resume goes on"
             " from there."
         )
-    return contents, errors
+    return contents, errors, stopped
 
 
 def _do(

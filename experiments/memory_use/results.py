@@ -23,12 +23,10 @@ HOW_TO_READ = (
     "The number stated is the smallest k that is enough: with it, and with every larger number tried, tests show that"
     " less than a margin is lost. Both tests are paired over the same episodes: a t-test, and one that allows for"
     " episodes that were not seen (Gaffke, 2005; of successes and failures it is the exact binomial test).",
-    "A number that is too small is stated in one case of twenty at most. This assumes that no unseen episode loses more"
-    " than the seen ones do, with the memory in question and with the next smaller ones down to the first that is not"
-    " enough; or, where no smaller memory fails, more than the agent has learned.",
-    "Few episodes state a larger number than many would, and the page says how many could show a smaller one: without"
-    " any failure about 60 for a margin of 5 % and 300 for 1 %, twice as many where an agent acts with a choice of"
-    " memories.",
+    "The number is too small in at most one case of twenty, if no unseen episode loses more than the worst one that was"
+    " seen with this memory or the next smaller ones (where none of them fails: more than the agent has learned).",
+    "With few episodes the number is too large. The page says how many are needed: without any failure about 60 for a"
+    " margin of 5 % and 300 for 1 %, twice as many where an agent acts with a choice of memories.",
     "An agent that was trained from stored states or from whole episodes never started from a zero state in the middle"
     " of an episode. Part of what it loses by a cut may come from that. So the number is how much memory this agent"
     " needs, not how much the task does.",
@@ -219,7 +217,7 @@ def _unproven(results: MemoryResults) -> list[str]:
     if not texts:
         return []
     return [
-        f"Fewer steps are not shown to be enough, but nothing speaks against them: {', '.join(texts)}. About"
+        f"Fewer steps may be enough, which these episodes cannot tell: {', '.join(texts)}. About"
         f" {_rounded(needed)} episodes can show it: python -m experiments.memory_use --checkpoint DIR --episodes"
         f" {_rounded(needed)}."
     ]

@@ -120,8 +120,8 @@ def missing_targets(env: gym.Env[Any, Any], most: int) -> str | None:
     name = env.spec.id if env.spec is not None else str(env)
     if not info:
         return (
-            f'{name} gives no info["target"] in reset or {place}; give the target that belongs to the observation, for'
-            " example in a wrapper, or choose q-learning"
+            f'{name} gives no info["target"] in reset or {place}; give each target with the observation that asks for'
+            " it, for example in a wrapper, or choose q-learning"
         )
     if "target" in info and declared is not None:
         space = shown_space(declared) if isinstance(declared, spaces.Space) else shown(declared)
@@ -141,9 +141,12 @@ def _first_target(env: gym.Env[Any, Any], most: int) -> tuple[str, dict[str, Any
     for step in range(1, most + 1):
         _, _, terminated, truncated, info = env.step(env.action_space.sample())
         reduced = reduced_info(info)
-        if reduced:
+        ended = terminated or truncated
+        if reduced and not ended:
             return f"step {step} of an episode", reduced
-        if terminated or truncated:
+        if reduced:
+            return f"in the {step} steps after it but with an episode's last observation, which no answer follows", {}
+        if ended:
             break
     return f"in the {step} steps after it", {}
 

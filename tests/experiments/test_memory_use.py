@@ -61,7 +61,11 @@ def test_what_cannot_be_stated_is_not() -> None:
         finding(results(zero=[NOTHING])) == "Task-v0: nothing is shown to have been learned, so no memory use is stated"
     )
     assert entry(results(zero=[NOTHING]), "zero")["memory_steps"] is None
-    assert entry(results(zero=[]), "zero") == {"memory_steps": None, "memory_curve": None}
+    assert entry(results(zero=[]), "zero") == {
+        "memory_steps": None,
+        "memory_steps_estimate": None,
+        "memory_curve": None,
+    }
     assert sentences(results(zero=[])) == []
     assert "initializations cannot matter" in finding(results(zero=[NONE], full=[NONE, NONE]))
     (alone,) = sentences(results(zero=[NONE]))  # no agent that was shown the past
@@ -76,7 +80,7 @@ def test_what_few_episodes_do_not_show_is_said_with_how_many_could() -> None:
     assert finding(found) == "Task-v0: steps of memory used: stored at most 5.5 (4 to 7), full 4"
     first, unproven = sentences(found)
     assert "stored uses at most 5.5 (4 to 7) steps of memory; full uses 4 steps" in first
-    assert unproven.startswith("Fewer steps are not shown to be enough, but nothing speaks against them: stored with 2")
+    assert unproven.startswith("Fewer steps may be enough, which these episodes cannot tell: stored with 2")
     assert unproven.endswith(
         "About 1300 episodes can show it: python -m experiments.memory_use --checkpoint DIR --episodes 1300."
     )

@@ -264,6 +264,8 @@ def test_the_objective_is_asked_for_by_numbers_alone() -> None:
         choose_objective("regression", guarded(info=lambda t: {"target": 1.0}, targets=spaces.Box(0, 1, (3,))))
     with pytest.raises(ValueError, match=r'gives no info\["target"\] in reset or in the 6 steps'):
         choose_objective("regression", guarded())
+    with pytest.raises(ValueError, match=r"in the 6 steps after it but with an episode's last observation, which no"):
+        choose_objective("regression", guarded(info=lambda t: {"target": 1.0} if t == 6 else {}))
 
 
 @pytest.mark.parametrize(
