@@ -13,7 +13,7 @@ from experiments.burnin_compare.verdict import ALARMS, finding, verdict
 from experiments.common.report import NextStep, Picture, Report, Section
 from experiments.common.statistics import FEWEST_SEEDS
 from experiments.memory_use import plots as memory_plots
-from experiments.memory_use.results import HOW_TO_READ, MemoryResults
+from experiments.memory_use.results import HOW_TO_READ, MemoryResults, episodes_needed
 from experiments.memory_use.results import table as memory_table
 
 
@@ -58,7 +58,7 @@ def _next_step(comparison: Comparison, out: Path) -> NextStep | None:
         return NextStep("to test this over seeds", ("--seeds", "5"))
     return NextStep(
         "to see how much memory these networks use, in more episodes",
-        ("--checkpoint", str(out), "--episodes", "256"),
+        ("--checkpoint", str(out), "--episodes", str(episodes_needed(memory_results(comparison)) or 256)),
         module="experiments.memory_use",
     )
 

@@ -23,7 +23,8 @@ WORDS = {
     "+K, @M": "K steps before the trained ones are processed first (burn-in), without gradient unless"
     " --burn-in-gradient was given. M trained steps in a fragment, instead of --sequence-length.",
     "better, worse": "A paired test over seeds says so. 'No difference seen' does not mean equal; equality is claimed"
-    " only where the whole interval lies within a margin, which is then stated.",
+    " only where the whole interval lies within a margin, which is then stated. Of errors ratios are tested: they are"
+    " geometric means over seeds, and not the ratios of the means beside them.",
     "±, [low to high]": "95 % t-intervals over seeds.",
     "error floor": "The smallest expected loss on fragments that any predictor could reach from what the initialization"
     " lets it see: computed from the environment, not measured. It bounds the loss on fresh fragments. It says nothing"

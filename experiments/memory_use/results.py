@@ -207,26 +207,25 @@ def _at_most(results: MemoryResults, name: str) -> str:
 
 def _unproven(results: MemoryResults) -> list[str]:
     """What the episodes were too few to show."""
-    texts, needed = [], 0
+    texts, needed = [], episodes_needed(results)
     for name, by_seed in results.measured.items():
         runs = [run for run in by_seed.values() if run.unproven is not None]
         if runs:
             steps = _steps([run.unproven for run in runs if run.unproven is not None])
             texts.append(f"{name} with {steps} (in {len(runs)} of {len(by_seed)} seeds)")
-            needed = max(needed, *(run.needed or 0 for run in runs))
     if not texts:
         return []
     return [
         f"Fewer steps may be enough, which these episodes cannot tell: {', '.join(texts)}. About"
-        f" {_rounded(needed)} episodes can show it: python -m experiments.memory_use --checkpoint DIR --episodes"
-        f" {_rounded(needed)}."
+        f" {needed} episodes can show it: python -m experiments.memory_use --checkpoint DIR --episodes {needed}."
     ]
 
 
-def _rounded(number: int) -> int:
-    """Up to two digits."""
-    unit = int(10 ** max(len(str(number)) - 2, 0))
-    return -(-number // unit) * unit
+def episodes_needed(results: MemoryResults) -> int:
+    """About how many episodes can show that fewer steps are enough, in two digits; 0 where none are known to."""
+    needed = max((run.needed or 0 for by_seed in results.measured.values() for run in by_seed.values()), default=0)
+    unit = int(10 ** max(len(str(needed)) - 2, 0))
+    return -(-needed // unit) * unit
 
 
 def _ranges(results: MemoryResults) -> list[str]:
