@@ -6,7 +6,8 @@ actions change; and what the burn-in costs in time and memory. The verdict is th
 'zero state is enough', or 'none up to N steps', where N is the longest one tried. Good enough: a 95 % upper bound of
 ΔQ's mean over episodes, and the 95 % quantile of ΔQ over fragments, are both within --tolerance.
 
-Without --checkpoint it trains an agent first, with the same flags as burnin_compare. Results are kept seed by seed.
+Without --checkpoint it trains an agent first, with the same flags as burnin_compare. Results are kept seed by
+seed; a seed that was interrupted is trained anew.
 
 An agent of another framework is not trained: --network names a factory that returns it with its parameters (a
 torch.nn.Module, a JAX tuple (function, parameters, initial_state), a Keras model, an object of NumPy functions). With
