@@ -158,6 +158,7 @@ def _learned(comparison: Comparison) -> list[str]:
             alarm,
             "So nothing is compared: differences between agents that have not learned the task say nothing about"
             " initializations. More --updates, another --learning-rate or, in control, another --preset may help.",
+            *_reach_of_gradients(comparison),
         ]
     failed = {
         name: [seed for seed, learned_here in by_seed.items() if not learned_here] for name, by_seed in learned.items()
@@ -177,6 +178,17 @@ def _learned(comparison: Comparison) -> list[str]:
     if unknown:
         sentences.append(f"Whether {', '.join(unknown)} learned anything is not known: no baseline was measured.")
     return sentences
+
+
+def _reach_of_gradients(comparison: Comparison) -> list[str]:
+    """Why steps that belong together may not be learned: no fragment has both of them."""
+    steps = comparison.settings.replay.sequence_length
+    if max((run.longest_start or 0 for run in comparison.runs.values()), default=0) == 0:
+        return []
+    return [
+        f"Episodes are longer than a fragment, and gradients reach back no further than its {steps} trained steps: what"
+        " counts only more steps later than that is hard to learn. A longer --sequence-length may help."
+    ]
 
 
 def _limits(comparison: Comparison) -> list[str]:
