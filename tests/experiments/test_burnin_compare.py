@@ -105,7 +105,7 @@ def test_all_files_resuming_and_the_same_figures_twice(tmp_path: Path, capsys: p
     assert {"python", "tensorflow", "numpy", "gymnasium"} <= set(config["versions"])
 
     page = (out / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == len(PICTURES)
+    assert page.count("data:image/png;base64,") == 2 * len(PICTURES)  # a wide and a narrow one of each
     assert not re.search(r'(src|href)="(?!data:)', page)  # self-contained
 
     check_memory(out, content, tmp_path / "memory")
