@@ -121,11 +121,13 @@ def load() -> None:
 
 
 class _LazyModule(types.ModuleType):
-    """A module that is imported when an attribute of it is first used."""
+    """A module that is imported when an attribute of it is first used; attributes used once are kept, for speed."""
 
     def __getattr__(self, name: str) -> Any:
         load()
-        return getattr(sys.modules[self.__name__], name)
+        value = getattr(sys.modules[self.__name__], name)
+        self.__dict__[name] = value
+        return value
 
     def __dir__(self) -> list[str]:
         load()
