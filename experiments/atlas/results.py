@@ -11,9 +11,9 @@ from experiments.atlas.aggregate import Aggregate, interquartile_mean, probabili
 from experiments.atlas.sweep import Sweep
 from experiments.atlas.tasks import TASKS
 from experiments.burnin_compare.comparison import Comparison
-from experiments.common.formatting import number
 from experiments.common.report import Table
 from experiments.common.statistics import Estimate, estimate
+from r2d2_burnin.runtime.formatting import number
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,9 +10,9 @@ from experiments.atlas.results import AtlasResults, Cell
 from experiments.atlas.tasks import TASKS, Benchmark
 from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.memory import memory_results
-from experiments.common.formatting import number
 from experiments.common.report import Table
 from experiments.common.statistics import Estimate, estimate
+from r2d2_burnin.runtime.formatting import number
 from r2d2_burnin.settings import environment_steps
 
 

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 
 from experiments.burnin_advisor.results import AdviceResults, SeedAdvice, burn_ins_of_all
 from experiments.common import plots
-from experiments.common.formatting import number
 from experiments.common.report import Picture
 from r2d2_burnin.initialization import parse
+from r2d2_burnin.runtime.formatting import number
 
 STARTS: tuple[Literal["zero", "stored"], ...] = ("zero", "stored")
 """The start states that burn-ins are measured from."""

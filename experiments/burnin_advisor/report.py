@@ -11,10 +11,10 @@ import numpy as np
 from experiments.burnin_advisor import plots
 from experiments.burnin_advisor.results import AdviceResults, SeedAdvice, burn_ins_of_all
 from experiments.burnin_advisor.settings import Settings
-from experiments.common.formatting import listed, number
 from experiments.common.report import NextStep, Report, Section, Table
 from experiments.common.settings import environment_flags
 from r2d2_burnin.diagnostics.forgetting import Forgetting
+from r2d2_burnin.runtime.formatting import listed, number
 
 COLUMNS: tuple[tuple[str, str, Callable[[list[float]], Any]], ...] = (
     ("ΔQ first: mean", "delta_q_first", np.mean),

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.verdict import finding
 from experiments.common import plots
-from experiments.common.formatting import NEGLIGIBLE, listed, number
 from experiments.common.report import Picture
+from r2d2_burnin.runtime.formatting import NEGLIGIBLE, listed, number
 
 FORGETTING = (
     "Every network is compared with itself, so that a small ΔQ at the last step need not be good: one that was trained"

@@ -44,11 +44,11 @@ def report(comparison: Comparison, out: Path) -> Report:
             Section("How it was measured", how_to_read(comparison)),
         ],
         conclusions=[*sentences, *of_memory],
-        next_step=_next_step(comparison, out),
+        next_step=_next_step(comparison, memory, out),
     )
 
 
-def _next_step(comparison: Comparison, out: Path) -> NextStep | None:
+def _next_step(comparison: Comparison, memory: MemoryResults, out: Path) -> NextStep | None:
     """What a user would do next."""
     if not comparison.runs:
         return None
@@ -58,7 +58,7 @@ def _next_step(comparison: Comparison, out: Path) -> NextStep | None:
         return NextStep("to test this over seeds", ("--seeds", "5"))
     return NextStep(
         "to see how much memory these networks use, in more episodes",
-        ("--checkpoint", str(out), "--episodes", str(episodes_needed(memory_results(comparison)) or 256)),
+        ("--checkpoint", str(out), "--episodes", str(episodes_needed(memory) or 256)),
         module="experiments.memory_use",
     )
 

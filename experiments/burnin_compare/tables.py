@@ -9,10 +9,10 @@ import numpy as np
 from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.equal_cost import at_equal_cost
 from experiments.burnin_compare.verdict import contrast_cell
-from experiments.common.formatting import number
 from experiments.common.report import Table
 from experiments.common.statistics import Estimate, estimate
 from r2d2_burnin.initialization import parse
+from r2d2_burnin.runtime.formatting import number
 from r2d2_burnin.settings import MOST_CONSTANT_ACTIONS
 
 WORDS = {

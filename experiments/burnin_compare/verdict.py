@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments.burnin_compare.comparison import Comparison
-from experiments.common.formatting import listed, number
 from experiments.common.statistics import FEWEST_EPISODES, LEVEL, Contrast, Estimate, is_below
+from r2d2_burnin.runtime.formatting import listed, number
 from r2d2_burnin.settings import environment_steps
 
 ALARMS = ("LEAK", "NOTHING LEARNED", "NOT LEARNED")

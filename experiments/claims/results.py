@@ -14,9 +14,9 @@ from experiments.burnin_compare.comparison import Comparison
 from experiments.burnin_compare.verdict import EQUAL_ERRORS, p_text, ratio_text
 from experiments.claims.declarations import Claim, Comparand, Side
 from experiments.claims.measures import MEASURES, Values
-from experiments.common.formatting import listed, number
 from experiments.common.report import Table
 from experiments.common.statistics import Contrast, Pair, compare_pairs
+from r2d2_burnin.runtime.formatting import listed, number
 
 AS_CLAIMED, OPPOSITE, NOT_SEEN, EQUAL, UNTESTED, MEASURED = (
     "as claimed",

@@ -22,10 +22,10 @@ from matplotlib.gridspec import GridSpec
 from matplotlib.image import imsave
 from matplotlib.ticker import LogFormatter
 
-from experiments.common.formatting import NEGLIGIBLE, number
 from experiments.common.report import Picture
 from experiments.common.statistics import t_interval
 from r2d2_burnin.initialization import Initialization, parse
+from r2d2_burnin.runtime.formatting import NEGLIGIBLE, number
 
 COLOURS = ("#D55E00", "#0072B2", "#E69F00", "#56B4E9", "#000000", "#009E73", "#CC79A7", "#999999")
 GREY = COLOURS[-1]

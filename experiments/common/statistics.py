@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
-from experiments.common.formatting import number, plus_minus
+from r2d2_burnin.runtime.formatting import number, plus_minus
 
 LEVEL = 0.05
 """Share of reports of identical initializations that may contain a direction."""

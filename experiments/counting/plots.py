@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from experiments.common import plots
-from experiments.common.formatting import number
 from experiments.common.report import Picture
 from experiments.counting.article_errors import SeedRange, known_errors
 from experiments.counting.records import CarriedState, TrainedStudy
 from experiments.counting.results import StudyResults
 from experiments.counting.studies import MEASURES, StudySettings, best_constant_error
+from r2d2_burnin.runtime.formatting import number
 
 
 def draw(results: StudyResults, out: Path) -> dict[str, Picture]:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common.formatting import number
 from experiments.common.report import Table
 from experiments.counting.article_errors import AgainstArticle, compare
 from experiments.counting.records import CarriedState, Example, TrainedStudy
 from experiments.counting.results import StudyResults
 from experiments.counting.studies import FEEDS, MEASURES, StudySettings
+from r2d2_burnin.runtime.formatting import number
 
 START_TEXTS = {"initial": "initial state", "A": "carried from [1,1,1]", "D": "carried from [0,1,0,1,1]"}
 """The states that `FEEDS` start from."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.common.formatting import number
 from experiments.counting.article_errors import agreement, compare
 from experiments.counting.records import CarriedState, TrainedStudy
 from experiments.counting.results import FLOAT_PRECISION, StudyResults, accepted
 from experiments.counting.studies import best_constant_error
 from experiments.counting.tables import band, split_errors
+from r2d2_burnin.runtime.formatting import number
 
 
 def verdict(results: StudyResults) -> list[str]:

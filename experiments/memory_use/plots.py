@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from experiments.common import plots
-from experiments.common.formatting import number
 from experiments.common.report import Picture
 from experiments.memory_use.results import MemoryResults, baseline_name, finding
+from r2d2_burnin.runtime.formatting import number
 
 
 def draw(results: MemoryResults, path: Path) -> Picture:

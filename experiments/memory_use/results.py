@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common.formatting import number
 from experiments.common.report import Table
 from experiments.common.statistics import Estimate, estimate
 from r2d2_burnin.data import MemoryUse
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.learning.objectives import Outcome
+from r2d2_burnin.runtime.formatting import number
 
 HOW_TO_READ = (
     "With k steps of memory an output is that of the network unrolled from its initial state over the last k steps and"

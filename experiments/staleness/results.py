@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common.formatting import listed, number
 from experiments.common.report import Table
 from experiments.common.results import to_json
 from experiments.common.statistics import LEVEL, Contrast, Estimate, compare_all, estimate, holm
+from r2d2_burnin.runtime.formatting import listed, number
 from r2d2_burnin.settings import TrainingSettings
 
 MEASURES = ("delta_q_first_exact", "delta_q_last_exact", "state_error")

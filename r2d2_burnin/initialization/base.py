@@ -44,9 +44,9 @@ class Initialization:
     has_floor: ClassVar[bool] = False
     """Whether the two answers above are all that decides the error floor."""
     colour: ClassVar[str] = ""
-    """Its colour in pictures, `#rrggbb`, with any burn-in; by default one that no other initialization has there."""
+    """Its colour in pictures, `#rrggbb`, with any burn-in; by default one of a few that are free."""
     marker: ClassVar[str] = ""
-    """Its marker in pictures, a name of Matplotlib's; by default one that no other initialization has there."""
+    """Its marker in pictures, a name of Matplotlib's; by default one of a few that are free."""
 
     def __init_subclass__(cls) -> None:
         inherited = {"start": f"{cls.__module__}:{cls.__qualname__}", "colour": "", "marker": ""}

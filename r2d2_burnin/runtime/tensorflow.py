@@ -112,7 +112,7 @@ _LOADING = threading.Lock()
 def load() -> None:
     """Import TensorFlow and Keras now; without it, that is done when an attribute of `tf` or `keras` is first used."""
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_LOADING)  # two threads at once would not find standard error again
+        stack.enter_context(_LOADING)  # of two threads, one would save what the other has silenced
         if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "3" and "tensorflow" not in sys.modules:
             stack.enter_context(_silent_standard_error())
             stack.enter_context(_no_garbage_collection())

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.common import report
-from experiments.common.formatting import number, plus_minus
+from r2d2_burnin.runtime.formatting import number, plus_minus
 
 HOSTILE = "<script>alert(\"x\")</script> & 'y' {{ 7 * 7 }} $title"
 

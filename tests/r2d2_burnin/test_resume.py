@@ -82,7 +82,7 @@ def interruptions(tmp_path_factory: pytest.TempPathFactory) -> Interruptions:
         # A network of the user's is made anew, and compiled anew, for every run.
         user_network = CASES[name].network.network is not None
         # At a checkpoint, between two, twice at one place.
-        for update in (70,) if user_network else (40, 70, 70, 100):
+        for update in (70, 100) if user_network else (40, 70, 70, 100):
             with pytest.raises(Interrupted):
                 trainer.run(parse(name), 3, interrupt_at(update), checkpoints=checkpoints(directory, warnings))
         assert warnings == []

@@ -8,7 +8,8 @@ from pathlib import Path
 import jinja2
 
 from r2d2_burnin.diagnostics.audit import picture
-from r2d2_burnin.diagnostics.audit.result import AuditResult, plain
+from r2d2_burnin.diagnostics.audit.result import AuditResult
+from r2d2_burnin.runtime.formatting import number
 
 
 def write_page(result: AuditResult, path: Path) -> None:
@@ -20,7 +21,7 @@ def write_page(result: AuditResult, path: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["plain"] = plain
+    environment.filters["number"] = number
     wide, narrow, caption = picture.draw(result)
     pictures = {name: base64.b64encode(png).decode("ascii") for name, png in (("wide", wide), ("narrow", narrow))}
     content = environment.get_template("audit.html").render(result=result, caption=caption, **pictures)

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from r2d2_burnin.diagnostics.audit.result import SMALLEST, AuditResult, Staleness, plain
+from r2d2_burnin.diagnostics.audit.result import AuditResult, Staleness
 from r2d2_burnin.initialization import parse
+from r2d2_burnin.runtime.formatting import NEGLIGIBLE, number
 
 COLOURS = {"found": "#1a1a1a", "undecided": "#767676", "ruled out": "#00694e"}
 """Of verdicts."""
@@ -72,7 +73,7 @@ def _caption(result: AuditResult) -> str:
         caption += (
             " What burn-in mends: ΔQ after a burn-in, its mean (line), and up to the larger one of its one-sided 95 %"
             " upper bound and its 95 % quantile (band); the tolerance is dotted, the advised burn-in a triangle. Values"
-            f" below {plain(SMALLEST)} are drawn there."
+            f" below {number(NEGLIGIBLE)} are drawn there."
         )
     return caption
 
@@ -104,7 +105,8 @@ def _ages(axes: Axes, staleness: Staleness, *, slanted: bool) -> None:
     places = np.arange(len(groups))
     for name, shift, colour, marker in (("first", -0.08, "#0072B2", "o"), ("last", 0.08, "#000000", "D")):
         means, lows, highs = (
-            np.maximum([getattr(group, f"{name}{end}") for group in groups], SMALLEST) for end in ("", "_low", "_high")
+            np.maximum([getattr(group, f"{name}{end}") for group in groups], NEGLIGIBLE)
+            for end in ("", "_low", "_high")
         )
         bars = np.nan_to_num([means - lows, highs - means])
         axes.errorbar(places + shift, means, bars, color=colour, marker=marker, capsize=3, label=f"{name} step")
@@ -112,9 +114,9 @@ def _ages(axes: Axes, staleness: Staleness, *, slanted: bool) -> None:
     turned: dict[str, Any] = {"rotation": 35, "ha": "right"} if slanted else {}
     axes.set_xticks(places, [group.ages for group in groups], fontsize=7.5, **turned)
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     # An interval that reaches zero would stretch the axis without end.
-    axes.set_ylim(bottom=min(min(group.first, group.last) for group in groups) / 4 + SMALLEST / 2)
+    axes.set_ylim(bottom=min(min(group.first, group.last) for group in groups) / 4 + NEGLIGIBLE / 2)
     axes.set(
         xlabel="age of the stored state, in updates",
         ylabel="ΔQ against the exact state",
@@ -129,8 +131,8 @@ def _burn_ins(axes: Axes, staleness: Staleness) -> None:
     for curve in staleness.curves:
         start = parse(curve.start)
         colour, marker, line = start.colour, start.marker, LINES[curve.start]
-        mean = np.maximum(curve.mean, SMALLEST)
-        worst = np.maximum(np.maximum(curve.upper, curve.q95), SMALLEST)
+        mean = np.maximum(curve.mean, NEGLIGIBLE)
+        worst = np.maximum(np.maximum(curve.upper, curve.q95), NEGLIGIBLE)
         label = f"from the {curve.start} state"
         axes.plot(curve.burn_in, mean, color=colour, marker=marker, markersize=4, linestyle=line, label=label)
         axes.fill_between(curve.burn_in, mean, worst, color=colour, alpha=0.15, linewidth=0)
@@ -141,7 +143,7 @@ def _burn_ins(axes: Axes, staleness: Staleness) -> None:
     axes.set_xlim(left=-0.3)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axes.set(xlabel="steps of burn-in", ylabel=f"ΔQ against the {staleness.reference} state")
     axes.set_title("What burn-in mends", fontsize=9)
     axes.legend(frameon=False, fontsize=8)

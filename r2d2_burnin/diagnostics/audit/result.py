@@ -8,6 +8,8 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
+from r2d2_burnin.runtime.formatting import NEGLIGIBLE, number
+
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
@@ -38,19 +40,6 @@ class Verdict:
         return text
 
 
-SMALLEST = 1e-6
-"""ΔQ below this is about zero: identical states differ by rounding alone."""
-
-
-def plain(value: float) -> str:
-    """A number of zero or more as people read it, without powers of ten."""
-    if 0 < value < SMALLEST:
-        return "about 0"
-    if value >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.7f}".rstrip("0") if 0 < value < 1e-4 else f"{value:.3g}"
-
-
 @dataclasses.dataclass(frozen=True)
 class AgeGroup:
     """ΔQ of stored states of about one age."""
@@ -75,8 +64,8 @@ class AgeGroup:
     @property
     def first_text(self) -> str:
         """ΔQ at the first step, with its interval where it has a width."""
-        interval = f" [{plain(max(self.first_low, 0.0))}, {plain(self.first_high)}]"
-        return plain(self.first) + (interval if self.first_high - self.first_low >= SMALLEST else "")
+        interval = f" [{number(max(self.first_low, 0.0))}, {number(self.first_high)}]"
+        return number(self.first) + (interval if self.first_high - self.first_low >= NEGLIGIBLE else "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,12 +109,12 @@ class Staleness:
         of = f"over {self.sequences} sequences" + (f" of {self.episodes} episodes" if self.episodes else "")
         text = (
             f"Staleness: ΔQ of stored states against the exact state is {young.first_text} at the first and"
-            f" {plain(young.last)} at the last step"
+            f" {number(young.last)} at the last step"
         )
         if young.oldest is not None:
             text += f" for ages of {young.ages} updates"
         if old is not young:
-            text += f", and {old.first_text} and {plain(old.last)} for ages of {old.ages}"
+            text += f", and {old.first_text} and {number(old.last)} for ages of {old.ages}"
         return [f"{text} ({of})."]
 
     def _advice(self) -> str:
