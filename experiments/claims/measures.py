@@ -61,20 +61,21 @@ DELTA_Q = _metric("delta_q_first_exact")
 
 
 def _memory(value_of: Callable[[MemoryUse, int], float | None]) -> ValuesOf:
-    """A number of the measure of memory, from it and T; seeds in which nothing was learned are left out."""
+    """A number of the measure of memory, from it and T.
+
+    Seeds in which nothing was learned are left out, and those in which a cut makes the agent better: it suffers from
+    what it remembers, which says nothing of what it uses.
+    """
 
     def values(comparison: Comparison, strategy: str, other: str) -> Values:
         runs = memory_results(comparison).runs.get(strategy, {})
         steps = comparison.settings.replay.sequence_length
-        found = {seed: value_of(run, steps) for seed, run in runs.items() if run.used is not None}
+        found = {
+            seed: value_of(run, steps) for seed, run in runs.items() if run.used is not None and run.better is None
+        }
         return {seed: value for seed, value in found.items() if value is not None}
 
     return values
-
-
-def _steps_of_memory(run: MemoryUse, steps: int) -> float | None:
-    """The estimate; None for an agent that is better with a cut, which suffers from its memory and does not use it."""
-    return None if run.estimate is None or run.better is not None else float(run.estimate)
 
 
 def _loss_by_a_cut(run: MemoryUse, steps: int) -> float | None:
@@ -93,7 +94,7 @@ MEASURES: dict[str, Measure] = {
     ),
     "age of states": Measure("age of replayed states, in learner updates", _metric("staleness"), is_outcome=False),
     "memory": Measure(
-        "steps of memory used, in seeds in which no cut makes an agent better", _memory(_steps_of_memory)
+        "steps of memory used, in seeds in which no cut makes an agent better", _memory(lambda run, steps: run.estimate)
     ),
     "loss by a cut": Measure("error with memory cut to one fragment, over that uncut", _memory(_loss_by_a_cut)),
     "time of an update": Measure(

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.transforms import blended_transform_factory
 
 from experiments.burnin_compare.verdict import EQUAL_ERRORS
 from experiments.claims.results import AS_CLAIMED, EQUAL, MEASURED, NOT_SEEN, OPPOSITE, UNTESTED, ClaimResults, Finding
@@ -57,7 +58,8 @@ def _forest(results: ClaimResults) -> Figure:
         if isinstance(row, str):
             over_lines = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
             heading: dict[str, Any] = {"fontsize": 8, "fontweight": "bold", "va": "center", "bbox": over_lines}
-            axes.text(0.005, y, row, transform=axes.get_yaxis_transform(), **heading)
+            across = blended_transform_factory(figure.transFigure, axes.transData)  # the whole width is for it
+            axes.text(0.01, y, row, transform=across, **heading).set_in_layout(False)
             continue
         ticks.append((y, _label(row)))
         axes.text(1.01, y, _numbers(row), transform=axes.get_yaxis_transform(), fontsize=7.5, va="center")

@@ -200,7 +200,7 @@ def _settled(findings: Sequence[Finding]) -> str:
         if verdicts <= {NOT_SEEN, EQUAL}:
             return "no difference seen"
         measures = listed(list(dict.fromkeys(finding.comparand.measure for finding in findings)))
-        most, *others = sorted(verdicts, key=judged.count)[::-1]
+        most, *others = sorted(dict.fromkeys(judged), key=judged.count, reverse=True)
         rest = "".join(f", {verdict} in {judged.count(verdict)}" for verdict in others)
         return f"{measures} {most} in {judged.count(most)} of {len(judged)} comparisons{rest}"
     if AS_CLAIMED in verdicts:
