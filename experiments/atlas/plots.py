@@ -24,6 +24,7 @@ from experiments.burnin_compare.comparison import Comparison
 from experiments.common import plots
 from experiments.common.report import Picture
 from experiments.common.statistics import FEWEST_SEEDS, Estimate, estimate
+from r2d2_burnin.runtime.pictures import NARROW
 
 CLASSES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99)
 """Shares of what can be reached at which the colour of a cell changes."""
@@ -113,7 +114,7 @@ def _narrow_map(
     cells = list(boxes)
     blocks = [cells[i : i + TASKS_BESIDE] for i in range(0, len(cells), TASKS_BESIDE)]
     figure, grid = plots.figure(1, len(blocks))
-    figure.set_size_inches(plots.NARROW, (0.36 * len(strategies) + 0.75) * len(blocks) + 1.2)
+    figure.set_size_inches(NARROW, (0.36 * len(strategies) + 0.75) * len(blocks) + 1.2)
     for axes, block in zip(grid[:, 0], blocks, strict=True):
         for column, cell in enumerate(block):
             for row, name in enumerate(strategies):

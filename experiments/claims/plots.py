@@ -18,6 +18,7 @@ from experiments.burnin_compare.verdict import EQUAL_ERRORS
 from experiments.claims.results import AS_CLAIMED, EQUAL, MEASURED, NOT_SEEN, OPPOSITE, UNTESTED, ClaimResults, Finding
 from experiments.common import plots
 from experiments.common.report import Picture
+from r2d2_burnin.runtime.pictures import NARROW
 
 LOOKS = {
     AS_CLAIMED: ("o", plots.COLOURS[1], True),
@@ -77,7 +78,7 @@ def _narrow_forest(results: ClaimResults) -> Figure:
         texts += [(f"{textwrap.fill(_label(f), 60)}\n{_numbers(f)}", "normal", f) for f in results.of(claim)]
     lines = [text.count("\n") + (1.6 if finding is None else 2.2) for text, _, finding in texts]
     figure, axes, limits = _axes(results, sum(lines))
-    figure.set_size_inches(plots.NARROW, 0.145 * sum(lines) + 1.2)
+    figure.set_size_inches(NARROW, 0.145 * sum(lines) + 1.2)
     y = 0.0
     for (text, weight, finding), height in zip(texts, lines, strict=True):
         over_lines = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}

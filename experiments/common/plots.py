@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -16,16 +15,15 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
-from matplotlib.image import imsave
 from matplotlib.ticker import LogFormatter
 
 from experiments.common.report import Picture
 from experiments.common.statistics import t_interval
 from r2d2_burnin.initialization import Initialization, parse
 from r2d2_burnin.runtime.formatting import NEGLIGIBLE, number
+from r2d2_burnin.runtime.pictures import NARROW, pixels, png
 
 COLOURS = ("#D55E00", "#0072B2", "#E69F00", "#56B4E9", "#000000", "#009E73", "#CC79A7", "#999999")
 GREY = COLOURS[-1]
@@ -277,31 +275,28 @@ def save(figure: Figure, path: Path, title: str, caption: str, *, narrow: Figure
     if narrow is None:
         narrow = figure
         _stack(narrow)
-    picture = Picture(title, caption, _png(wide), _png(_pixels(narrow, 180)))
+    picture = Picture(title, caption, png(wide), png(_pixels(narrow, 180)))
     plt.close(narrow)
     return picture
 
 
 def write(figure: Figure, path: Path, title: str) -> np.ndarray:
     """Write a figure under its title, which says the finding, and close it; returns what is below the title."""
-    pixels = _pixels(figure, 110)
+    below = _pixels(figure, 110)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(_png(np.concatenate([_heading(title, pixels.shape[1], 110), pixels])))
+    path.write_bytes(png(np.concatenate([_heading(title, below.shape[1], 110), below])))
     plt.close(figure)
-    return pixels
+    return below
 
 
 def _pixels(figure: Figure, dpi: int) -> np.ndarray:
-    """The figure as RGB `[H, W, 3]`."""
+    """The figure as RGB `[H, W, 3]`, without powers of ten on its axes."""
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             if axis.get_scale() == "log" and isinstance(axis.get_major_formatter(), LogFormatter):
                 axis.set_major_formatter(_PlainLogFormatter())
                 axis.set_minor_formatter(_PlainLogFormatter(labelOnlyBase=False, minor_thresholds=(1, 0.4)))
-    figure.set_dpi(dpi)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    return np.array(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+    return pixels(figure, dpi)
 
 
 def _heading(title: str, width: int, dpi: int) -> np.ndarray:
@@ -310,16 +305,6 @@ def _heading(title: str, width: int, dpi: int) -> np.ndarray:
     strip = Figure(figsize=(width / dpi, 0.2 * len(lines) + 0.08))
     strip.text(0.5, 0.0, "\n".join(lines), fontsize=10.5, fontweight="bold", ha="center", va="bottom")
     return _pixels(strip, dpi)
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    imsave(buffer, pixels, format="png", metadata={"Software": ""})
-    return buffer.getvalue()
-
-
-NARROW = 3.9
-"""Width of figures for narrow pages, in inches: text of 8 points has 10 pixels on a page of 400."""
 
 
 def _stack(figure: Figure) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from typing import Any
 
@@ -14,6 +13,7 @@ from matplotlib.ticker import FuncFormatter
 from r2d2_burnin.diagnostics.audit.result import AuditResult, Staleness
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.runtime.formatting import NEGLIGIBLE, number
+from r2d2_burnin.runtime.pictures import NARROW, pixels, png
 
 COLOURS = {"found": "#1a1a1a", "undecided": "#767676", "ruled out": "#00694e"}
 """Of verdicts."""
@@ -21,8 +21,8 @@ COLOURS = {"found": "#1a1a1a", "undecided": "#767676", "ruled out": "#00694e"}
 LINES: dict[str, Any] = {"zero": (0, (5, 1.5)), "stored": "solid"}
 """Lines of start states, whose colours and markers are those of initializations."""
 
-WIDTH, NARROW = 10.4, 3.9
-"""Inches, of pages and of narrow pages: text of 8 points has 10 pixels on a page of 400."""
+WIDTH = 10.4
+"""Of the picture, in inches."""
 
 
 def draw(result: AuditResult) -> tuple[bytes, bytes, str]:
@@ -48,9 +48,7 @@ def _png(result: AuditResult, *, narrow: bool) -> bytes:
         if "ages" in axes:
             _ages(axes["ages"], staleness, slanted=narrow)
         _burn_ins(axes["burn_ins"], staleness)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=180 if narrow else 110, metadata={"Software": ""})
-    return buffer.getvalue()
+    return png(pixels(figure, 180 if narrow else 110))
 
 
 def _has_ages(staleness: Staleness) -> bool:
