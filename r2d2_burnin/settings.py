@@ -314,7 +314,10 @@ class TrainingSettings:
 
 
 def environment_steps(settings: TrainingSettings, update: int) -> int:
-    """Environment steps acted before `update` (from 1) of a run."""
+    """Environment steps acted before `update` (from 1) of a run.
+
+    A first round that is acted again, since only its rewards say in which unit to show them, counts once.
+    """
     rounds = -(-update // settings.updates_between)
     return settings.initial_steps + (rounds - 1) * settings.new_steps
 

@@ -52,9 +52,12 @@ def how_to_read(comparison: Comparison) -> list[str]:
     settings, has_targets = comparison.settings, comparison.objective.reads_targets
     epsilon = 0.0 if has_targets else settings.q_learning.evaluation_epsilon
     exploration = f"with {epsilon:.3g} of the actions at random" if epsilon else "without exploration"
+    fewest = comparison.outcome.evaluations
+    evaluated = f"evaluations in it, the last {fewest} at least" if fewest > 1 else "evaluations in it"
     sentences = [
-        "Training loss: mean over the last tenth of updates. Error and return: whole fresh episodes, acted from their"
-        f" first step with carried state and {exploration}, the same for every strategy.",
+        f"Training loss: mean over the last tenth of updates. {comparison.outcome.name.capitalize()}: mean over the"
+        f" {evaluated}, each of whole fresh episodes, acted from their first step with carried state and"
+        f" {exploration}, the same for every strategy.",
     ]
     own = [name for name in comparison.strategies if parse(name).trained_steps is not None]
     if own:
