@@ -34,16 +34,7 @@ def start_up(settings: Settings) -> list[Row]:
     """Seconds until `--help` has answered, and until the first progress bar of the default comparison."""
     helped = float(np.median([_seconds([*COMPARISON, "--help"]) for _ in range(min(settings.repetitions, 5))]))
     with tempfile.TemporaryDirectory() as directory:
-        began = time.perf_counter()
-        command = [*COMPARISON, "--out", str(Path(directory) / "out")]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, env=_environment())
-        assert process.stderr is not None
-        seen = b""
-        while b"| 0/" not in seen:
-            seen += process.stderr.read(1)
-        bar = time.perf_counter() - began
-        process.terminate()
-        process.wait()
+        bar = seconds_until([*COMPARISON, "--out", str(Path(directory) / "out")], b"| 0/")
     return [
         Row("--help answers", "burnin_compare --help", helped, "s", "goal", 1.0, 1.0 / helped, 1.0),
         Row("first progress bar", "burnin_compare", bar, "s", "goal", 8.0, 8.0 / bar, 1.0),
@@ -66,6 +57,30 @@ def article() -> None:
         model.compile("adam", "mse")
         targets = counts if every_step else counts[:, -1]
         model.fit(bits, targets, batch_size=32, epochs=100, validation_split=0.1, verbose=2)
+
+
+def seconds_until(command: list[str], shown: bytes) -> float:
+    """Seconds until a command, which is ended then, has written something to its terminal.
+
+    Raises:
+        RuntimeError: when it ends without.
+    """
+    terminal, of_command = os.openpty()  # without one it would log lines instead of showing bars
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=of_command, env=_environment())
+    os.close(of_command)
+    seen = b""
+    try:
+        while shown not in seen:
+            seen += os.read(terminal, 4096)
+    except OSError:  # the other end is closed
+        raise RuntimeError(f"{' '.join(command)} ended without showing {shown!r}: {seen[-500:]!r}") from None
+    finally:
+        seconds = time.perf_counter() - began
+        process.terminate()
+        process.wait()
+        os.close(terminal)
+    return seconds
 
 
 def _environment() -> dict[str, str]:

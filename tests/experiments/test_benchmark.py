@@ -17,6 +17,7 @@ from experiments.benchmark.command import main
 from experiments.benchmark.peers import PeerProcess, peers
 from experiments.benchmark.settings import BENCHMARKS, Settings
 from experiments.benchmark.timing import measure, ratio_rows
+from experiments.benchmark.whole import seconds_until
 from tests.common.work import peer_that_dies, peer_that_raises, peer_that_sleeps
 
 
@@ -83,3 +84,10 @@ assert "tensorflow" not in sys.modules
 """
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "and soak (whether anything grows" in " ".join(answer.stdout.split())
+
+
+def test_what_a_command_shows_on_its_terminal_is_waited_for() -> None:
+    show = "import sys, time; print('| 0/', file=sys.stderr if sys.stderr.isatty() else None, flush=True)"
+    seconds_until([sys.executable, "-c", f"{show}; time.sleep(3600)"], b"| 0/")
+    with pytest.raises(RuntimeError, match="ended without showing"):
+        seconds_until([sys.executable, "-c", show], b"never")
