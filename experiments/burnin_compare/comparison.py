@@ -153,8 +153,8 @@ class Comparison:
 
     def untestable(self) -> dict[tuple[str, int], int]:
         """Runs whose last evaluation has too few episodes to test whether they learned, and how many it has."""
-        counts = {key: len(baseline) for key, baseline in self._paired_baselines().items()}
-        return {key: count for key, count in counts.items() if count < self.episodes_needed}
+        counts, needed = {key: len(of_run) for key, of_run in self._paired_baselines().items()}, self.episodes_needed
+        return {key: count for key, count in counts.items() if count < needed}
 
     def _paired_baselines(self) -> dict[tuple[str, int], list[float]]:
         """What each run has to beat in each of its last evaluation's episodes; runs without a baseline are left out."""
