@@ -72,15 +72,24 @@ def seconds_until(command: list[str], shown: bytes) -> float:
     seen = b""
     try:
         while shown not in seen:
-            seen += os.read(terminal, 4096)
-    except OSError:  # the other end is closed
-        raise RuntimeError(f"{' '.join(command)} ended without showing {shown!r}: {seen[-500:]!r}") from None
+            read = _read(terminal)
+            if not read:
+                raise RuntimeError(f"{' '.join(command)} ended without showing {shown!r}: {seen[-500:]!r}")
+            seen += read
     finally:
         seconds = time.perf_counter() - began
         process.terminate()
         process.wait()
         os.close(terminal)
     return seconds
+
+
+def _read(terminal: int) -> bytes:
+    """What was written to a terminal; nothing once its other end is closed."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # so Linux says it
+        return b""
 
 
 def _environment() -> dict[str, str]:
