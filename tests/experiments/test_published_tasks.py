@@ -248,7 +248,7 @@ def test_results_are_reported_as_shares_beside_published_figures(results: AtlasR
     assert rows["count-recall-easy", "published: LSTM, PPO"][3:6] == ["0.745", "0.509 (not checked)", "3 trials"]
     assert rows["autoencode-easy", "zero"][5] == "0 of 4"
     assert page.picture is not None
-    assert min(len(page.picture.wide), len(page.picture.narrow)) > 10_000
+    assert min(len(page.picture.wide), len(page.picture.narrow)) > 4_000
     content = summary(results, [])
     assert content["published"]["count-recall-easy"]["strategies"]["full"]["share"]["mean"] == pytest.approx(share)
     assert content["published"]["count-recall-easy"]["published"][0]["is_checked"] is False
