@@ -26,14 +26,11 @@ from experiments.benchmark.settings import BENCHMARKS, Settings
 from experiments.benchmark.timing import Row, rows_table
 from experiments.common.results import versions, write_json
 from r2d2_burnin.runtime.command_line import fail, from_command_line
-from r2d2_burnin.runtime.tensorflow import load, set_up
+from r2d2_burnin.runtime.tensorflow import set_up
 
 
 def run(name: str, settings: Settings) -> list[Row]:
     """Run a benchmark; called in a process of its own."""
-    # As in the workers of all commands: what it allocates at its import decides whether the memory of later arrays is
-    # given back at each step, by which a step of bit streams takes 27 or 35 ns.
-    load()
     benchmark = BENCHMARKS[name]
     module = importlib.import_module(f"{__package__}.{benchmark.module}")
     rows: list[Row] = getattr(module, benchmark.function)(settings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -86,6 +87,7 @@ assert "tensorflow" not in sys.modules
     assert "and soak (whether anything grows" in " ".join(answer.stdout.split())
 
 
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs os.openpty, which Windows does not have")
 def test_what_a_command_shows_on_its_terminal_is_waited_for() -> None:
     show = "import sys, time; print('| 0/', file=sys.stderr if sys.stderr.isatty() else None, flush=True)"
     seconds_until([sys.executable, "-c", f"{show}; time.sleep(3600)"], b"| 0/")
