@@ -85,6 +85,7 @@ def test_what_cannot_be_advised_on_is_refused_before_any_work(tmp_path: Path) ->
         assert not (tmp_path / "out" / "runs").exists()
 
 
+@pytest.mark.long
 def test_training_a_network_of_another_framework_is_refused_and_told_what_works(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed (pip install -e '.[torch]')")
     flags = ["--env", "CartPole-v1", "--network", "tests.r2d2_burnin.torch_networks:make_agent"]

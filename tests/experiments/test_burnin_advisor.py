@@ -31,6 +31,7 @@ TINY = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("jobs_in_process")
 def test_it_trains_an_agent_and_advises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = [*TINY, "--env-kwargs", "length=12", "--episodes", "16", "--longest", "1", "--out", str(tmp_path)]

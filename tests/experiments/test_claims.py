@@ -61,6 +61,7 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
+@pytest.mark.long
 def test_a_claim_goes_from_its_declaration_to_the_page(study: Path) -> None:
     content = read(study / "claims.json")
     assert list(content["claims"]) == ["9"]
@@ -79,6 +80,7 @@ def test_a_claim_goes_from_its_declaration_to_the_page(study: Path) -> None:
     assert MINE.text in (study / "report.html").read_text()
 
 
+@pytest.mark.long
 def test_an_initialization_with_trained_steps_of_its_own_processes_the_same_steps(study: Path) -> None:
     """Of T + 3 steps: 8 trained ones, or 3 of burn-in and 5 trained ones, of the same fragments."""
     comparison = read(study / "count" / "summary.json")

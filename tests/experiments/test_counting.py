@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,7 @@ def test_every_epoch_trains_all_training_sequences_and_no_others(monkeypatch: py
     assert len(set(seen)) == 1
 
 
+@pytest.mark.long
 def test_validation_sequences_are_others() -> None:
     small = StudySettings(length=10, sequences=4, validation=50, batch_size=4, epochs=400, learning_rate=3e-3)
     curves = Trained(small, seed=0, every_step=False, report=_ignore).curves
@@ -381,7 +384,10 @@ def _errors_with_keras(seed: int, lengths: tuple[int, ...]) -> list[float]:
 @pytest.mark.long
 def test_every_step_forgets_as_a_plain_keras_network_does(article: dict[str, Any]) -> None:
     lengths, seeds = (30, 40), SEEDS
-    theirs = np.log([_errors_with_keras(seed, lengths) for seed in range(seeds)])
+    # In a process that compiles as for users, which this one does not: faster by half.
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        errors = process.map(_errors_with_keras, range(seeds), itertools.repeat(lengths))
+        theirs = np.log(list(errors))
     ours = article["every-step"]
     measured = [np.log(errors)[[n - 1 for n in lengths]] for errors in ours["error_at_length"]]
     at_last_step = [np.log(errors)[[n - 1 for n in lengths]] for errors in ours["error_at_last_step"]]

@@ -31,6 +31,7 @@ def page_of(report: Report, directory: Path) -> Path:
     return directory / "report.html"
 
 
+@pytest.mark.long
 def test_pages_read_well_and_faults_are_seen(tmp_path: Path) -> None:
     means = {"zero": 2e7, "stored": 1e-8, "full": 1.0}
     errors = {name: [mean, 1.1 * mean, 0.9 * mean] for name, mean in means.items()}

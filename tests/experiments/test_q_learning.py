@@ -82,18 +82,14 @@ def test_an_evaluation_of_random_actions_alone_earns_what_random_actions_earn(tm
     assert values["episode_return"] == values["random_return"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "flags",
     [
         ["--env", "popgym:popgym-CountRecallEasy-v0"],  # MultiDiscrete observations
-        *(
-            pytest.param(flags, marks=pytest.mark.long)
-            for flags in (
-                ["--env", "popgym:popgym-RepeatPreviousEasy-v0"],  # Discrete observations
-                ["--env", "popgym:popgym-PositionOnlyCartPoleEasy-v0"],  # episodes of very different lengths
-                ["--env", "minigrid:MiniGrid-MemoryS7-v0", "--wrappers", "minigrid.wrappers:ImgObsWrapper"],  # images
-            )
-        ),
+        ["--env", "popgym:popgym-RepeatPreviousEasy-v0"],  # Discrete observations
+        ["--env", "popgym:popgym-PositionOnlyCartPoleEasy-v0"],  # episodes of very different lengths
+        ["--env", "minigrid:MiniGrid-MemoryS7-v0", "--wrappers", "minigrid.wrappers:ImgObsWrapper"],  # images
     ],
     ids=lambda flags: flags[1],
 )

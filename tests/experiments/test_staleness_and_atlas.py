@@ -30,10 +30,9 @@ TINY = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("jobs_in_process")
-@pytest.mark.parametrize(
-    "strategies", [["stored"], pytest.param(["stored", "refreshed"], marks=pytest.mark.long)], ids="+".join
-)
+@pytest.mark.parametrize("strategies", [["stored"], ["stored", "refreshed"]], ids="+".join)
 def test_staleness(strategies: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = [part for name, value in TINY.items() for part in (f"--{name}", str(value))]
     flags += ["--env-kwargs", "length=12", "--replay-capacity", "600", "--seeds", "2", "--out", str(tmp_path)]
@@ -83,6 +82,7 @@ def test_staleness_explains_bad_input(flags: list[str], message: str, capsys: py
     assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("jobs_in_process")
 def test_atlas_resumes_and_writes_one_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = [f"{name}={value}" for name, value in {**TINY, "new-steps": 48, "target-update-period": 10}.items()]

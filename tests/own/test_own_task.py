@@ -47,6 +47,7 @@ def test_targets_of_an_episode_are_those_of_a_loop() -> None:
         observation, _, ended, _, info = env.step(0)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("jobs_in_process")
 def test_a_comparison_uses_it(tmp_path: Path) -> None:
     summary = compare(tmp_path, "--env", ID, "--strategies", "zero", "stored", "--env-kwargs", "length=12", "most=2")

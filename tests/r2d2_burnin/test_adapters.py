@@ -64,6 +64,7 @@ def lstm_by_hand(agent: Any, observations: np.ndarray) -> tuple[np.ndarray, np.n
     return np.stack(outputs, 1), h, c
 
 
+@pytest.mark.long
 def test_a_torch_module_equals_the_equations() -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed (pip install -e '.[torch]')")
     from tests.r2d2_burnin import torch_networks
@@ -80,6 +81,7 @@ def test_a_torch_module_equals_the_equations() -> None:
     assert not any(parameter.grad is not None for parameter in agent.parameters())
 
 
+@pytest.mark.long
 def test_a_torch_module_keeps_its_precision_and_its_mode() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed (pip install -e '.[torch]')")
     from tests.r2d2_burnin import torch_networks
@@ -108,6 +110,7 @@ def test_a_torch_module_keeps_its_precision_and_its_mode() -> None:
     assert not normalized.training
 
 
+@pytest.mark.long
 def test_batch_normalization_in_training_mode_is_refused() -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed (pip install -e '.[torch]')")
     from tests.r2d2_burnin import torch_networks
@@ -116,6 +119,7 @@ def test_batch_normalization_in_training_mode_is_refused() -> None:
         adapt(torch_networks.BatchNormalized(4, 2))
 
 
+@pytest.mark.long
 def test_a_jax_function_equals_the_equations() -> None:
     jax = pytest.importorskip("jax", reason="JAX is not installed (pip install -e '.[jax]')")
     jnp = jax.numpy

@@ -136,6 +136,7 @@ assert not {"tensorflow", "keras"} & set(sys.modules)
 """
 
 
+@pytest.mark.long
 def test_advice_on_a_torch_agent_without_tensorflow() -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed (pip install -e '.[torch]')")
     done = subprocess.run([sys.executable, "-c", WITHOUT_TENSORFLOW], capture_output=True, text=True, check=False)

@@ -279,6 +279,7 @@ print(*(type(layer).__name__ for layer in model.layers), sep=", ")
 """
 
 
+@pytest.mark.long
 def test_a_new_process_loads_a_model_once_the_layers_are_imported(tmp_path):
     """Without `custom_objects`; before the import Keras, which imports nothing that a file names, says which module."""
     layers = [PAIRS["lstm"][1](4, return_sequences=True), PAIRS["gru"][1](4), keras.layers.Dense(2)]

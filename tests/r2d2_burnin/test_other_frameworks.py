@@ -30,6 +30,7 @@ def torch_networks() -> Any:
     return torch_networks
 
 
+@pytest.mark.long
 def test_a_torch_agent_passes_and_its_recorded_states_are_those_of_the_equations(torch_networks: Any) -> None:
     agent = torch_networks.Agent(4, 2)
     episodes = record_episodes(agent, "CartPole-v1", count=3)
@@ -44,6 +45,7 @@ def test_a_torch_agent_passes_and_its_recorded_states_are_those_of_the_equations
         assert not episode.states[0][0].any()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "fault"),
     [
@@ -64,11 +66,13 @@ def test_every_planted_fault_of_a_torch_agent_is_named(torch_networks: Any, kind
         check_state_equivalence(getattr(torch_networks, kind)(4, 2), SEQUENCES)
 
 
+@pytest.mark.long
 def test_an_agent_whose_state_is_lost_while_it_acts_is_refused_without_talk_of_training(torch_networks: Any) -> None:
     with pytest.raises(FaultyNetwork, match="finite: outputs are not finite"):
         record_episodes(torch_networks.LosesState(4, 2), "CartPole-v1", count=1)
 
 
+@pytest.mark.long
 def test_the_command_takes_networks_of_any_framework(torch_networks: Any, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--env", "CartPole-v1", "--network"]
     assert check.main([*flags, f"{MODULE}:make_agent"]) == 0
@@ -81,6 +85,7 @@ def test_the_command_takes_networks_of_any_framework(torch_networks: Any, capsys
         assert (len(printed.out.splitlines()), printed.err) == (2, "")
 
 
+@pytest.mark.long
 def test_previous_action_and_reward_are_fed_only_if_asked_for(torch_networks: Any) -> None:
     seen: list[int] = []
     make = torch_networks.make_agent
@@ -125,6 +130,7 @@ def test_a_factory_with_other_arguments_gets_a_module_that_works(tmp_path: Any, 
     assert len(trained.trainable_variables) == 9
 
 
+@pytest.mark.long
 def test_the_example_in_torch_is_checked_and_refused_for_training(
     torch_networks: Any, tmp_path: Any, monkeypatch: Any
 ) -> None:
@@ -146,5 +152,6 @@ assert not {"tensorflow", "keras"} & set(sys.modules)
 """
 
 
+@pytest.mark.long
 def test_a_torch_agent_is_checked_without_tensorflow(torch_networks: Any) -> None:
     subprocess.run([sys.executable, "-c", WITHOUT_TENSORFLOW], check=True, stdout=subprocess.DEVNULL)

@@ -82,7 +82,9 @@ def test_replaying_a_fragment_recomputes_the_states_at_all_later_starts_that_it_
     assert covered is False  # the other episode's fragments follow, and are left alone
 
 
-@pytest.mark.parametrize(("further", "later"), [(0, (0, 0, 0)), (6, (2, 1, 0)), (5, (None, None, 0))])
+@pytest.mark.parametrize(
+    ("further", "later"), [(0, (0, 0, 0)), (6, (2, 1, 0)), pytest.param(5, (None, None, 0), marks=pytest.mark.long)]
+)
 def test_with_more_trained_steps_a_refresh_writes_the_states_that_belong_there(
     further: int, later: tuple[int | None, ...]
 ) -> None:
@@ -181,7 +183,7 @@ def test_the_learned_states_gradient_goes_through_burn_in_and_the_parameters_doe
         (KINDS[1], "refreshed+4"),
         (KINDS[2], "learned+4"),
         pytest.param(KINDS[2], "full@9", marks=pytest.mark.long),
-        (KINDS[4], "refreshed+4"),
+        pytest.param(KINDS[4], "refreshed+4", marks=pytest.mark.long),
         (KINDS[5], "learned+4"),
     ],
 )
