@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
@@ -30,7 +30,7 @@ CLASSES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99)
 """Shares of what can be reached at which the colour of a cell changes."""
 
 
-COLOURS = plt.get_cmap("viridis_r")(np.linspace(0.08, 0.9, len(CLASSES) + 1))[::-1]
+COLOURS = colormaps["viridis_r"](np.linspace(0.08, 0.9, len(CLASSES) + 1))[::-1]
 """Colours of the classes, from the smallest share."""
 
 UNKNOWN = "#dddddd"

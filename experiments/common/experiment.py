@@ -147,15 +147,18 @@ def _make_runs(experiment: Experiment[Run, Any]) -> tuple[dict[Path, Run], list[
         return contents, [f"{len(missing)} runs are not made: give --resume to go on, or --fresh to begin anew."], True
     errors: list[str] = []
     stopped = False
+    imports = threading.Thread(target=_import_for_report, args=(experiment.report.module,), daemon=True)
     try:
         with _listener(experiment, contents) as listen:
-            _do(missing, experiment, listen, contents, errors)
+            _do(missing, experiment, listen, contents, errors, imports)
     except KeyboardInterrupt:
         stopped = True
         errors.append(
             f"Stopped after {len(contents)} finished runs (Ctrl-C or SIGTERM); the same command with --resume goes on"
             " from there."
         )
+    if imports.ident is not None:
+        imports.join()  # what writes the report would find modules half imported
     return contents, errors, stopped
 
 
@@ -165,14 +168,18 @@ def _do(
     listen: Listener,
     contents: dict[Path, Run],
     errors: list[str],
+    imports: threading.Thread,
 ) -> None:
-    """Do the missing jobs; adds what is in their files to `contents`, and what went wrong to `errors`."""
+    """Do the missing jobs; adds what is in their files to `contents`, and what went wrong to `errors`.
+
+    Starts `imports` while the last jobs go on.
+    """
     settings, left = experiment.runs, len(missing)
     engine = _engine(settings)
     for outcome in engine(missing, experiment.work, workers=settings.workers, title=experiment.name, listen=listen):
         left -= 1
         if left == min(settings.workers, len(missing)) - 1:  # the first core that has nothing left to do
-            threading.Thread(target=_import_for_report, args=(experiment.report.module,), daemon=True).start()
+            imports.start()
         job = outcome.job
         note = job.path.with_suffix(".failed.json")
         content = read_sealed(job.path) if outcome.error is None else None

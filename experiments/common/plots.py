@@ -9,10 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -91,11 +87,13 @@ def _dashes(initialization: Initialization, taken: set[int]) -> int:
 
 
 def figure(columns: int, rows: int = 1, **options: Any) -> tuple[Figure, Any]:
-    """A figure with a grid of axes, laid out so that nothing overlaps."""
-    plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
-    return plt.subplots(
-        rows, columns, figsize=(4.6 * columns + 0.6, 3.4 * rows + 0.5), layout="constrained", squeeze=False, **options
-    )
+    """A figure with a grid of axes, laid out so that nothing overlaps.
+
+    It is none of pyplot's, which would keep it, and choose a backend for the whole process.
+    """
+    matplotlib.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+    drawn = Figure(figsize=(4.6 * columns + 0.6, 3.4 * rows + 0.5), layout="constrained")
+    return drawn, drawn.subplots(rows, columns, squeeze=False, **options)
 
 
 def band(axes: Axes, x: np.ndarray, per_seed: np.ndarray, look: Look, *, logarithmic: bool = False) -> None:
@@ -265,27 +263,24 @@ def save(figure: Figure, path: Path, title: str, caption: str, *, narrow: Figure
     """Write a figure under its title, and keep it for pages, which say titles in their own text.
 
     Args:
-        figure: is closed.
+        figure: is changed where `narrow` is None.
         path: of the PNG file.
         title: says the finding.
         caption: says what is drawn.
-        narrow: the same for narrow pages, closed too; by default the figure with its panels below each other.
+        narrow: the same for narrow pages; by default the figure with its panels below each other.
     """
     wide = write(figure, path, title)
     if narrow is None:
         narrow = figure
         _stack(narrow)
-    picture = Picture(title, caption, png(wide), png(_pixels(narrow, 180)))
-    plt.close(narrow)
-    return picture
+    return Picture(title, caption, png(wide), png(_pixels(narrow, 180)))
 
 
 def write(figure: Figure, path: Path, title: str) -> np.ndarray:
-    """Write a figure under its title, which says the finding, and close it; returns what is below the title."""
+    """Write a figure under its title, which says the finding; returns what is below the title."""
     below = _pixels(figure, 110)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(png(np.concatenate([_heading(title, below.shape[1], 110), below])))
-    plt.close(figure)
     return below
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -130,6 +131,26 @@ def test_an_experiment_from_settings_to_files(tmp_path: Path, capsys: pytest.Cap
     assert "most is 100.0 there and 3.0 here" in capsys.readouterr().err
     rejected = dataclasses.replace(again, most=3.0, runs=RunSettings(seeds=3, workers=1, out=tmp_path, fresh=True))
     assert run(rejected) == 1  # results that are not accepted
+
+
+@pytest.mark.usefixtures("jobs_in_process")
+def test_no_report_is_written_while_modules_are_imported_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported: list[str] = []
+    whole_page = page
+
+    def import_slowly(module: str) -> None:
+        time.sleep(0.3)
+        imported.append(module)
+
+    def checked_page(results: list[Square], out: Path) -> Report:
+        assert imported == [HERE]
+        return whole_page(results, out)
+
+    monkeypatch.setattr("experiments.common.experiment._import_for_report", import_slowly)
+    monkeypatch.setattr(f"{HERE}.page", checked_page)
+    assert run(Settings(RunSettings(seeds=2, workers=1, out=tmp_path))) == 0
 
 
 @pytest.mark.parametrize("command", COMMANDS)
