@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import difflib
 import math
 from collections.abc import Mapping
 from typing import Any
+
+from r2d2_burnin.runtime.errors import did_you_mean
 
 CELLS = {
     "lstm": "r2d2_burnin.networks.cells.lstm:LSTMCell",
@@ -372,6 +373,5 @@ def _check_share(settings: Any, name: str) -> None:
 def _check_choice(name: str, value: str, known: tuple[str, ...], *, own: bool = False) -> None:
     if value not in known and not (own and ":" in value):
         more = ", or module:Class of your own" if own else ""
-        nearest = difflib.get_close_matches(value, known, 1) if isinstance(value, str) else []
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        hint = did_you_mean(value, known) if isinstance(value, str) else ""
         raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(known)}{more}{hint}")

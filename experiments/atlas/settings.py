@@ -23,6 +23,7 @@ from experiments.burnin_compare.settings import Shared, check_checkpoint_every, 
 from experiments.common.settings import RunSettings
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.runtime.command_line import from_command_line
+from r2d2_burnin.runtime.errors import did_you_mean
 
 PUBLISHED_STRATEGIES = ("zero", "zero+20", "stored", "stored+20", "refreshed", "full")
 """Initializations that are compared on published tasks, where nothing else is said."""
@@ -78,7 +79,9 @@ class Settings:
                 raise ValueError(f"{name}: got {' '.join(values) or 'none'}, expected at least one, each once")
         for task in self.tasks:
             if task not in TASKS:
-                raise ValueError(f"tasks: got {task!r}, expected some of {', '.join((*TASKS, *GROUPS))}")
+                known = (*TASKS, *GROUPS)
+                hint = did_you_mean(task, known)
+                raise ValueError(f"tasks: got {task!r}, expected some of {', '.join(known)}{hint}")
             package = TASKS[task].package
             if package is not None and find_spec(package) is None:
                 raise ValueError(f"tasks: {task} needs the package {package}: pip install -e '.[envs-extra]'")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -28,17 +29,23 @@ def comparison_settings(
         more: flags that come last.
     """
     common = [part for flag in shared.flags for part in (f"--{flag.partition('=')[0]}", flag.partition("=")[2])]
-    return read_settings(
-        [
-            *flags,
-            *("--strategies", *strategies, "--out", str(shared.directory / name)),
-            *(["--quick"] if shared.quick else []),
-            *(["--fresh"] if shared.runs.fresh else []),
-            *("--checkpoint-every", str(shared.checkpoint_every)),
-            *common,
-            *more,
-        ]
-    )
+    arguments = [
+        *flags,
+        *("--strategies", *strategies, "--out", str(shared.directory / name)),
+        *(["--quick"] if shared.quick else []),
+        *(["--fresh"] if shared.runs.fresh else []),
+        *("--checkpoint-every", str(shared.checkpoint_every)),
+    ]
+    try:
+        return read_settings([*arguments, *common, *more])
+    except SystemExit as ended:
+        if ended.code and shared.flags:
+            print(
+                f"error: flags: got {' '.join(shared.flags)}, expected settings of burnin_compare as NAME=VALUE"
+                " (python -m experiments.burnin_compare --help)",
+                file=sys.stderr,
+            )
+        raise
 
 
 def describe(

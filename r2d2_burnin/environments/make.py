@@ -26,6 +26,7 @@ from r2d2_burnin.environments.native import NoNativeVersion, make_native, spec_o
 from r2d2_burnin.environments.returned_values import shown, shown_space
 from r2d2_burnin.environments.vector import GuardedVectorEnv
 from r2d2_burnin.environments.wrapper_calls import WrapperCall
+from r2d2_burnin.runtime.errors import did_you_mean
 from r2d2_burnin.settings import EnvironmentSettings, copy_of_kwargs
 
 SLOW_STEP = 2e-3
@@ -151,12 +152,17 @@ def import_object(setting: str, name: str) -> Callable[..., Any]:
     if not colon or not module or not attribute:
         raise ValueError(f"{setting}: got {name!r}, expected module:name, for example my_package.my_module:MyClass")
     try:
-        imported = getattr(importlib.import_module(module), attribute)
-    except AttributeError:
-        raise ValueError(f"{setting}: module {module!r} has no {attribute!r}") from None
+        imported_module = importlib.import_module(module)
     except Exception as error:  # whatever a user's module raises when it is imported
         reason = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
         raise ValueError(f"{setting}: module {module!r} of {name!r} cannot be imported ({reason})") from None
+    try:
+        imported = getattr(imported_module, attribute)
+    except AttributeError:
+        hint = did_you_mean(attribute, dir(imported_module))
+        raise ValueError(
+            f"{setting}: got {name!r}, expected a name that module {module!r} has; it has no {attribute!r}{hint}"
+        ) from None
     if not callable(imported):
         raise ValueError(f"{setting}: got {name!r}, a {type(imported).__name__}, expected something to call")
     return imported  # type: ignore[no-any-return]

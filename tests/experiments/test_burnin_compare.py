@@ -175,7 +175,10 @@ def test_classes_are_compared_by_error_rate(tmp_path: Path, capsys: pytest.Captu
         (["--env", "BitStream/Sum-v0"], "env: got 'BitStream/Sum-v0', expected an id that gymnasium.make knows"),
         (["--env", "CartPole-v1", "--env-kwargs", "--objective", "regression"], 'gives no info["target"]'),
         (["--env", "Pendulum-v1", "--env-kwargs"], "env: got action space Box(-2.0, 2.0, (1,), float32), expected"),
-        (["--wrappers", "gymnasium.wrappers:Nothing"], "wrappers: module 'gymnasium.wrappers' has no 'Nothing'"),
+        (
+            ["--wrappers", "gymnasium.wrappers:Nothing"],
+            "wrappers: got 'gymnasium.wrappers:Nothing', expected a name that module 'gymnasium.wrappers' has",
+        ),
         (["--network", "nowhere:make"], "network: module 'nowhere' of 'nowhere:make' cannot be imported"),
         (["--preset", "large"], "preset: got 'large', expected one of auto, small, guess, r2d2"),
         (["--env", "nowhere:Env-v0", "--env-kwargs"], "env: 'nowhere:Env-v0' could not be made"),

@@ -139,7 +139,10 @@ def test_atlas_judges_each_initialization_at_its_own_best_learning_rate(
         (["--learning-rates", "0.1", "0.1"], "learning_rates: got 0.1 0.1, expected finite numbers above 0, each once"),
         (["--reference", "stord"], "reference: got 'stord', expected one of the strategies: zero, zero+20"),
         (["--tasks", "counting"], "tasks: got 'counting', expected some of count, window-count"),
+        (["--tasks", "passive-tmaze"], "did you mean 'passive-t-maze'?"),
         (["--flags", "updates"], "flags: got 'updates', expected NAME=VALUE"),
+        (["--tasks", "count", "--flags", "updates=abc"], "flags: got updates=abc, expected settings of burnin_compare"),
+        (["--tasks", "count", "--flags", "nonsense=3"], "flags: got nonsense=3, expected settings of burnin_compare"),
         (["--strategies", "zero", "zero"], "strategies: got zero zero, expected at least one, each once"),
     ],
 )

@@ -212,7 +212,10 @@ def test_an_episode_without_end_is_an_error() -> None:
         ({"env": "Pendulum-v1"}, "env: got action space Box.*DiscretizeAction makes a Box of actions discrete"),
         ({"env": "Test/Speaking-v0"}, "observation space's entry 'text' Text .*FilterObservation"),
         ({"wrappers": ("gymnasium.wrappers",)}, "wrappers: got 'gymnasium.wrappers', expected module:name"),
-        ({"wrappers": ("gymnasium.wrappers:No",)}, "wrappers: module 'gymnasium.wrappers' has no 'No'"),
+        (
+            {"wrappers": ("gymnasium.wrappers:TimeLimits",)},
+            "got 'gymnasium.wrappers:TimeLimits', expected a name that module 'gymnasium.wrappers' has.*'TimeLimit'",
+        ),
         ({"wrappers": (f"{MODULE}:MODULE",)}, "has no 'MODULE'"),
         ({"wrappers": (f"{MODULE}:not_a_wrapper",)}, "not_a_wrapper returned 3, expected an environment"),
         ({"env_kwargs": {"lenght": 3}}, "did you mean 'length'"),

@@ -130,8 +130,8 @@ PUBLISHED = (
             reachable="exact; without memory 0.5",
             version=(
                 "our own, after Ni et al., NeurIPS 2023, and Bakker, NeurIPS 2001: the corridor is passed without"
-                " actions, so published figures do not apply; with the cell lru, as an LSTM forgets the cue before it"
-                " can learn to keep it"
+                " actions, so published figures do not apply; the atlas gives it the cell lru where --flags names no"
+                " other, as an LSTM forgets the cue before it can learn to keep it"
             ),
         ),
     ),
