@@ -34,20 +34,19 @@ def _popgym(agent: str, best_epoch: float) -> PublishedResult:
     )
 
 
-def _card_suits(name: str, env: str, result: PublishedResult, *, is_slow: bool = False) -> Task:
+def _card_suits(name: str, env: str, result: PublishedResult) -> Task:
     """A task of POPGym whose answers are one of four suits, and whose rewards add up to -1 to 1."""
     return Task(
         name,
         ("--env", f"popgym:popgym-{env}-v0"),
         package="popgym",
-        is_slow=is_slow,
         benchmark=Benchmark(best_return=1.0, random_return=-0.5, reachable=CARD_SUITS, version=SAME, results=(result,)),
     )
 
 
 PUBLISHED = (
     _card_suits("repeat-first-easy", "RepeatFirstEasy", _popgym("GRU", 1.0)),
-    _card_suits("repeat-first-medium", "RepeatFirstMedium", _popgym("GRU", 1.0), is_slow=True),
+    _card_suits("repeat-first-medium", "RepeatFirstMedium", _popgym("GRU", 1.0)),
     _card_suits("repeat-previous-easy", "RepeatPreviousEasy", _popgym("GRU", 1.0)),
     Task(
         "count-recall-easy",
