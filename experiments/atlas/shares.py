@@ -31,7 +31,9 @@ class Row:
     """Seeds in which it is shown to be better than random and constant actions; None if that was not tested."""
     seeds: int
     memory_steps: Estimate | None
-    """Steps of memory that the agent uses, where that was measured."""
+    """Steps of memory that the episodes show to be enough for the agent, where that was measured."""
+    memory_steps_estimate: Estimate | None
+    """Their estimate in each seed, without a test over episodes: what seeds and initializations are compared by."""
     seconds: Estimate | None
     """Of a run."""
     environment_steps: int
@@ -75,6 +77,7 @@ def _row(comparison: Comparison, benchmark: Benchmark, strategy: str) -> Row:
     runs = comparison.of(strategy).values()
     evaluations = [[m.value for m in run.measurements if m.metric == metric] for run in runs]
     learned = comparison.learned().get(strategy)
+    memory = memory_results(comparison)
     return Row(
         strategy=strategy,
         end=estimate(final),
@@ -82,7 +85,8 @@ def _row(comparison: Comparison, benchmark: Benchmark, strategy: str) -> Row:
         best_evaluation=estimate([max(values) for values in evaluations if values]),
         learned=sum(learned.values()) if learned else None,
         seeds=len(runs),
-        memory_steps=estimate([float(steps) for steps in memory_results(comparison).used(strategy)]),
+        memory_steps=estimate([float(steps) for steps in memory.used(strategy)]),
+        memory_steps_estimate=estimate([float(steps) for steps in memory.estimated(strategy)]),
         seconds=estimate([run.seconds for run in runs]),
         environment_steps=environment_steps(comparison.settings, comparison.settings.updates),
     )
@@ -106,7 +110,8 @@ MEANINGS = {
     "share of the reachable": "Of the return: 0 is what random actions earn, 1 the best return.",
     "best evaluation or epoch": "The best return at any evaluation; of published agents, of their best epoch.",
     "learned": "Seeds that are shown to be better than random and constant actions.",
-    "memory (steps)": "The smallest number of past steps that is shown to be enough for the agent.",
+    "memory (steps)": "The smallest number of past steps from which on none costs the agent more than a margin; an"
+    " estimate, mean over seeds. What the episodes show is on the task's own page.",
     "seconds": "Of a whole run.",
     "environment steps": "Acted in training.",
 }
@@ -131,7 +136,7 @@ def table(tasks: Sequence[PublishedTask]) -> Table:
 def _cells(task: PublishedTask, row: Row) -> list[str]:
     learned = "-" if row.learned is None else f"{row.learned} of {row.seeds}"
     estimates = (row.end, row.share, row.best_evaluation)
-    costs = (row.memory_steps, row.seconds)
+    costs = (row.memory_steps_estimate, row.seconds)
     return [
         *(task.name, row.strategy),
         *("-" if value is None else str(value) for value in estimates),
@@ -189,6 +194,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "share": row.share,
         "best_evaluation": row.best_evaluation,
         "memory_steps": row.memory_steps,
+        "memory_steps_estimate": row.memory_steps_estimate,
     }
     content: dict[str, Any] = {name: None if value is None else value.as_json() for name, value in estimates.items()}
     return {**content, "environment_steps": row.environment_steps}

@@ -51,6 +51,10 @@ class MemoryResults:
         """Steps of memory of each seed in which something was learned."""
         return [run.used for run in self.runs[name].values() if run.used is not None]
 
+    def estimated(self, name: str) -> list[int]:
+        """`MemoryUse.estimate` of each seed in which something was learned."""
+        return [run.estimate for run in self.runs[name].values() if run.estimate is not None]
+
     def estimate(self, name: str, value_of: Callable[[MemoryUse], float]) -> Estimate | None:
         """A number of each measurement of an initialization, over seeds; those that have none are left out."""
         values = [value_of(run) for run in self.runs[name].values()]
@@ -78,7 +82,7 @@ def entry(results: MemoryResults, name: str) -> dict[str, Any]:
     `memory_steps` are shown by a test to be enough; `memory_steps_estimate` are `MemoryUse.estimate`.
     """
     shown = estimate([float(used) for used in results.used(name)])
-    means = estimate([float(run.estimate) for run in results.runs[name].values() if run.estimate is not None])
+    means = estimate([float(steps) for steps in results.estimated(name)])
     content: dict[str, Any] = {
         "memory_steps": None if shown is None else shown.as_json(),
         "memory_steps_estimate": None if means is None else means.as_json(),
