@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments.atlas import shares
-from experiments.atlas.results import SHARES, Aggregates, AtlasResults, Cell, aggregates, cost
+from experiments.atlas.results import SHARES, Aggregates, AtlasResults, Cell, aggregates, cost, in_one_report
 from experiments.atlas.settings import Settings
 from experiments.atlas.tasks import TASKS
 from experiments.burnin_compare import several
@@ -24,7 +24,8 @@ def describe(settings: Settings) -> Experiment[TrainingResult, AtlasResults]:
     config = {"experiment": "atlas", "settings": settings_to_json(settings), "versions": versions()}
 
     def collect(comparisons: dict[str, Comparison]) -> AtlasResults:
-        return AtlasResults(settings.strategies, {cells[name]: part for name, part in comparisons.items()})
+        parts = {cells[name]: part for name, part in comparisons.items()}
+        return AtlasResults(settings.strategies, in_one_report(parts))
 
     return several.describe(
         "atlas",

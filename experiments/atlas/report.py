@@ -18,7 +18,8 @@ WORDS = {
     "initialization": "Where a fragment starts from: the network's initial state (zero), the state the actor had there"
     " (stored), a stored state that replayed fragments overwrite (refreshed), one trained state (learned), or the exact"
     " state from the episode's first step (full). +K: after K steps of burn-in.",
-    "worse": "By a paired test over seeds, with Holm's correction within a task.",
+    "worse": "By a paired test over seeds, with Holm's correction over all comparisons of this page. A task's own page"
+    " corrects for that task's alone.",
     "share of what can be reached": "0 is what random actions or the best constant answer reach, 1 no error or the best"
     " return; where this is not known, 1 is the initialization that earns most.",
     "error floor": "The smallest expected loss on fragments that any predictor could reach from what the initialization"

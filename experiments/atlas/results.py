@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -53,7 +53,19 @@ class AtlasResults:
         for cell, comparison in self.comparisons.items():
             if cell.learning_rate is not None:
                 sweeps.setdefault(cell.task, {})[cell.learning_rate] = comparison
-        return {task: Sweep(task, by_rate) for task, by_rate in sweeps.items() if len(by_rate) > 1}
+        alone = [Sweep(task, by_rate) for task, by_rate in sweeps.items() if len(by_rate) > 1]
+        return {
+            sweep.task: dataclasses.replace(sweep, beside=tuple(other for other in alone if other is not sweep))
+            for sweep in alone
+        }
+
+
+def in_one_report(comparisons: Mapping[Cell, Comparison]) -> dict[Cell, Comparison]:
+    """The same comparisons, each with the others beside it, so that Holm's correction is over all of them."""
+    return {
+        cell: dataclasses.replace(part, beside=tuple(other for c, other in comparisons.items() if c != cell))
+        for cell, part in comparisons.items()
+    }
 
 
 def cost(comparison: Comparison, strategy: str, name: str) -> Estimate | None:

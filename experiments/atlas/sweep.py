@@ -10,7 +10,7 @@ import numpy as np
 from experiments.burnin_compare.comparison import Comparison, split_by_learning
 from experiments.burnin_compare.verdict import contrast_sentence
 from experiments.common.report import Table
-from experiments.common.statistics import Contrast, compare_all, estimate
+from experiments.common.statistics import Contrast, Pair, compare_pairs, estimate, pairs_with
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Sweep:
 
     task: str
     by_rate: dict[float, Comparison]
+    beside: tuple[Sweep, ...] = ()
+    """Those of other tasks in the same report: Holm's correction is over theirs, too."""
 
     @property
     def first(self) -> Comparison:
@@ -52,13 +54,19 @@ class Sweep:
 
         Identical initializations get a direction in some 6 % of sweeps at most.
         """
-        outcomes, reference = self.at_best(), str(self.first.reference)
-        if reference not in outcomes or self.nothing_learned:
+        if self.nothing_learned:
             return ()
-        contrasts = compare_all(outcomes, reference, higher_is_better=self.first.outcome.higher_is_better)
-        rates = {name: self.best_rate(name) for name in outcomes}
+        contrasts = compare_pairs([pair for sweep in (self, *self.beside) for pair in sweep._pairs()])
+        rates = {name: self.best_rate(name) for name in self.at_best()}
         learned = {name: self.by_rate[rate].learned()[name] for name, rate in rates.items() if rate is not None}
-        return split_by_learning(contrasts, learned)[0]
+        return split_by_learning(contrasts[: len(self._pairs())], learned)[0]
+
+    def _pairs(self) -> list[Pair]:
+        """Every other initialization with the reference; none where that has no finished run."""
+        outcomes, reference = self.at_best(), str(self.first.reference)
+        if reference not in outcomes:
+            return []
+        return pairs_with(outcomes, reference, higher_is_better=self.first.outcome.higher_is_better)
 
     @property
     def nothing_learned(self) -> bool:

@@ -13,11 +13,13 @@ from experiments.common.statistics import (
     LEVEL,
     Contrast,
     Estimate,
-    compare_all,
+    Pair,
+    compare_pairs,
     episodes_needed,
     estimate,
     holm,
     is_better,
+    pairs_with,
 )
 from r2d2_burnin.data import TrainingResult
 from r2d2_burnin.initialization import parse
@@ -37,6 +39,8 @@ class Comparison:
     """What the others are compared with; by default full, else stored, else the first strategy."""
     preset: str = ""
     """Which preset was taken by itself, and why."""
+    beside: tuple[Comparison, ...] = ()
+    """Other comparisons of the same report: Holm's correction is over theirs, too."""
 
     def __post_init__(self) -> None:
         if self.reference is None:
@@ -85,7 +89,8 @@ class Comparison:
     def contrasts(self) -> tuple[Contrast, ...]:
         """Every other strategy against the reference, where one of the two has learned something, or may have.
 
-        None while the reference has no finished run. Holm's correction is over all of them, `uncompared` ones too.
+        None while the reference has no finished run. Holm's correction is over all of them, `uncompared` ones too, and
+        over those of the comparisons `beside` this one.
         """
         return self._contrasts()[0]
 
@@ -94,11 +99,21 @@ class Comparison:
         return self._contrasts()[1]
 
     def _contrasts(self) -> tuple[tuple[Contrast, ...], tuple[Contrast, ...]]:
-        outcomes = self.outcomes()
-        if self.reference not in outcomes:
-            return (), ()
-        contrasts = compare_all(outcomes, self.reference, higher_is_better=self.outcome.higher_is_better)
-        return split_by_learning(contrasts, self.learned())
+        return split_by_learning(self._of_the_report()[: len(self._pairs())], self.learned())
+
+    def tests_of_the_report(self) -> int:
+        """Tests that Holm's correction is over: those of this comparison, and of those `beside` it."""
+        return sum(contrast.is_tested for contrast in self._of_the_report())
+
+    def _of_the_report(self) -> tuple[Contrast, ...]:
+        return compare_pairs([pair for comparison in (self, *self.beside) for pair in comparison._pairs()])
+
+    def _pairs(self) -> list[Pair]:
+        """Every strategy but the reference with the reference; none while that has no finished run."""
+        outcomes, reference = self.outcomes(), self.reference
+        if reference is None or reference not in outcomes:
+            return []
+        return pairs_with(outcomes, reference, higher_is_better=self.outcome.higher_is_better)
 
     def baseline(self, strategy: str) -> dict[int, float]:
         """What a strategy has to beat, by seed: the better of what random actions and constant answers reach."""
@@ -205,27 +220,29 @@ class Comparison:
             return None
         return np.array([m.update for m in runs[0]]), np.array([[m.value for m in run] for run in runs])
 
-    def profile(self, strategy: str) -> np.ndarray | None:
-        """Error or reward of the final evaluation at every step of an episode, `[S, L]`.
-
-        Errors reach as far as the episodes of all seeds, and are NaN at steps without a target; a reward is 0 where
-        all episodes of a seed have ended.
-        """
-        rows = [_by_step(run, f"{self.outcome.profile}_at_step") for run in self.of(strategy).values()]
-        if not any(rows):
-            return None
-        if self.outcome.higher_is_better:
-            longest = max(map(len, rows))
-            return np.array([row + [0.0] * (longest - len(row)) for row in rows])
-        shortest = min(map(len, rows))
-        return np.array([row[:shortest] for row in rows])
-
     def rows(self) -> Iterator[tuple[str, int, int, str, float]]:
         """All measurements, as `metrics.csv` has them."""
         for strategy in self.strategies:
             for seed, run in self.of(strategy).items():
                 for m in run.measurements:
                     yield strategy, seed, m.update, m.name, m.value
+
+
+def profile(comparison: Comparison, strategy: str) -> np.ndarray | None:
+    """Error or reward of the final evaluation at every step of an episode, `[S, L]`.
+
+    Errors reach as far as the episodes of all seeds, and are NaN at steps without a target; a reward is 0 where all
+    episodes of a seed have ended.
+    """
+    outcome = comparison.outcome
+    rows = [_by_step(run, f"{outcome.profile}_at_step") for run in comparison.of(strategy).values()]
+    if not any(rows):
+        return None
+    if outcome.higher_is_better:
+        longest = max(map(len, rows))
+        return np.array([row + [0.0] * (longest - len(row)) for row in rows])
+    shortest = min(map(len, rows))
+    return np.array([row[:shortest] for row in rows])
 
 
 def split_by_learning(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from experiments.burnin_compare.comparison import Comparison
+from experiments.burnin_compare.comparison import Comparison, profile
 from experiments.burnin_compare.verdict import finding
 from experiments.common import plots
 from experiments.common.report import Picture
@@ -165,7 +165,7 @@ def _baselines(comparison: Comparison, axes: Axes) -> None:
 def _error_by_position(comparison: Comparison, path: Path) -> Picture:
     """A panel a strategy: its error or reward by step of an episode, with the reference's and where fragments start."""
     outcome, logarithmic = comparison.outcome, comparison.outcome.logarithmic
-    measured = {name: comparison.profile(name) for name in comparison.strategies}
+    measured = {name: profile(comparison, name) for name in comparison.strategies}
     profiles = {name: values for name, values in measured.items() if values is not None}
     figure, panels = plots.small_multiples(max(len(profiles), 1))
     longest = max((values.shape[1] for values in profiles.values()), default=0)

@@ -236,10 +236,11 @@ def _contrasts(comparison: Comparison) -> list[str]:
         for contrast in neither
     ]
     if any(contrast.is_tested for contrast in contrasts):
-        tested = sum(contrast.is_tested for contrast in (*contrasts, *neither))
+        tested, total = sum(contrast.is_tested for contrast in (*contrasts, *neither)), comparison.tests_of_the_report()
+        number = f"{tested} in all" if tested == total else f"{tested} of the {total} of this report"
         what = "logarithms of ratios (so ratios are geometric means)" if contrasts[0].is_ratio else "differences"
         sentences.append(
-            f"Tests: paired t-tests over seeds of {what} against {comparison.reference}, {tested} in all, with Holm's"
+            f"Tests: paired t-tests over seeds of {what} against {comparison.reference}, {number}, with Holm's"
             " correction, by which intervals are widened too. If all initializations were the same, at most 1 report"
             " in 20 would say better or worse (outcomes over seeds not far from normal). With 3 seeds it is up to 14 %"
             " with 10 to 30 initializations where a fifth of the runs fail, and up to 21 % where half of them do"

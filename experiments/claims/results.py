@@ -108,12 +108,12 @@ class ClaimResults:
         comparands = [(claim, comparand) for claim in self.claims for comparand in claim.comparisons]
         values = [self._values(comparand) for _, comparand in comparands]
         pairs = [
-            Pair(str(comparand.side), str(comparand.other), *both)
+            Pair(str(comparand.side), str(comparand.other), *both, higher_is_better=False, is_ratio=True)
             for (_, comparand), both in zip(comparands, values, strict=True)
         ]
         outcomes = [i for i, (_, comparand) in enumerate(comparands) if MEASURES[comparand.measure].is_outcome]
-        contrasts = [compare_pairs([both], higher_is_better=False, is_ratio=True)[0] for both in pairs]
-        tested = compare_pairs([pairs[i] for i in outcomes], higher_is_better=False, is_ratio=True)
+        contrasts = [compare_pairs([both])[0] for both in pairs]
+        tested = compare_pairs([pairs[i] for i in outcomes])
         for i, contrast in zip(outcomes, tested, strict=True):
             contrasts[i] = contrast
         return tuple(

@@ -129,8 +129,10 @@ class Pair(NamedTuple):
 
     strategy: str
     reference: str
-    outcomes: Mapping[int, float]
+    outcomes: Mapping[int, float]  # finite
     others: Mapping[int, float]
+    higher_is_better: bool  # True for returns, False for errors
+    is_ratio: bool  # whether logarithms of ratios are tested, of outcomes that are at least 0, or differences
 
 
 def compare_all(outcomes: Outcomes, reference: str, *, higher_is_better: bool) -> tuple[Contrast, ...]:
@@ -152,6 +154,11 @@ def compare_all(outcomes: Outcomes, reference: str, *, higher_is_better: bool) -
     Raises:
         ValueError: for an unknown reference, or an outcome that is no finite number.
     """
+    return compare_pairs(pairs_with(outcomes, reference, higher_is_better=higher_is_better))
+
+
+def pairs_with(outcomes: Outcomes, reference: str, *, higher_is_better: bool) -> list[Pair]:
+    """What `compare_all` compares, for a report with comparisons of several kinds."""
     outcomes = {name: {seed: float(value) for seed, value in by_seed.items()} for name, by_seed in outcomes.items()}
     if reference not in outcomes:
         raise ValueError(f"reference: got {reference!r}, expected one of {', '.join(outcomes)}")
@@ -161,21 +168,20 @@ def compare_all(outcomes: Outcomes, reference: str, *, higher_is_better: bool) -
                 raise ValueError(f"outcomes: got {value} of {name}, seed {seed}, expected a finite number")
     values = [value for by_seed in outcomes.values() for value in by_seed.values()]
     is_ratio = not higher_is_better and min(values, default=0.0) >= 0
-    others = outcomes[reference]
-    pairs = [Pair(name, reference, by_seed, others) for name, by_seed in outcomes.items() if name != reference]
-    return compare_pairs(pairs, higher_is_better=higher_is_better, is_ratio=is_ratio)
+    return [
+        Pair(name, reference, by_seed, outcomes[reference], higher_is_better, is_ratio)
+        for name, by_seed in outcomes.items()
+        if name != reference
+    ]
 
 
-def compare_pairs(pairs: Sequence[Pair], *, higher_is_better: bool, is_ratio: bool) -> tuple[Contrast, ...]:
-    """Compare the two of each pair, as `compare_all` does, with Holm's correction over all of them.
-
-    Args:
-        pairs: of finite outcomes; at least 0 where ratios are taken.
-        higher_is_better: True for returns, False for errors.
-        is_ratio: whether logarithms of ratios are tested, or differences.
-    """
+def compare_pairs(pairs: Sequence[Pair]) -> tuple[Contrast, ...]:
+    """Compare the two of each pair, as `compare_all` does, with Holm's correction over all of them."""
     matched = [_pairs(pair.outcomes, pair.others) for pair in pairs]
-    differences = [_log_ratios(*pair) if is_ratio else pair[0] - pair[1] for pair in matched]
+    differences = [
+        _log_ratios(*values) if pair.is_ratio else values[0] - values[1]
+        for pair, values in zip(pairs, matched, strict=True)
+    ]
     adjusted, levels = holm(
         {i: _p_value(series) for i, series in enumerate(differences) if len(series) >= FEWEST_SEEDS}
     )
@@ -185,10 +191,10 @@ def compare_pairs(pairs: Sequence[Pair], *, higher_is_better: bool, is_ratio: bo
         mean = float(np.mean(series)) if len(series) else math.nan
         direction: Literal["better", "worse"] | None = None
         if adjusted.get(i, 1.0) <= LEVEL:
-            direction = "better" if (mean > 0) == higher_is_better else "worse"
-        p, has_zeros = adjusted.get(i, 1.0), is_ratio and not all(map(np.all, matched[i]))
+            direction = "better" if (mean > 0) == pair.higher_is_better else "worse"
+        p, has_zeros = adjusted.get(i, 1.0), pair.is_ratio and not all(map(np.all, matched[i]))
         names = (pair.strategy, pair.reference)
-        contrasts.append(Contrast(*names, len(series), is_ratio, mean, low, high, p, direction, has_zeros))
+        contrasts.append(Contrast(*names, len(series), pair.is_ratio, mean, low, high, p, direction, has_zeros))
     return tuple(contrasts)
 
 

@@ -14,15 +14,17 @@ import gymnasium as gym
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from scipy import stats
 
 from experiments import atlas
 from experiments.atlas.aggregate import interquartile_mean
 from experiments.atlas.experiment import comparison_settings, summary
 from experiments.atlas.report import report
-from experiments.atlas.results import AtlasResults, Cell
+from experiments.atlas.results import AtlasResults, Cell, in_one_report
 from experiments.atlas.settings import PUBLISHED_STRATEGIES, read_settings
 from experiments.atlas.tasks import GROUPS, TASKS
 from experiments.burnin_compare.comparison import Comparison
+from experiments.burnin_compare.verdict import verdict
 from r2d2_burnin.data import Measurement, MemoryUse, TrainingResult
 from r2d2_burnin.settings import EnvironmentSettings, TrainingSettings
 
@@ -296,3 +298,29 @@ def test_a_published_task_runs_from_the_command_line(tmp_path: Path, capsys: pyt
     assert not (tmp_path / "atlas.png").exists()
     assert atlas.main(arguments) == 0
     assert "runs are finished" in capsys.readouterr().out
+
+
+def test_tests_are_corrected_over_all_tasks_of_the_report() -> None:
+    """By Holm's procedure over the p-values of SciPy's paired t-tests."""
+    generator = np.random.default_rng(0)
+    losses = {"count-recall-easy": 0.3, "autoencode-easy": 0.12, "repeat-first-easy": 0.08, "higher-lower-easy": 0.06}
+    returns = {
+        name: {"zero": generator.normal(0.5 - loss, 0.06, 6).tolist(), "full": generator.normal(0.5, 0.06, 6).tolist()}
+        for name, loss in losses.items()
+    }
+    alone = {Cell(name): reached(of_task, -1.0) for name, of_task in returns.items()}
+    p_values = {Cell(n): stats.ttest_rel(of_task["zero"], of_task["full"]).pvalue for n, of_task in returns.items()}
+    together = in_one_report(alone)
+    largest = 0.0
+    for place, cell in enumerate(sorted(p_values, key=lambda cell: float(p_values[cell]))):
+        largest = max(largest, (len(p_values) - place) * p_values[cell])
+        (by_itself,), (corrected,) = alone[cell].contrasts(), together[cell].contrasts()
+        assert by_itself.p == pytest.approx(p_values[cell])
+        assert corrected.p == pytest.approx(min(largest, 1.0))
+        assert (corrected.direction == "worse") == (largest <= 0.05)
+        assert corrected.estimate == by_itself.estimate
+        assert "1 of the 4 of this report" in " ".join(verdict(together[cell]))
+        assert "1 in all" in " ".join(verdict(alone[cell]))
+    shown = {cell: [part.contrasts()[0].direction for part in (alone[cell], together[cell])] for cell in alone}
+    assert ["worse", None] in shown.values()  # one is lost by the correction
+    assert ["worse", "worse"] in shown.values()
