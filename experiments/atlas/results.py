@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from experiments.atlas.sweep import Sweep
 from experiments.atlas.tasks import TASKS
 from experiments.burnin_compare.comparison import Comparison
 from experiments.common.report import Table
-from experiments.common.statistics import Estimate, estimate
+from experiments.common.statistics import Estimate, Pair, estimate
 from r2d2_burnin.runtime.formatting import number
+
+Key = TypeVar("Key")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,19 +56,20 @@ class AtlasResults:
         for cell, comparison in self.comparisons.items():
             if cell.learning_rate is not None:
                 sweeps.setdefault(cell.task, {})[cell.learning_rate] = comparison
-        alone = [Sweep(task, by_rate) for task, by_rate in sweeps.items() if len(by_rate) > 1]
-        return {
-            sweep.task: dataclasses.replace(sweep, beside=tuple(other for other in alone if other is not sweep))
-            for sweep in alone
-        }
+        alone = {task: Sweep(task, by_rate) for task, by_rate in sweeps.items() if len(by_rate) > 1}
+        beside = _beside({task: sweep.pairs() for task, sweep in alone.items()})
+        return {task: dataclasses.replace(sweep, beside=beside[task]) for task, sweep in alone.items()}
 
 
 def in_one_report(comparisons: Mapping[Cell, Comparison]) -> dict[Cell, Comparison]:
-    """The same comparisons, each with the others beside it, so that Holm's correction is over all of them."""
-    return {
-        cell: dataclasses.replace(part, beside=tuple(other for c, other in comparisons.items() if c != cell))
-        for cell, part in comparisons.items()
-    }
+    """The same comparisons, each with what the others compare, so that Holm's correction is over all of them."""
+    beside = _beside({cell: part.pairs() for cell, part in comparisons.items()})
+    return {cell: dataclasses.replace(part, beside=beside[cell]) for cell, part in comparisons.items()}
+
+
+def _beside(pairs: Mapping[Key, Sequence[Pair]]) -> dict[Key, tuple[Pair, ...]]:
+    """For each key the pairs of all others."""
+    return {key: tuple(pair for other, of in pairs.items() if other != key for pair in of) for key in pairs}
 
 
 def cost(comparison: Comparison, strategy: str, name: str) -> Estimate | None:

@@ -19,8 +19,8 @@ class Sweep:
 
     task: str
     by_rate: dict[float, Comparison]
-    beside: tuple[Sweep, ...] = ()
-    """Those of other tasks in the same report: Holm's correction is over theirs, too."""
+    beside: tuple[Pair, ...] = ()
+    """What other sweeps of the same report compare: Holm's correction is over these, too."""
 
     @property
     def first(self) -> Comparison:
@@ -56,12 +56,13 @@ class Sweep:
         """
         if self.nothing_learned:
             return ()
-        contrasts = compare_pairs([pair for sweep in (self, *self.beside) for pair in sweep._pairs()])
+        pairs = self.pairs()
+        contrasts = compare_pairs([*pairs, *self.beside])
         rates = {name: self.best_rate(name) for name in self.at_best()}
         learned = {name: self.by_rate[rate].learned()[name] for name, rate in rates.items() if rate is not None}
-        return split_by_learning(contrasts[: len(self._pairs())], learned)[0]
+        return split_by_learning(contrasts[: len(pairs)], learned)[0]
 
-    def _pairs(self) -> list[Pair]:
+    def pairs(self) -> list[Pair]:
         """Every other initialization with the reference; none where that has no finished run."""
         outcomes, reference = self.at_best(), str(self.first.reference)
         if reference not in outcomes:

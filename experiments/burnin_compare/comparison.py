@@ -39,8 +39,8 @@ class Comparison:
     """What the others are compared with; by default full, else stored, else the first strategy."""
     preset: str = ""
     """Which preset was taken by itself, and why."""
-    beside: tuple[Comparison, ...] = ()
-    """Other comparisons of the same report: Holm's correction is over theirs, too."""
+    beside: tuple[Pair, ...] = ()
+    """What else the same report compares: Holm's correction is over these, too."""
 
     def __post_init__(self) -> None:
         if self.reference is None:
@@ -90,7 +90,7 @@ class Comparison:
         """Every other strategy against the reference, where one of the two has learned something, or may have.
 
         None while the reference has no finished run. Holm's correction is over all of them, `uncompared` ones too, and
-        over those of the comparisons `beside` this one.
+        over those `beside` them.
         """
         return self._contrasts()[0]
 
@@ -99,16 +99,14 @@ class Comparison:
         return self._contrasts()[1]
 
     def _contrasts(self) -> tuple[tuple[Contrast, ...], tuple[Contrast, ...]]:
-        return split_by_learning(self._of_the_report()[: len(self._pairs())], self.learned())
+        pairs = self.pairs()
+        return split_by_learning(compare_pairs([*pairs, *self.beside])[: len(pairs)], self.learned())
 
     def tests_of_the_report(self) -> int:
-        """Tests that Holm's correction is over: those of this comparison, and of those `beside` it."""
-        return sum(contrast.is_tested for contrast in self._of_the_report())
+        """Tests that Holm's correction is over: those of this comparison, and those `beside` them."""
+        return sum(contrast.is_tested for contrast in compare_pairs([*self.pairs(), *self.beside]))
 
-    def _of_the_report(self) -> tuple[Contrast, ...]:
-        return compare_pairs([pair for comparison in (self, *self.beside) for pair in comparison._pairs()])
-
-    def _pairs(self) -> list[Pair]:
+    def pairs(self) -> list[Pair]:
         """Every strategy but the reference with the reference; none while that has no finished run."""
         outcomes, reference = self.outcomes(), self.reference
         if reference is None or reference not in outcomes:

@@ -69,7 +69,7 @@ def test_a_worker_process_finds_our_packages_and_not_the_users(project: Path) ->
 @pytest.mark.parametrize("path", ["", "."])
 def test_a_comparison_runs_where_the_user_has_packages_of_our_names(project: Path, path: str) -> None:
     flags = [
-        *("--env", "mine:Mine-v0", "--strategies", "stored", "--seeds", "1", "--workers", "1"),
+        *("--env", "mine:Mine-v0", "--strategies", "zero", "stored", "--seeds", "1", "--workers", "2"),
         *("--updates", "20", "--measure-every", "10", "--units", "4", "--batch-size", "4", "--num-envs", "2"),
         *("--initial-steps", "100", "--new-steps", "24", "--updates-between", "10", "--sequence-length", "4"),
         *("--period", "2", "--replay-capacity", "500", "--evaluation-episodes", "2", "--measured-fragments", "8"),
@@ -83,7 +83,7 @@ def test_a_comparison_runs_where_the_user_has_packages_of_our_names(project: Pat
         assert answer.stderr.count(f"note: {project / name} is not used") == 1
     lines = (project / "processes.txt").read_text().splitlines()
     processes, packages = zip(*(line.split(maxsplit=1) for line in lines), strict=True)
-    assert len(set(processes)) >= 2  # the command itself and its worker
+    assert len(set(processes)) >= 3  # the command itself and its two workers
     # The package of the installed command, which may be another copy than the one that is tested here.
     find = "import envs; print(envs.__file__)"
     installed = subprocess.run([sys.executable, "-c", find], cwd="/", capture_output=True, text=True, check=True).stdout
