@@ -5,15 +5,12 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-import subprocess
-import sys
-from pathlib import Path
 
-import nbclient
-import nbformat
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.common.commands import ROOT
+from tests.common.documents import programs, run, shown
+
 TRACKED = [
     path
     for folder in (".", ".github", "envs", "r2d2_burnin", "experiments", *map(str, (ROOT / "experiments").iterdir()))
@@ -23,7 +20,7 @@ DOCUMENTS = {str(path.relative_to(ROOT)): path for path in TRACKED}
 PYTHON = [
     pytest.param(code, id=f"{name}-{number}")
     for name, path in DOCUMENTS.items()
-    for number, code in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL))
+    for number, code in enumerate(programs(path))
 ]
 
 
@@ -71,49 +68,5 @@ def test_python_can_be_compiled(code):
     ast.parse(code)
 
 
-def run(code: str, directory: Path) -> str:
-    return subprocess.run(
-        [sys.executable, "-c", code], cwd=directory, capture_output=True, text=True, check=True, timeout=300
-    ).stdout
-
-
-def shown(name: str, number: int = 0) -> str:
-    return re.findall(r"```python\n(.*?)```", DOCUMENTS[name].read_text(), re.DOTALL)[number]
-
-
 def test_the_task_that_is_shown_can_be_played(tmp_path):
     assert run(shown("envs/README.md"), tmp_path).split()[-1] != "nan"
-
-
-@pytest.mark.long
-@pytest.mark.usefixtures("compiled_as_for_users")
-def test_the_quickstart_shows_what_a_wrong_state_costs(tmp_path):
-    errors = {line.split()[0]: float(line.split()[3]) for line in run(shown("README.md"), tmp_path).splitlines()}
-    assert list(errors) == ["zero", "zero+10", "stored", "full"]
-    assert errors["full"] < errors["stored"] < errors["zero"]
-    assert errors["zero+10"] < errors["zero"]
-
-
-@pytest.mark.long
-def test_result_files_are_read_as_shown(tmp_path):
-    code = shown("experiments/README.md")
-    out = re.search(r'Path\("(.*?)"\)', code)[1]  # type: ignore[index]
-    command = [sys.executable, "-m", "experiments.burnin_compare", "--quick", "--updates", "40", "--out", out]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=300)
-    lines = run(code, tmp_path).splitlines()
-    assert [line.split()[0] for line in lines[:5]] == ["zero", "stored", "zero+20", "stored+20", "full"]
-    assert all(" ΔQ " in line for line in lines[-3:])
-
-
-@pytest.mark.long
-@pytest.mark.usefixtures("compiled_as_for_users")
-def test_the_notebook_runs_as_it_is_and_shows_its_pictures():
-    path = ROOT / "experiments/quickstart.ipynb"
-    notebook = nbformat.read(path, as_version=4)
-    shown = [len(cell.get("outputs", [])) for cell in notebook.cells]
-    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}}).execute()
-    assert [len(cell.get("outputs", [])) for cell in notebook.cells] == shown
-    images = [
-        output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
-    ]
-    assert len(images) == 3

@@ -417,12 +417,11 @@ def test_without_ray_the_message_names_the_flag_that_asks_for_it(
 
 @linux
 @pytest.mark.long
+@pytest.mark.usefixtures("ray_at_our_priority")
 def test_a_ray_cluster_whose_worker_is_killed_gives_the_same_files_and_figures(
-    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    undisturbed: Path, tmp_path: Path
 ) -> None:
     """The worker is begun again from its checkpoint."""
-    pytest.importorskip("ray")
-    monkeypatch.setenv("RAY_worker_niceness", "0")  # beside other tests, workers of low priority get next to nothing
     process = begin(tmp_path, *LONG, "--engine", "ray")
     killed = False
     while process.poll() is None and not killed:
@@ -444,9 +443,8 @@ def test_a_ray_cluster_whose_worker_is_killed_gives_the_same_files_and_figures(
 
 
 @pytest.mark.long
-def test_ray_actors_act_with_old_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("ray")
-    monkeypatch.setenv("RAY_worker_niceness", "0")
+@pytest.mark.usefixtures("ray_at_our_priority")
+def test_ray_actors_act_with_old_parameters(tmp_path: Path) -> None:
     flags = [*WITHOUT_STRATEGIES, "--strategies", "stored", "--actors", "2", "--workers", "1"]
     finished = subprocess.run(command(tmp_path, *flags), cwd=ROOT, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr

@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments import burnin_compare, claims
 from experiments.common.engine_ray import Mailbox
 from experiments.common.jobs import Job, checkpoints_of
 from r2d2_burnin.runtime import archive
-from tests.common.commands import ROOT
+from tests.common.commands import ROOT, Main
 
-UPDATES = 3000
+UPDATES = 2000
 TINY = {
     "updates": UPDATES,
     "measure-every": 500,
@@ -39,25 +40,26 @@ TINY = {
     "replay-capacity": 2000,
 }
 CLAIMS = [
-    *("experiments.claims", "--claims", "1", "--seeds", "1", "--checkpoint-every", "200"),
+    *("--claims", "1", "--seeds", "1", "--checkpoint-every", "200"),
     *("--flags", *(f"{name}={value}" for name, value in TINY.items())),
 ]
 COMPARISON = [
-    *("experiments.burnin_compare", "--strategies", "stored", "zero+3", "--seeds", "1", "--checkpoint-every", "200"),
+    *("--strategies", "stored", "zero+3", "--seeds", "1", "--checkpoint-every", "200"),
     *("--sequence-length", "5", "--period", "3"),
     *(part for name, value in TINY.items() for part in (f"--{name}", str(value))),
 ]
+RAY = ("--engine", "ray", "--ray-address")
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A Ray cluster whose head, on this machine, does no jobs."""
-    testing = pytest.importorskip("ray.cluster_utils")
+def cluster(ray_at_our_priority: None) -> Iterator[Any]:
+    """A Ray cluster whose head, on this machine, does no jobs, and soon notices that a node is gone."""
+    from ray.cluster_utils import Cluster  # not installed everywhere
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(
-            "RAY_worker_niceness", "0"
-        )  # beside other tests, workers of low priority would get next to nothing
-        cluster = testing.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        patch.setenv("RAY_health_check_period_ms", "1000")
+        patch.setenv("RAY_health_check_failure_threshold", "3")
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
         yield cluster
         cluster.shutdown()
 
@@ -99,9 +101,9 @@ def node_elsewhere(address: str, hidden: Path) -> Iterator[Callable[[], None]]:
 class Command:
     """A command that runs, and what it printed until now."""
 
-    def __init__(self, module: str, *flags: str, out: Path) -> None:
+    def __init__(self, main: Main, *flags: str, out: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *flags, "--out", str(out)],
+            [sys.executable, "-m", main.__module__, *flags, "--out", str(out)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -171,17 +173,17 @@ def test_claims_resume_from_checkpoints_at_the_head_where_no_directory_is_shared
     """The head's process is killed first; then, in the same command anew, the only node, and another one begins."""
     local, remote = tmp_path / "local", tmp_path / "remote"
     remote.mkdir()
-    flags = (*CLAIMS, "--engine", "ray", "--ray-address", cluster.address)
+    flags = (*CLAIMS, *RAY, cluster.address)
     with node_elsewhere(cluster.address, remote) as kill:
-        command = Command(*flags, out=remote)
+        command = Command(claims.main, *flags, out=remote)
         at_first = command.wait_for_checkpoint(remote, {})
         command.kill()
-        command = Command(*flags, "--resume", out=remote)
+        command = Command(claims.main, *flags, "--resume", out=remote)
         at_second = command.wait_for_checkpoint(remote, at_first)
         kill()
     with node_elsewhere(cluster.address, remote):
         command.finish()
-    Command(*CLAIMS, "--workers", "1", out=local).finish()
+    assert claims.main([*CLAIMS, "--workers", "1", "--out", str(local)]) == 0
     assert figures(remote) == figures(local)
     assert len(figures(remote)) == 4
     (begun,) = at_first
@@ -199,13 +201,13 @@ def test_claims_resume_from_checkpoints_at_the_head_where_no_directory_is_shared
 def test_a_node_that_dies_changes_no_figure_where_the_directory_is_shared(cluster: Any, tmp_path: Path) -> None:
     local, shared = tmp_path / "local", tmp_path / "shared"
     dies = cluster.add_node(num_cpus=1)
-    command = Command(*COMPARISON, "--engine", "ray", "--ray-address", cluster.address, out=shared)
+    command = Command(burnin_compare.main, *COMPARISON, *RAY, cluster.address, out=shared)
     there = command.wait_for_checkpoint(shared, {})
     cluster.remove_node(dies, allow_graceful=False)
     other = cluster.add_node(num_cpus=1)
     command.finish()
     cluster.remove_node(other)
-    Command(*COMPARISON, "--workers", "1", out=local).finish()
+    assert burnin_compare.main([*COMPARISON, "--workers", "1", "--out", str(local)]) == 0
     assert figures(shared) == figures(local)
     assert len(figures(shared)) == 2
     (restarted,) = re.findall(rf"^(.*){re.escape(RESTARTED)}$", command.printed, re.MULTILINE)

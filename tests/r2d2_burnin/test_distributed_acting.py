@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from r2d2_burnin.settings import EnvironmentSettings
 from r2d2_burnin.training.ray_collector import RayCollector, actor_seeds
 from r2d2_burnin.training.trainer import Trainer
 from tests.common.interruptions import SMALL
@@ -27,14 +28,18 @@ def test_seeds_are_those_of_spawned_sequences_and_all_different() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("ray_at_our_priority")
 def test_a_replaced_actor_and_a_resumed_run_do_not_repeat_episodes() -> None:
-    ray = pytest.importorskip("ray")
-    settings = dataclasses.replace(SMALL, actors=2, num_envs=2, new_steps=60)
+    import ray  # not installed everywhere
+
+    # Of episodes of 13 bits, as small runs have, a few would come again by chance.
+    long = EnvironmentSettings("BitStream/Count-v0", {"length": 60})
+    settings = dataclasses.replace(SMALL, environment=long, actors=2, num_envs=2, new_steps=60)
     trainer = Trainer(dataclasses.replace(settings, actors=0))
     network, inputs = trainer.network, trainer.inputs
 
     def collected(acting: Any) -> set[bytes]:
-        return {e.observations.tobytes() for episodes in acting.collect(200) for e in episodes}
+        return {e.observations.tobytes() for episodes in acting.collect(800) for e in episodes}
 
     acting = RayCollector(settings, network, inputs, seed=4)
     acting.prepare(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from pathlib import Path
 from typing import Any
@@ -13,24 +12,17 @@ import pytest
 from r2d2_burnin import testing
 from r2d2_burnin.data import Episode
 from r2d2_burnin.diagnostics.discrepancy import DiscrepancyMeasure, state_distance
-from r2d2_burnin.initialization import Learned, parse
+from r2d2_burnin.initialization import Learned
 from r2d2_burnin.initialization.start_state import start_state
 from r2d2_burnin.learning.learner import Learner
 from r2d2_burnin.learning.objectives import QLearning, Regression
 from r2d2_burnin.networks.weights import get_weights, set_weights
 from r2d2_burnin.runtime import archive
 from r2d2_burnin.runtime.tensorflow import tf
-from r2d2_burnin.settings import (
-    EnvironmentSettings,
-    LearnerSettings,
-    NetworkSettings,
-    QLearningSettings,
-)
+from r2d2_burnin.settings import LearnerSettings, QLearningSettings
 from r2d2_burnin.testing import check_state_equivalence
-from r2d2_burnin.training.trainer import Trainer
 from tests.common import user_networks
 from tests.common.episodes import LENGTH, act_episode, replay_of
-from tests.common.interruptions import SMALL, Interrupted, checkpoints, interrupt_at
 
 DTYPES = user_networks.STATE_DTYPES
 LEARNED = [("float16", "learned+1"), ("int32", "learned")]
@@ -207,36 +199,3 @@ def test_archives_keep_dtypes_and_plain_readers_get_numbers(dtype: str, tmp_path
     assert header["about"] == 1
     with np.load(tmp_path / "a.npz", allow_pickle=False) as plain:
         np.testing.assert_array_equal(plain["x"].astype(complex), values.astype(complex))
-
-
-@pytest.mark.long
-@pytest.mark.parametrize(
-    ("dtype", "name", "objective"),
-    [
-        # Every dtype and every initialization; learned states with and without a float to learn.
-        ("int32", "zero+2", "q-learning"),
-        ("int32", "learned", "regression"),
-        ("float16", "refreshed", "regression"),
-        ("bfloat16", "stored", "q-learning"),
-        ("float64", "full", "regression"),
-        ("complex64", "learned+2", "q-learning"),
-    ],
-)
-def test_whole_runs_and_interrupted_ones(dtype: str, name: str, objective: str, tmp_path: Path) -> None:
-    settings = dataclasses.replace(
-        SMALL,
-        network=NetworkSettings(network=f"tests.common.user_networks:mixed_states_{dtype}"),
-        environment=EnvironmentSettings("BitStream/Count-v0", {"length": 6}),
-        replay=dataclasses.replace(SMALL.replay, sequence_length=3, period=2, priority_exponent=0.9),
-        objective=objective,
-        updates=40,
-        measure_every=20,
-    )
-    whole = Trainer(settings).run(parse(name), 3)
-    assert all(np.isfinite(m.value) for m in whole.measurements)
-    warnings: list[str] = []
-    with pytest.raises(Interrupted):
-        Trainer(settings).run(parse(name), 3, interrupt_at(30), checkpoints=checkpoints(tmp_path, warnings))
-    resumed = Trainer(settings).run(parse(name), 3, checkpoints=checkpoints(tmp_path, warnings))
-    assert warnings == []
-    assert resumed.measurements == whole.measurements
