@@ -232,10 +232,11 @@ def draw_sweeps(sweeps: dict[str, Sweep], strategies: Sequence[str], path: Path)
 def draw_shares(tasks: Sequence[PublishedTask], strategies: Sequence[str], path: Path) -> Picture:
     """Write the shares of the reachable return to `path`, a panel a task."""
     drawn = [task for task in tasks if task.comparison.runs]
+    names = [*strategies, *(["published"] if any(task.benchmark.results for task in drawn) else [])]
     columns = min(len(drawn), 3)
     rows = -(-len(drawn) // columns)
     figure, grid = plots.figure(columns, rows, sharex=True, sharey=True)
-    figure.set_size_inches(2.7 * columns + 1.0, (0.16 * len(strategies) + 0.55) * rows + 1.05)
+    figure.set_size_inches(2.7 * columns + 1.0, (0.16 * len(names) + 0.55) * rows + 1.05)
     panels = list(grid.flat)
     for axes, task in zip(panels, drawn, strict=False):
         _draw_share(axes, task)
@@ -243,49 +244,70 @@ def draw_shares(tasks: Sequence[PublishedTask], strategies: Sequence[str], path:
         axes.set_visible(False)
     for axes in panels[max(len(drawn) - columns, 0) : len(drawn)]:
         axes.tick_params(labelbottom=True)
-        axes.set_xlabel("share of the reachable return", fontsize=8)
-    panels[0].set_yticks(range(len(strategies)), strategies)
-    panels[0].set_ylim(len(strategies) - 0.4, -0.6)
-    _legend_of_lines(figure, panels)
+        axes.set_xlabel("return (0: random actions, 1: best)", fontsize=8)
+    panels[0].set_yticks(range(len(names)), names)
+    panels[0].set_ylim(len(names) - 0.4, -0.6)
+    _legend_of_marks(figure, panels)
     seeds = sorted({len(task.comparison.seeds) for task in drawn})
     count = "one seed" if seeds == [1] else f"means over {' or '.join(map(str, seeds))} seeds"
-    bars = "" if seeds == [1] else "; bars: their 95 % t-intervals"
+    bars = "" if seeds == [1] else "; bars: their 95 % t-intervals, which may pass the best return"
     caption = (
         "Return at the end of training as a share of what is reachable: 0 (dashed) is what random actions earn, 1"
-        f" (dashed) the best return. Points: {count}{bars}. Thick line: the best published figure, of a best epoch;"
-        " dotted where it is not checked against its source."
+        f" (dashed) the best return. Points: {count}{bars}; 'worse' and 'better': shown by a paired test, with Holm's"
+        " correction over the page. Diamond: the best published figure, of a best epoch; hollow where it is not checked"
+        " against its source."
     )
     return plots.save(figure, path, _shares_finding(drawn, strategies), caption)
 
 
+PUBLISHED_COLOUR = "#CC79A7"
+
+
 def _draw_share(axes: Axes, task: PublishedTask) -> None:
-    """A panel: the initializations of a task below each other, and the best published figure."""
+    """A panel: the initializations of a task below each other, and below them the best published figure."""
     for value in (0, 1):
         axes.axvline(value, color="#999999", linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
-    if task.benchmark.results:
-        best = max(task.benchmark.results, key=lambda result: result.best_epoch)
-        dashes = "solid" if best.is_checked else (0, (1, 1))
-        share = task.benchmark.share(best.best_epoch)
-        checked = "" if best.is_checked else ", not checked"
-        label = f"published: {best.algorithm}, best epoch, other conditions{checked}"
-        axes.axvline(share, color="#CC79A7", linewidth=2.5, linestyle=dashes, zorder=1, label=label)
     looks = plots.looks([row.strategy for row in task.rows])
+    directions = {contrast.strategy: contrast.direction for contrast in task.comparison.contrasts()}
     for index, row in enumerate(task.rows):
         if row.share is not None:
             look = looks[row.strategy] | {"linestyle": "none"}
             half = 0.0 if row.share.low is None else row.share.mean - row.share.low
             axes.errorbar(row.share.mean, index, xerr=half, elinewidth=1.2, capsize=2, **look)
+            if direction := directions.get(row.strategy):
+                _write_beside(axes, direction, row.share.mean, half, index)
+    if task.benchmark.results:
+        best = max(task.benchmark.results, key=lambda result: result.best_epoch)
+        label = f"published: {best.algorithm}, best epoch, other conditions"
+        axes.plot(
+            task.benchmark.share(best.best_epoch),
+            len(task.rows),
+            linestyle="none",
+            marker="D",
+            color=PUBLISHED_COLOUR,
+            markersize=5,
+            markerfacecolor=PUBLISHED_COLOUR if best.is_checked else "white",
+            label=label if best.is_checked else f"{label}; not checked against the paper",
+        )
     axes.set_title(task.name if task.is_learned else f"{task.name}: nothing learned", fontsize=8, loc="left")
     axes.tick_params(axis="y", length=0, labelsize=8)
+    axes.tick_params(axis="x", labelsize=8)
 
 
-def _legend_of_lines(figure: Figure, panels: Sequence[Axes]) -> None:
-    """Put what the lines of all panels are below them, each once."""
-    labelled = [pair for axes in panels for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
-    lines = {label: handle for handle, label in labelled}
-    figure.legend(
-        lines.values(), lines.keys(), loc="outside lower center", ncols=1, fontsize=8, frameon=False, handlelength=3
+def _write_beside(axes: Axes, text: str, mean: float, half: float, index: int) -> None:
+    """Write a word beside a point and its bar, on the side where more room is."""
+    side = -1 if mean > 0.5 else 1
+    place, aligned = (mean + side * half, index), "right" if side < 0 else "left"
+    axes.annotate(
+        text, place, (6 * side, 0), textcoords="offset points", ha=aligned, va="center", fontsize=7, color="#333333"
     )
+
+
+def _legend_of_marks(figure: Figure, panels: Sequence[Axes]) -> None:
+    """Put what the marks of all panels are below them, each once."""
+    labelled = [pair for axes in panels for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
+    marks = {label: handle for handle, label in labelled}
+    figure.legend(marks.values(), marks.keys(), loc="outside lower center", ncols=1, fontsize=8, frameon=False)
 
 
 def answer(results: AtlasResults, published: Sequence[PublishedTask]) -> str:
@@ -300,11 +322,11 @@ def answer(results: AtlasResults, published: Sequence[PublishedTask]) -> str:
 
 
 def _shares_finding(tasks: Sequence[PublishedTask], strategies: Sequence[str]) -> str:
-    """On how many published tasks each strategy is worse than the reference, and where nothing is learned."""
+    """On how many tasks each strategy is worse than the reference, and where nothing is learned."""
     failed = [task.name for task in tasks if not task.is_learned]
     if len(failed) == len(tasks):
-        return "Nothing is learned on any published task, so nothing is compared"
-    learned = _finding([task.comparison for task in tasks], strategies, "published task")
+        return "Nothing is learned on any task, so nothing is compared"
+    learned = _finding([task.comparison for task in tasks], strategies, "memory task")
     return learned + (f"; nothing is learned on {', '.join(failed)}" if failed else "")
 
 
@@ -336,4 +358,4 @@ def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str], task:
     shown = [f"{' and '.join(names)} on {count}" for count, names in by_count.items() if count]
     if not shown:
         return f"No initialization is shown to be worse than {reference} on {total}"
-    return f"Shown to be worse than {reference}, of {total}: {', '.join(shown)}"
+    return f"Shown to be worse than {reference}: {', '.join([f'{shown[0]} of {total}', *shown[1:]])}"

@@ -106,7 +106,7 @@ HEADERS = (
 
 
 MEANINGS = {
-    "return at the end": "Over whole fresh episodes after training, mean over seeds.",
+    "return at the end": "Mean over the last evaluations, in whole fresh episodes, and over seeds.",
     "share of the reachable": "Of the return: 0 is what random actions earn, 1 the best return.",
     "best evaluation or epoch": "The best return at any evaluation; of published agents, of their best epoch.",
     "learned": "Seeds that are shown to be better than random and constant actions.",
@@ -151,7 +151,6 @@ NOTE = (
     " evaluations, of the greedy policy in fresh episodes. A published best epoch is the largest mean return of a"
     " training epoch, of sampled actions; our counterpart is the largest mean return of an evaluation. Both are the"
     " best of many noisy means, so they are above what the agent earns on average, and may be above the best return."
-    " Memory: the fewest steps that are shown to be enough; more episodes may show fewer."
 )
 
 
