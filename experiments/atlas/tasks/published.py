@@ -104,7 +104,7 @@ PUBLISHED = (
             *("--wrappers", "minigrid.wrappers:OneHotPartialObsWrapper", "minigrid.wrappers:ImgObsWrapper"),
             "gymnasium.wrappers:FlattenObservation",
             *("--units", "64", "--discount", "0.97", "--evaluation-epsilon", "0.02"),
-            *("--updates", "6000", "--final-learning-rate", "0.001"),
+            *("--updates", "5000", "--final-learning-rate", "0.001"),
         ),
         package="minigrid",
         is_slow=True,
