@@ -50,6 +50,7 @@ def comparison_settings(cell: Cell, settings: Settings) -> ComparisonSettings:
     count = min(settings.runs.seeds, settings.slow_seeds) if task.is_slow else settings.runs.seeds
     flags = [
         *task.flags,
+        *([] if settings.quick or task.updates is None else ["--updates", str(task.updates)]),
         *([] if settings.reference is None else ["--reference", settings.reference]),
         *([] if settings.quick else ["--seeds", str(count)]),
     ]

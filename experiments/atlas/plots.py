@@ -355,7 +355,11 @@ def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str], task:
     by_count = {
         count: [name for name in worse if worse[name] == count] for count in sorted({*worse.values()}, reverse=True)
     }
-    shown = [f"{' and '.join(names)} on {count}" for count, names in by_count.items() if count]
-    if not shown:
+    if not any(worse.values()):
         return f"No initialization is shown to be worse than {reference} on {total}"
-    return f"Shown to be worse than {reference}: {', '.join([f'{shown[0]} of {total}', *shown[1:]])}"
+    texts: list[str] = []
+    for count, names in by_count.items():
+        if count:
+            place = f"{count} of {total}" if not texts else str(count)
+            texts.append(f"{' and '.join(names)} on {place}" + (" each" if len(names) > 1 else ""))
+    return f"Shown to be worse than {reference}: {', '.join(texts)}"

@@ -388,6 +388,7 @@ def _errors_with_keras(seeds: Sequence[int], lengths: Sequence[int]) -> list[lis
         network.set_weights(build().get_weights())
         for variable, value in zip(adam.variables, begun, strict=True):
             variable.assign(value)
+        assert int(adam.iterations) == 0
         network.fit(*sequences(20), batch_size=32, epochs=100, verbose=0)
         return [float(network.evaluate(*sequences(length), batch_size=1000, verbose=0)) for length in lengths]
 

@@ -48,6 +48,7 @@ def test_a_run_goes_on_from_what_a_killed_one_leaves(dtype: str, name: str, obje
 
     whole = Trainer(settings).run(parse(name), 3, copy_at_30, checkpoints=checkpoints(written, warnings))
     assert all(np.isfinite(m.value) for m in whole.measurements)
+    assert Trainer(settings).run(parse(name), 3).measurements == whole.measurements  # checkpoints change nothing
     resumed = Trainer(settings).run(
         parse(name), 3, lambda update, status: begun.append(update), checkpoints=checkpoints(left, warnings)
     )

@@ -104,9 +104,11 @@ PUBLISHED = (
             *("--wrappers", "minigrid.wrappers:OneHotPartialObsWrapper", "minigrid.wrappers:ImgObsWrapper"),
             "gymnasium.wrappers:FlattenObservation",
             *("--units", "64", "--discount", "0.97", "--evaluation-epsilon", "0.02"),
-            *("--updates", "5000", "--final-learning-rate", "0.001"),
+            "--final-learning-rate",
+            "0.001",
         ),
         package="minigrid",
+        updates=5000,
         is_slow=True,
         benchmark=Benchmark(
             best_return=1 - 0.9 * 6 / 245,

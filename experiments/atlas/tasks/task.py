@@ -57,6 +57,8 @@ class Task:
     """As --tasks has it."""
     flags: tuple[str, ...]
     """Flags of burnin_compare."""
+    updates: int | None = None
+    """Learner updates, if not burnin_compare's default; a quick answer has fewer."""
     package: str | None = None
     """The package of the extra envs-extra that it needs."""
     is_slow: bool = False
