@@ -344,7 +344,7 @@ def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str], task:
     """On how many tasks each strategy is worse than the reference, as far as tests say so."""
     learned = [comparison for comparison in comparisons if comparison.runs and not comparison.nothing_learned]
     contrasts = [contrast for comparison in learned for contrast in comparison.contrasts()]
-    if not any(contrast.seeds > 1 for contrast in contrasts):
+    if not any(contrast.is_tested for contrast in contrasts):
         return f"What each initialization reaches on each {task}, not tested for lack of seeds"
     worse = {
         name: sum(contrast.direction == "worse" for contrast in contrasts if contrast.strategy == name)
