@@ -24,6 +24,7 @@ from experiments.burnin_compare.comparison import Comparison
 from experiments.common import plots
 from experiments.common.report import Picture
 from experiments.common.statistics import FEWEST_SEEDS, Estimate, estimate
+from r2d2_burnin.runtime.formatting import listed
 from r2d2_burnin.runtime.pictures import NARROW
 
 CLASSES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99)
@@ -251,22 +252,23 @@ def draw_shares(tasks: Sequence[PublishedTask], strategies: Sequence[str], path:
     seeds = sorted({len(task.comparison.seeds) for task in drawn})
     count = "one seed" if seeds == [1] else f"means over {' or '.join(map(str, seeds))} seeds"
     bars = "" if seeds == [1] else "; bars: their 95 % t-intervals, which may pass the best return"
+    tested = any(contrast.direction for task in drawn for contrast in task.comparison.contrasts())
+    marks = "; 'worse' and 'better': shown by a paired test, with Holm's correction over the page" if tested else ""
+    diamond = "Diamond: the best published figure, of a best epoch; hollow where it is not checked against its source."
     caption = (
         "Return at the end of training as a share of what is reachable: 0 (dashed) is what random actions earn, 1"
-        f" (dashed) the best return. Points: {count}{bars}; 'worse' and 'better': shown by a paired test, with Holm's"
-        " correction over the page. Diamond: the best published figure, of a best epoch; hollow where it is not checked"
-        " against its source."
-    )
+        f" (dashed) the best return. Points: {count}{bars}{marks}. {diamond if len(names) > len(strategies) else ''}"
+    ).rstrip()
     return plots.save(figure, path, _shares_finding(drawn, strategies), caption)
 
 
-PUBLISHED_COLOUR = "#CC79A7"
+PUBLISHED_COLOUR = plots.COLOURS[6]
 
 
 def _draw_share(axes: Axes, task: PublishedTask) -> None:
     """A panel: the initializations of a task below each other, and below them the best published figure."""
     for value in (0, 1):
-        axes.axvline(value, color="#999999", linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
+        axes.axvline(value, color=plots.GREY, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
     looks = plots.looks([row.strategy for row in task.rows])
     directions = {contrast.strategy: contrast.direction for contrast in task.comparison.contrasts()}
     for index, row in enumerate(task.rows):
@@ -353,13 +355,14 @@ def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str], task:
     }
     reference, total = learned[0].reference, f"{len(learned)} {task}{'s' if len(learned) > 1 else ''}"
     by_count = {
-        count: [name for name in worse if worse[name] == count] for count in sorted({*worse.values()}, reverse=True)
+        count: [name for name in worse if worse[name] == count]
+        for count in sorted({*worse.values()} - {0}, reverse=True)
     }
-    if not any(worse.values()):
+    if not by_count:
         return f"No initialization is shown to be worse than {reference} on {total}"
-    texts: list[str] = []
-    for count, names in by_count.items():
-        if count:
-            place = f"{count} of {total}" if not texts else str(count)
-            texts.append(f"{' and '.join(names)} on {place}" + (" each" if len(names) > 1 else ""))
-    return f"Shown to be worse than {reference}: {', '.join(texts)}"
+    of_total = {max(by_count): f" of {total}"}
+    shown = [
+        f"{listed(names)} on {count}{of_total.get(count, '')}{' each' if len(names) > 1 else ''}"
+        for count, names in by_count.items()
+    ]
+    return f"Shown to be worse than {reference}: {', '.join(shown)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import EnvironmentSettings, NetworkSettings
 from r2d2_burnin.training.trainer import Trainer
-from tests.common.interruptions import SMALL, checkpoints
+from tests.common.interruptions import SMALL, Interrupted, checkpoints, interrupt_at
 
 
 @pytest.mark.long
@@ -28,7 +27,7 @@ from tests.common.interruptions import SMALL, checkpoints
         ("complex64", "learned+2", "q-learning"),
     ],
 )
-def test_a_run_goes_on_from_what_a_killed_one_leaves(dtype: str, name: str, objective: str, tmp_path: Path) -> None:
+def test_whole_runs_and_interrupted_ones(dtype: str, name: str, objective: str, tmp_path: Path) -> None:
     settings = dataclasses.replace(
         SMALL,
         network=NetworkSettings(network=f"tests.common.user_networks:mixed_states_{dtype}"),
@@ -38,19 +37,14 @@ def test_a_run_goes_on_from_what_a_killed_one_leaves(dtype: str, name: str, obje
         updates=40,
         measure_every=20,
     )
-    written, left = tmp_path / "written", tmp_path / "left"
+    whole = Trainer(settings).run(parse(name), 3)
+    assert all(np.isfinite(m.value) for m in whole.measurements)
     warnings: list[str] = []
     begun: list[int] = []
-
-    def copy_at_30(update: int, status: str) -> None:
-        if update == 30:
-            shutil.copytree(written, left)
-
-    whole = Trainer(settings).run(parse(name), 3, copy_at_30, checkpoints=checkpoints(written, warnings))
-    assert all(np.isfinite(m.value) for m in whole.measurements)
-    assert Trainer(settings).run(parse(name), 3).measurements == whole.measurements  # checkpoints change nothing
+    with pytest.raises(Interrupted):
+        Trainer(settings).run(parse(name), 3, interrupt_at(30), checkpoints=checkpoints(tmp_path, warnings))
     resumed = Trainer(settings).run(
-        parse(name), 3, lambda update, status: begun.append(update), checkpoints=checkpoints(left, warnings)
+        parse(name), 3, lambda update, status: begun.append(update), checkpoints=checkpoints(tmp_path, warnings)
     )
     assert warnings == []
     assert begun == [30, 40]  # the rest of it, after the checkpoint of update 20
