@@ -71,10 +71,10 @@ def interquartile_mean(scores_of: Scores) -> Aggregate:
     Where tasks have different numbers of seeds, every task counts as much as every other.
     """
 
-    def statistic(samples: Sequence[np.ndarray]) -> float:
+    def statistic(samples: Sequence[np.ndarray]) -> np.ndarray:
         from scipy import stats  # here alone: workers begin before it is needed
 
-        return float(stats.trim_mean(np.concatenate(_equally_many(samples)), 0.25))
+        return np.asarray(stats.trim_mean(np.concatenate(_equally_many(samples), axis=-1), 0.25, axis=-1))
 
     return _bootstrap(statistic, list(scores_of.values()))
 
@@ -86,32 +86,38 @@ def probability_of_improvement(scores_of: Scores, others: Scores) -> Aggregate:
     """
     count = len(scores_of)
 
-    def statistic(samples: Sequence[np.ndarray]) -> float:
+    def statistic(samples: Sequence[np.ndarray]) -> np.ndarray:
         pairs = zip(samples[:count], samples[count:], strict=True)
-        return float(np.mean([_probability(scores, theirs) for scores, theirs in pairs]))
+        return np.asarray(np.mean([_probability(scores, theirs) for scores, theirs in pairs], axis=0))
 
     return _bootstrap(statistic, [*scores_of.values(), *(others[task] for task in scores_of)])
 
 
 def _equally_many(samples: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Scores of every task, repeated so that all tasks have as many."""
-    count = math.lcm(*map(len, samples))
-    return [np.repeat(sample, count // len(sample)) for sample in samples]
+    """Scores `[..., S]` of every task, repeated so that all tasks have as many."""
+    count = math.lcm(*(sample.shape[-1] for sample in samples))
+    return [np.repeat(sample, count // sample.shape[-1], axis=-1) for sample in samples]
 
 
-def _probability(scores: np.ndarray, theirs: np.ndarray) -> float:
-    difference = scores[:, None] - theirs
-    return float((difference > 0).mean() + 0.5 * (difference == 0).mean())
+def _probability(scores: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    difference = scores[..., :, None] - theirs[..., None, :]
+    pairs = (-2, -1)
+    return np.asarray((difference > 0).mean(axis=pairs) + 0.5 * (difference == 0).mean(axis=pairs))
 
 
-def _bootstrap(statistic: Callable[[Sequence[np.ndarray]], float], samples: Sequence[np.ndarray]) -> Aggregate:
-    """Resample the seeds of each task apart (Agarwal et al., 2021, section 4.1); the resampling is seeded."""
+def _bootstrap(statistic: Callable[[Sequence[np.ndarray]], np.ndarray], samples: Sequence[np.ndarray]) -> Aggregate:
+    """Resample the seeds of each task apart (Agarwal et al., 2021, section 4.1); the resampling is seeded.
+
+    Args:
+        statistic: of scores `[..., S]` of each task, for each of the leading axes.
+        samples: scores `[S]` of each task.
+    """
+    value = float(statistic(samples))
     if max(map(len, samples)) < 2:
-        return Aggregate(statistic(samples), None, None)
+        return Aggregate(value, None, None)
     generator = np.random.default_rng(0)
-    resampled = [
-        statistic([sample[generator.integers(len(sample), size=len(sample))] for sample in samples])
-        for _ in range(RESAMPLES)
-    ]
+    chosen = [[generator.integers(len(sample), size=len(sample)) for sample in samples] for _ in range(RESAMPLES)]
+    by_task = zip(*chosen, strict=True)
+    resampled = statistic([sample[np.array(indices)] for sample, indices in zip(samples, by_task, strict=True)])
     low, high = np.percentile(resampled, [2.5, 97.5]).tolist()
-    return Aggregate(statistic(samples), low, high)
+    return Aggregate(value, low, high)

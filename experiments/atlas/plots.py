@@ -344,16 +344,21 @@ def sweep_finding(sweeps: dict[str, Sweep]) -> str:
 
 def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str], task: str = "task") -> str:
     """On how many tasks each strategy is worse than the reference, as far as tests say so."""
-    learned = [comparison for comparison in comparisons if comparison.runs and not comparison.nothing_learned]
-    contrasts = [contrast for comparison in learned for contrast in comparison.contrasts()]
-    if not any(contrast.is_tested for contrast in contrasts):
-        return f"What each initialization reaches on each {task}, not tested for lack of seeds"
+    begun = [comparison for comparison in comparisons if comparison.runs]
+    learned = [comparison for comparison in begun if not comparison.nothing_learned]
+    by_task = [comparison.contrasts() for comparison in learned]
+    tested = [contrasts for contrasts in by_task if any(contrast.is_tested for contrast in contrasts)]
+    if not tested:
+        reaches = f"What {strategies[0] if len(strategies) == 1 else 'each initialization'} reaches on each {task}"
+        return f"{reaches}{_why_untested(begun, strategies)}"
     worse = {
-        name: sum(contrast.direction == "worse" for contrast in contrasts if contrast.strategy == name)
+        name: sum(
+            contrast.direction == "worse" for contrasts in tested for contrast in contrasts if contrast.strategy == name
+        )
         for name in strategies
         if name != learned[0].reference
     }
-    reference, total = learned[0].reference, f"{len(learned)} {task}{'s' if len(learned) > 1 else ''}"
+    reference, total = learned[0].reference, f"{len(tested)} {task}{'s' if len(tested) > 1 else ''}"
     by_count = {
         count: [name for name in worse if worse[name] == count]
         for count in sorted({*worse.values()} - {0}, reverse=True)
@@ -366,3 +371,14 @@ def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str], task:
         for count, names in by_count.items()
     ]
     return f"Shown to be worse than {reference}: {', '.join(shown)}"
+
+
+def _why_untested(begun: Sequence[Comparison], strategies: Sequence[str]) -> str:
+    """What keeps every difference between initializations from being tested, after a comma; nothing where none is."""
+    if len(strategies) == 1:
+        return ""
+    if all(comparison.nothing_learned for comparison in begun):
+        return ", not tested, as nothing is learned"
+    if max(len(comparison.seeds) for comparison in begun) < FEWEST_SEEDS:
+        return ", not tested for lack of seeds"
+    return ", not tested yet: runs are not finished"

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from experiments import atlas, staleness
-from experiments.atlas.plots import shares_and_colours
-from experiments.atlas.results import Cell
+from experiments.atlas.plots import answer, shares_and_colours
+from experiments.atlas.results import AtlasResults, Cell
+from experiments.burnin_compare.comparison import Comparison
 from experiments.staleness.measuring import FRAGMENTS, MEASURES, age_curves, age_edges
 from tests.common.comparisons import control_comparison, regression_comparison
 
@@ -165,3 +166,22 @@ def test_a_cell_of_the_atlas_is_no_darker_for_a_difference_that_is_not_shown() -
     errors = {"zero": [250.0] * 3, "full": [1.0, 1.1, 0.9]}
     by_name = shares_and_colours(Cell("count"), regression_comparison(errors))
     assert [colour for _, colour in by_name.values()] == [3, 6]  # half of the best constant answer's error is gone
+
+
+def test_the_finding_of_an_atlas_counts_the_tasks_that_were_tested_and_says_why_none_was() -> None:
+    def finding(*comparisons: Comparison) -> str:
+        cells = (Cell("count"), Cell("window-count"))
+        return answer(AtlasResults(comparisons[0].strategies, dict(zip(cells, comparisons, strict=False))), [])
+
+    errors = {"zero": [250.0, 251.0, 249.0], "full": [1.0, 1.1, 0.9]}
+    tested, begun = regression_comparison(errors), regression_comparison(errors)
+    assert finding(tested, begun) == "Shown to be worse than full: zero on 2 of 2 tasks"
+    for seed in begun.seeds:
+        del begun.runs["full", seed]
+    assert finding(tested, begun) == "Shown to be worse than full: zero on 1 of 1 task"
+    assert finding(begun) == "What each initialization reaches on each task, not tested yet: runs are not finished"
+    few = regression_comparison({name: values[:2] for name, values in errors.items()})
+    assert finding(few) == "What each initialization reaches on each task, not tested for lack of seeds"
+    assert finding(regression_comparison({"zero": errors["zero"]})) == "What zero reaches on each task"
+    failed = regression_comparison({"zero": [600.0, 601.0, 599.0], "full": [600.0, 602.0, 598.0]})
+    assert finding(failed).endswith("not tested, as nothing is learned")

@@ -14,7 +14,7 @@ from scipy import stats
 
 import envs
 from envs.bit_stream import BitStreamEnv
-from experiments.atlas.aggregate import interquartile_mean, probability_of_improvement, scores
+from experiments.atlas.aggregate import RESAMPLES, interquartile_mean, probability_of_improvement, scores
 from experiments.atlas.plots import sweep_finding
 from experiments.atlas.sweep import Sweep
 from experiments.burnin_compare.comparison import Comparison, default_reference
@@ -452,6 +452,12 @@ def test_aggregates_over_tasks() -> None:
     better = {"a": np.array([1.0, 1.0]), "b": np.array([0.5, 0.5])}
     assert probability_of_improvement(better, mine).value == pytest.approx((1.0 + 0.25) / 2)
     assert probability_of_improvement(mine, mine).value == pytest.approx(0.5)
+
+    generator, means = np.random.default_rng(0), []
+    for _ in range(RESAMPLES):
+        values = sorted(float(v) for scores in mine.values() for v in scores[generator.integers(2, size=2)])
+        means.append((values[1] + values[2]) / 2)
+    assert (result.low, result.high) == pytest.approx(np.percentile(means, [2.5, 97.5]))
 
     errors = regression_comparison({"zero": [250.0, 125.0], "full": [5.0, 0.0]})
     assert scores(errors) == {"zero": {0: 0.5, 1: 0.75}, "full": {0: 0.99, 1: 1.0}}
