@@ -116,6 +116,7 @@ def _bootstrap(statistic: Callable[[Sequence[np.ndarray]], np.ndarray], samples:
     if max(map(len, samples)) < 2:
         return Aggregate(value, None, None)
     generator = np.random.default_rng(0)
+    # Seeds are drawn sample by sample, as reports have always done: their intervals stay the same.
     chosen = [[generator.integers(len(sample), size=len(sample)) for sample in samples] for _ in range(RESAMPLES)]
     by_task = zip(*chosen, strict=True)
     resampled = statistic([sample[np.array(indices)] for sample, indices in zip(samples, by_task, strict=True)])

@@ -344,28 +344,24 @@ def sweep_finding(sweeps: dict[str, Sweep]) -> str:
 
 def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str], task: str = "task") -> str:
     """On how many tasks each strategy is worse than the reference, as far as tests say so."""
-    begun = [comparison for comparison in comparisons if comparison.runs]
-    learned = [comparison for comparison in begun if not comparison.nothing_learned]
-    by_task = [comparison.contrasts() for comparison in learned]
-    tested = [contrasts for contrasts in by_task if any(contrast.is_tested for contrast in contrasts)]
-    if not tested:
+    learned = [comparison for comparison in comparisons if comparison.runs and not comparison.nothing_learned]
+    by_task = [[contrast for contrast in comparison.contrasts() if contrast.is_tested] for comparison in learned]
+    total = sum(map(bool, by_task))
+    if not total:
         reaches = f"What {strategies[0] if len(strategies) == 1 else 'each initialization'} reaches on each {task}"
-        return f"{reaches}{_why_untested(begun, strategies)}"
-    worse = {
-        name: sum(
-            contrast.direction == "worse" for contrasts in tested for contrast in contrasts if contrast.strategy == name
-        )
-        for name in strategies
-        if name != learned[0].reference
-    }
-    reference, total = learned[0].reference, f"{len(tested)} {task}{'s' if len(tested) > 1 else ''}"
+        return reaches + _why_untested(learned, strategies)
+    reference = learned[0].reference
+    worse = dict.fromkeys((name for name in strategies if name != reference), 0)
+    for contrast in itertools.chain(*by_task):
+        worse[contrast.strategy] += contrast.direction == "worse"
+    tasks = f"{total} {task}{'s' if total > 1 else ''}"
     by_count = {
         count: [name for name in worse if worse[name] == count]
         for count in sorted({*worse.values()} - {0}, reverse=True)
     }
     if not by_count:
-        return f"No initialization is shown to be worse than {reference} on {total}"
-    of_total = {max(by_count): f" of {total}"}
+        return f"No initialization is shown to be worse than {reference} on {tasks}"
+    of_total = {max(by_count): f" of {tasks}"}
     shown = [
         f"{listed(names)} on {count}{of_total.get(count, '')}{' each' if len(names) > 1 else ''}"
         for count, names in by_count.items()
@@ -373,12 +369,12 @@ def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str], task:
     return f"Shown to be worse than {reference}: {', '.join(shown)}"
 
 
-def _why_untested(begun: Sequence[Comparison], strategies: Sequence[str]) -> str:
+def _why_untested(learned: Sequence[Comparison], strategies: Sequence[str]) -> str:
     """What keeps every difference between initializations from being tested, after a comma; nothing where none is."""
     if len(strategies) == 1:
         return ""
-    if all(comparison.nothing_learned for comparison in begun):
+    if not learned:
         return ", not tested, as nothing is learned"
-    if max(len(comparison.seeds) for comparison in begun) < FEWEST_SEEDS:
-        return ", not tested for lack of seeds"
-    return ", not tested yet: runs are not finished"
+    if not any(comparison.reference in comparison.outcomes() for comparison in learned):
+        return f", not tested, as {learned[0].reference}, the reference, has no finished run"
+    return ", not tested for lack of seeds"

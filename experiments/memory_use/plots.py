@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +32,15 @@ def draw(results: MemoryResults, path: Path) -> Picture:
         shown.append(outcomes)
         longest = max(longest, int(memories[-1]))
         plots.band(axes, memories, outcomes, look, logarithmic=outcome.logarithmic)
+        for run in results.runs[name].values():
+            further = {k: value for k, value in zip(run.steps, run.outcomes, strict=True) if k >= memories[-1]}
+            axes.plot(list(further), list(further.values()), color=look["color"], alpha=0.4, linewidth=0.5)
         uncut = np.array([[run.uncut] for run in results.runs[name].values()])
         middle, _, _ = plots.mean_and_interval(uncut[np.isfinite(uncut).all(1)], logarithmic=outcome.logarithmic)
         axes.axhline(middle[0], color=look["color"], linewidth=1, linestyle=(0, (1, 1)))
         if used := results.used(name):
             steps = float(np.median(used))
+            longest = max(longest, math.ceil(steps))
             axes.axvline(steps, color="black", linewidth=1, linestyle=(0, (4, 2)))
             axes.set_title(f"{name}: {steps:g}", fontsize=9)
     baselines = [run.baseline for by_seed in results.runs.values() for run in by_seed.values()]
@@ -55,9 +60,9 @@ def draw(results: MemoryResults, path: Path) -> Picture:
     seeds = max(map(len, results.runs.values()))
     level = f" Grey: {baseline_name(results)}, {number(float(np.nanmean(baselines)))}." if has_baseline else ""
     caption = (
-        f"{outcome.name.capitalize()} when the recurrent state is cut to the last k steps, for those k that all seeds"
-        " tried; dotted: the agent uncut. Dashed, and beside the name: the median of the steps that are shown to be"
-        " enough."
+        f"{outcome.name.capitalize()} when the recurrent state is cut to the last k steps; mean and interval are of"
+        " those k that all seeds tried. Dotted: the agent uncut. Dashed, and beside the name: the median of the steps"
+        " that are shown to be enough."
         f"{level} {plots.bands(seeds, logarithmic=outcome.logarithmic)}"
     )
     return plots.save(figure, path, finding(results), caption)

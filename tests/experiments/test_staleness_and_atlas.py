@@ -179,7 +179,8 @@ def test_the_finding_of_an_atlas_counts_the_tasks_that_were_tested_and_says_why_
     for seed in begun.seeds:
         del begun.runs["full", seed]
     assert finding(tested, begun) == "Shown to be worse than full: zero on 1 of 1 task"
-    assert finding(begun) == "What each initialization reaches on each task, not tested yet: runs are not finished"
+    missing = "not tested, as full, the reference, has no finished run"
+    assert finding(begun) == f"What each initialization reaches on each task, {missing}"
     few = regression_comparison({name: values[:2] for name, values in errors.items()})
     assert finding(few) == "What each initialization reaches on each task, not tested for lack of seeds"
     assert finding(regression_comparison({"zero": errors["zero"]})) == "What zero reaches on each task"
