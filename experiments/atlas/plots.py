@@ -355,18 +355,19 @@ def _finding(comparisons: Sequence[Comparison], strategies: Sequence[str], task:
     for contrast in itertools.chain(*by_task):
         worse[contrast.strategy] += contrast.direction == "worse"
     tasks = f"{total} {task}{'s' if total > 1 else ''}"
+    untested = f"; not tested on {len(learned) - total} more" if total < len(learned) else ""
     by_count = {
         count: [name for name in worse if worse[name] == count]
         for count in sorted({*worse.values()} - {0}, reverse=True)
     }
     if not by_count:
-        return f"No initialization is shown to be worse than {reference} on {tasks}"
+        return f"No initialization is shown to be worse than {reference} on {tasks}{untested}"
     of_total = {max(by_count): f" of {tasks}"}
     shown = [
         f"{listed(names)} on {count}{of_total.get(count, '')}{' each' if len(names) > 1 else ''}"
         for count, names in by_count.items()
     ]
-    return f"Shown to be worse than {reference}: {', '.join(shown)}"
+    return f"Shown to be worse than {reference}: {', '.join(shown)}{untested}"
 
 
 def _why_untested(learned: Sequence[Comparison], strategies: Sequence[str]) -> str:

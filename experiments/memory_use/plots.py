@@ -34,6 +34,7 @@ def draw(results: MemoryResults, path: Path) -> Picture:
         plots.band(axes, memories, outcomes, look, logarithmic=outcome.logarithmic)
         for run in results.runs[name].values():
             further = {k: value for k, value in zip(run.steps, run.outcomes, strict=True) if k >= memories[-1]}
+            shown.append(np.array(list(further.values())))
             axes.plot(list(further), list(further.values()), color=look["color"], alpha=0.4, linewidth=0.5)
         uncut = np.array([[run.uncut] for run in results.runs[name].values()])
         middle, _, _ = plots.mean_and_interval(uncut[np.isfinite(uncut).all(1)], logarithmic=outcome.logarithmic)
@@ -61,8 +62,8 @@ def draw(results: MemoryResults, path: Path) -> Picture:
     level = f" Grey: {baseline_name(results)}, {number(float(np.nanmean(baselines)))}." if has_baseline else ""
     caption = (
         f"{outcome.name.capitalize()} when the recurrent state is cut to the last k steps; mean and interval are of"
-        " those k that all seeds tried. Dotted: the agent uncut. Dashed, and beside the name: the median of the steps"
-        " that are shown to be enough."
+        " those k that all seeds tried, single seeds go on. Dotted: the agent uncut. Dashed, and beside the name: the"
+        " median of the steps that are shown to be enough."
         f"{level} {plots.bands(seeds, logarithmic=outcome.logarithmic)}"
     )
     return plots.save(figure, path, finding(results), caption)

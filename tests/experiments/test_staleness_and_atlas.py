@@ -178,7 +178,7 @@ def test_the_finding_of_an_atlas_counts_the_tasks_that_were_tested_and_says_why_
     assert finding(tested, begun) == "Shown to be worse than full: zero on 2 of 2 tasks"
     for seed in begun.seeds:
         del begun.runs["full", seed]
-    assert finding(tested, begun) == "Shown to be worse than full: zero on 1 of 1 task"
+    assert finding(tested, begun) == "Shown to be worse than full: zero on 1 of 1 task; not tested on 1 more"
     missing = "not tested, as full, the reference, has no finished run"
     assert finding(begun) == f"What each initialization reaches on each task, {missing}"
     few = regression_comparison({name: values[:2] for name, values in errors.items()})
