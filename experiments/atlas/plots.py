@@ -37,6 +37,9 @@ COLOURS = colormaps["viridis_r"](np.linspace(0.08, 0.9, len(CLASSES) + 1))[::-1]
 UNKNOWN = "#dddddd"
 """Colour of a cell whose share is not known."""
 
+LEGEND_WIDTH = 6.4
+"""Inches that the legend of colours takes; maps of few initializations are as wide."""
+
 TASKS_BESIDE = 4
 """Tasks that fit beside each other on narrow pages."""
 
@@ -98,7 +101,7 @@ def _boxes(cell: Cell, comparison: Comparison, strategies: Sequence[str]) -> dic
 def _map(boxes: dict[Cell, dict[str, Box]], comparisons: dict[Cell, Comparison], strategies: Sequence[str]) -> Figure:
     """A row a task."""
     figure, grid = plots.figure(1)
-    figure.set_size_inches(min(1.12 * len(strategies), 10.2) + 2.2, 0.72 * len(boxes) + 1.3)
+    figure.set_size_inches(max(min(1.12 * len(strategies), 10.2) + 2.2, LEGEND_WIDTH), 0.72 * len(boxes) + 1.3)
     axes = grid[0, 0]
     for row, by_name in enumerate(boxes.values()):
         for column, box in enumerate(by_name.values()):
