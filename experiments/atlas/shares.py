@@ -148,9 +148,10 @@ def _cells(task: PublishedTask, row: Row) -> list[str]:
 
 NOTE = (
     "Share of the reachable: 0 is what random actions earn, 1 the best return. Return at the end: mean over the last"
-    " evaluations, of the greedy policy in fresh episodes. A published best epoch is the largest mean return of a"
-    " training epoch, of sampled actions; our counterpart is the largest mean return of an evaluation. Both are the"
-    " best of many noisy means, so they are above what the agent earns on average, and may be above the best return."
+    " evaluations, in fresh episodes, of the greedy policy; where a task sets --evaluation-epsilon, that part of the"
+    " actions is random. A published best epoch is the largest mean return of a training epoch, of sampled actions; our"
+    " counterpart is the largest mean return of an evaluation. Both are the best of many noisy means, so they are above"
+    " what the agent earns on average, and may be above the best return."
 )
 
 

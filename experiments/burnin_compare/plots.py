@@ -167,7 +167,7 @@ def _error_by_position(comparison: Comparison, path: Path) -> Picture:
     outcome, logarithmic = comparison.outcome, comparison.outcome.logarithmic
     measured = {name: profile(comparison, name) for name in comparison.strategies}
     profiles = {name: values for name, values in measured.items() if values is not None}
-    figure, panels = plots.small_multiples(max(len(profiles), 1))
+    figure, panels = plots.small_multiples(max(len(profiles), 1), x_label="step of the episode")
     longest = max((values.shape[1] for values in profiles.values()), default=0)
     reference, period = profiles.get(str(comparison.reference)), comparison.settings.replay.period
     looks = plots.looks(comparison.strategies)
@@ -185,7 +185,6 @@ def _error_by_position(comparison: Comparison, path: Path) -> Picture:
         if floor and floor > NEGLIGIBLE:
             axes.axhline(floor, color=plots.COLOURS[4], linewidth=0.9, linestyle=(0, (2, 2)))
         axes.set_title(name, fontsize=9)
-    figure.supxlabel("step of the episode", fontsize=9)
     figure.supylabel("reward" if outcome.higher_is_better else outcome.name, fontsize=9)
     means = {name: values.mean(0) for name, values in profiles.items()}
     title = _profile_finding(means, of_rewards=outcome.higher_is_better)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -41,8 +42,8 @@ def comparison_settings(
     except SystemExit as ended:
         if ended.code and shared.flags:
             print(
-                f"error: flags: got {' '.join(shared.flags)}, expected settings of burnin_compare as NAME=VALUE"
-                " (python -m experiments.burnin_compare --help)",
+                f"error: flags: got {' '.join(shared.flags)}, expected settings of burnin_compare as NAME=VALUE; what"
+                f" it says of {shlex.join(common)} is above (python -m experiments.burnin_compare --help)",
                 file=sys.stderr,
             )
         raise

@@ -49,12 +49,13 @@ def train(run: RunSpecification, report: Report, worker: Worker) -> None:
     )
     checkpoint.save(path.with_suffix(".npz"), trainer.network, inputs=trainer.inputs)
     if not trainer.objective.reads_targets:
+        report(settings.updates, "evaluating constant actions")
         returns = constant_returns(
             lambda: trainer.constant_returns(seed), path.parent / f"constant-returns-{seed}.json"
         )
         if returns:
             result = dataclasses.replace(result, baselines={**result.baselines, "best constant action": returns})
-    result = dataclasses.replace(result, memory=memory_use(trainer, seed))
+    result = dataclasses.replace(result, memory=memory_use(trainer, seed, report))
     write_sealed(path, to_json(result))
     checkpoints.remove()
 
@@ -63,7 +64,7 @@ MEMORY_SHARE = 0.1
 """Part of a run's steps that the measure of its memory may take."""
 
 
-def memory_use(trainer: Trainer, seed: int) -> MemoryUse | None:
+def memory_use(trainer: Trainer, seed: int, report: Report) -> MemoryUse | None:
     """How much memory the trained agent uses; None where too few episodes can be tested.
 
     Nothing where the environment fails, which costs the run nothing.
@@ -72,7 +73,12 @@ def memory_use(trainer: Trainer, seed: int) -> MemoryUse | None:
     if episodes < FEWEST_MEMORY_EPISODES:
         return None
     try:
-        memory = trainer.memory_use(seed, episodes=episodes, share=MEMORY_SHARE)
+        memory = trainer.memory_use(
+            seed,
+            episodes=episodes,
+            share=MEMORY_SHARE,
+            progress=lambda memory: report(trainer.settings.updates, f"measuring with {memory} steps of memory"),
+        )
     except (EnvironmentFault, TrainingDiverged) as error:
         print(f"memory use was not measured: {error}", file=sys.stderr)
         return None

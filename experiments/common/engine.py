@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
@@ -50,7 +50,7 @@ def default_workers() -> int:
 
 def run_jobs(
     jobs: Sequence[Job], work: Work, *, workers: int, title: str, listen: Listener = ignore
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Do all jobs, yielding each outcome as soon as it is there.
 
     Raises:
@@ -91,6 +91,10 @@ def run_jobs(
                     log.finished(left)
                 yield outcome
             overall.refresh()
+    except KeyboardInterrupt:
+        if any(slot.busy for slot in slots):
+            tqdm.write(f"stopping: running jobs have {PATIENCE:.0f} s to end", file=sys.stderr)
+        raise
     finally:
         for slot in slots:
             slot.ask_to_stop()

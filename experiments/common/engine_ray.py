@@ -24,7 +24,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +69,12 @@ class _Head:
 TOKEN = ".head"
 
 
-def run_jobs_on(address: str) -> Callable[..., Iterator[Outcome]]:
+def run_jobs_on(address: str) -> Callable[..., Generator[Outcome, None, None]]:
     """What `engine.run_jobs` is, on the cluster at an address."""
 
     def run_jobs(
         jobs: Sequence[Job], work: Work, *, workers: int, title: str, listen: Listener = ignore
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome, None, None]:
         if not jobs:
             return
         ray = connect(address, workers, setting="engine", value="ray", address_setting="ray_address")

@@ -13,12 +13,12 @@ import pkgutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from experiments.common.engine import run_jobs
-from experiments.common.jobs import Job, Listener, ignore
+from experiments.common.jobs import Job, Listener, Outcome, ignore
 from experiments.common.metrics import LiveMetrics
 from experiments.common.report import NextStep, Report, write_page
 from experiments.common.results import DamagedFile, from_json, open_directory, read_sealed, write_csv, write_json
@@ -138,8 +138,8 @@ def _make_runs(experiment: Experiment[Run, Any]) -> tuple[dict[Path, Run], list[
     After `Ctrl-C` or SIGTERM the files of finished jobs are returned all the same. A job that failed leaves a file that
     says why.
     """
-    contents = _finished(experiment)
     jobs = experiment.jobs
+    contents = _finished(jobs, experiment.record)
     missing = [job for job in jobs if job.path not in contents]
     if jobs and not missing:
         print(f"all {len(jobs)} runs are finished (--fresh makes them anew)")
@@ -153,9 +153,10 @@ def _make_runs(experiment: Experiment[Run, Any]) -> tuple[dict[Path, Run], list[
             _do(missing, experiment, listen, contents, errors, imports)
     except KeyboardInterrupt:
         stopped = True
+        contents |= _finished(missing, experiment.record)  # some runs may have ended while they were asked to stop
+        finished = f"{len(contents)} finished {'run' if len(contents) == 1 else 'runs'}"
         errors.append(
-            f"Stopped after {len(contents)} finished runs (Ctrl-C or SIGTERM); the same command with --resume goes on"
-            " from there."
+            f"Stopped after {finished} (Ctrl-C or SIGTERM); the same command with --resume goes on from there."
         )
     if imports.ident is not None:
         imports.join()  # what writes the report would find modules half imported
@@ -176,30 +177,32 @@ def _do(
     """
     settings, left = experiment.runs, len(missing)
     engine = _engine(settings)
-    for outcome in engine(missing, experiment.work, workers=settings.workers, title=experiment.name, listen=listen):
-        left -= 1
-        if left == min(settings.workers, len(missing)) - 1:  # the first core that has nothing left to do
-            imports.start()
-        job = outcome.job
-        note = job.path.with_suffix(".failed.json")
-        content = read_sealed(job.path) if outcome.error is None else None
-        if content is None:
-            errors.append(f"{job.name} failed: {outcome.error}")
-            with contextlib.suppress(OSError):
-                write_json(note, {"run": job.name, "error": str(outcome.error)})
-        else:
-            contents[job.path] = from_json(experiment.record, content)
-            note.unlink(missing_ok=True)
+    outcomes = engine(missing, experiment.work, workers=settings.workers, title=experiment.name, listen=listen)
+    with contextlib.closing(outcomes):  # wherever an interrupt comes, workers have ended after it
+        for outcome in outcomes:
+            left -= 1
+            if left == min(settings.workers, len(missing)) - 1:  # the first core that has nothing left to do
+                imports.start()
+            job = outcome.job
+            note = job.path.with_suffix(".failed.json")
+            content = read_sealed(job.path) if outcome.error is None else None
+            if content is None:
+                errors.append(f"{job.name} failed: {outcome.error}")
+                with contextlib.suppress(OSError):
+                    write_json(note, {"run": job.name, "error": str(outcome.error)})
+            else:
+                contents[job.path] = from_json(experiment.record, content)
+                note.unlink(missing_ok=True)
 
 
-def _finished(experiment: Experiment[Run, Any]) -> dict[Path, Run]:
+def _finished(jobs: Sequence[Job], record: type[Run]) -> dict[Path, Run]:
     """What is in the files of finished jobs, by path; a file that is damaged is set aside, and its job done anew."""
     contents: dict[Path, Run] = {}
-    for job in experiment.jobs:
+    for job in jobs:
         try:
             content = read_sealed(job.path)
             if content is not None:
-                contents[job.path] = from_json(experiment.record, content)
+                contents[job.path] = from_json(record, content)
         except DamagedFile as error:
             aside = job.path.with_suffix(".damaged")
             print(f"{error}; {job.path.name} is set aside as {aside.name}, the run is made anew", file=sys.stderr)
@@ -225,14 +228,10 @@ def _import_for_report(module: str) -> None:
         importlib.import_module(name)
 
 
-def _engine(settings: RunSettings) -> Callable[..., Iterator[Any]]:
+def _engine(settings: RunSettings) -> Callable[..., Generator[Outcome, None, None]]:
     """The engine that the settings ask for; that of Ray is imported for those who ask for it."""
-    if settings.engine == "local":
-        return run_jobs
-    on_ray: Callable[..., Iterator[Any]] = ImportedFunction("experiments.common.engine_ray:run_jobs_on")(
-        settings.ray_address
-    )
-    return on_ray
+    on_ray = ImportedFunction("experiments.common.engine_ray:run_jobs_on")
+    return run_jobs if settings.engine == "local" else on_ray(settings.ray_address)
 
 
 def _goes_on(experiment: Experiment[Any, Any], finished: int) -> bool:

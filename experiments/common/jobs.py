@@ -183,7 +183,8 @@ class Log:
         """Say how far a job is, unless that was said a moment ago."""
         left = self._paces.setdefault(job.name, Pace(job.steps)).left(done)
         if self._is_due(job.name):
-            self._write(f"{job.name}: {done} of {job.steps} updates, {status}{left}")
+            count = f"{done} of {job.steps} updates, " if job.steps > 1 else ""
+            self._write(f"{job.name}: {count}{status}{left}")
 
     def finished(self, left: str) -> None:
         """Say how many jobs are finished, one more than before, unless that was said a moment ago."""

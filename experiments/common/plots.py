@@ -203,8 +203,10 @@ def _mean(logarithmic: bool) -> str:
     return "geometric mean" if logarithmic else "mean"
 
 
-def small_multiples(count: int, *, width: float = 2.35, height: float = 1.9) -> tuple[Figure, list[Axes]]:
-    """A figure with so many small panels that share their axes, four in a row at most."""
+def small_multiples(
+    count: int, *, x_label: str = "", width: float = 2.35, height: float = 1.9
+) -> tuple[Figure, list[Axes]]:
+    """A figure with so many small panels that share their axes, four in a row at most; the lowest ones are labelled."""
     rows = -(-count // 4)
     columns = -(-count // rows)
     figure_, grid = figure(columns, rows, sharex=True, sharey=True)
@@ -214,6 +216,7 @@ def small_multiples(count: int, *, width: float = 2.35, height: float = 1.9) -> 
         axes.set_visible(False)
     for axes in panels[max(count - columns, 0) : count]:
         axes.tick_params(labelbottom=True)
+        axes.set_xlabel(x_label)
     return figure_, panels[:count]
 
 
@@ -328,6 +331,7 @@ def _stack(figure: Figure) -> None:
 def _label_alone(panels: Sequence[Axes], specs: Mapping[Axes, Any], columns: int) -> None:
     """Label axes that a panel beside them or below them labelled before."""
     by_place = {(spec.rowspan.start, spec.colspan.start): axes for axes, spec in specs.items()}
+    in_rows = any(row > 0 for row, _ in by_place)
     for place, axes in enumerate(panels):
         row, column = specs[axes].rowspan.start, specs[axes].colspan.start
         left = by_place.get((row, 0), axes)
@@ -338,10 +342,10 @@ def _label_alone(panels: Sequence[Axes], specs: Mapping[Axes, Any], columns: int
         else:
             axes.tick_params(labelleft=place % columns == 0)
             axes.set_ylabel(axes.get_ylabel() if place % columns == 0 else "")
-        shares = axes is not below and axes.get_shared_x_axes().joined(axes, below)
         last = place + columns >= len(panels)
-        axes.set_xlabel("" if shares and not last else axes.get_xlabel() or below.get_xlabel())
-        axes.tick_params(labelbottom=last or not shares)
+        shares = in_rows and not last and axes.get_shared_x_axes().joined(axes, panels[place + columns])
+        axes.set_xlabel("" if shares else axes.get_xlabel() or below.get_xlabel())
+        axes.tick_params(labelbottom=not shares)
 
 
 def _narrow_legends(figure: Figure) -> int:

@@ -15,6 +15,10 @@ def measure(run: RunSpecification, report: Report, worker: Worker) -> None:
     use_one_thread()
     trainer = worker.shared(Trainer, run.training)
     checkpoint.load(run.network.path, trainer.network, inputs=trainer.inputs)
-    use = trainer.memory_use(run.network.seed, episodes=run.episodes)
+    use = trainer.memory_use(
+        run.network.seed,
+        episodes=run.episodes,
+        progress=lambda memory: report(0, f"measuring with {memory} steps of memory"),
+    )
     write_sealed(run.path, without_nan(to_json(use)))
     report(1, "measured")

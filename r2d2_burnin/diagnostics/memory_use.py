@@ -61,7 +61,13 @@ class MemoryMeasure:
         self._cut: dict[int, tuple[CutNetwork, ActorStep]] = {}
 
     def __call__(
-        self, seed: int, exploration_seed: int, *, episodes: int = MOST_EPISODES, share: float | None = None
+        self,
+        seed: int,
+        exploration_seed: int,
+        *,
+        episodes: int = MOST_EPISODES,
+        share: float | None = None,
+        progress: Callable[[int], None] = lambda memory: None,
     ) -> MemoryUse:
         """Measure in the first episode of each of some environments, the same ones for every k.
 
@@ -71,6 +77,7 @@ class MemoryMeasure:
             episodes: how many.
             share: part of a run's steps that this may take. Where episodes are long there are fewer of them then, and k
                 farther apart. None: no limit.
+            progress: is given each k before the agent acts with it.
 
         Raises:
             ValueError: for fewer episodes than `FEWEST_MEMORY_EPISODES`.
@@ -89,7 +96,7 @@ class MemoryMeasure:
                     return self._recorded(uncut, longest, budget)
                 fitting = max(_fitting_episodes(longest, budget), FEWEST_ACTED)
                 if episodes <= fitting:
-                    return self._acted(env, seed, exploration_seed, uncut, budget)
+                    return self._acted(env, seed, exploration_seed, uncut, budget, progress)
             episodes = fitting
 
     @contextlib.contextmanager
@@ -154,6 +161,7 @@ class MemoryMeasure:
         exploration_seed: int,
         uncut: list[Episode],
         budget: float,
+        progress: Callable[[int], None],
     ) -> MemoryUse:
         """What the agent reaches when it acts with some memories, as many as the budget allows."""
         objective, count = self._task.objective, env.num_envs
@@ -169,6 +177,7 @@ class MemoryMeasure:
             # Episodes may be longer with a cut, so that fewer memories are tried than the budget seemed to allow.
             if _cost(memory, length, count) > budget and len(outcomes) >= FEWEST_MEMORIES:
                 return None
+            progress(memory)
             episodes = self._act(env, seed, exploration_seed, self._cut_step(memory))
             budget -= _cost(memory, max(map(len, episodes)), count)
             length = max(length, *map(len, episodes))

@@ -154,13 +154,21 @@ class Trainer:
             environments.close(env)
         return max(returns, key=sum)
 
-    def memory_use(self, seed: int, *, episodes: int = MOST_EPISODES, share: float | None = None) -> MemoryUse:
+    def memory_use(
+        self,
+        seed: int,
+        *,
+        episodes: int = MOST_EPISODES,
+        share: float | None = None,
+        progress: Callable[[int], None] = lambda memory: None,
+    ) -> MemoryUse:
         """How much memory the network, as it is, uses in fresh episodes of the run with this seed.
 
         Args:
             seed: of the run; the episodes are the first ones of its evaluations.
             episodes: how many.
             share: part of a run's steps that this may take, None for no limit; see `MemoryMeasure`.
+            progress: is given each number of steps of memory before the agent acts with it.
 
         Raises:
             ValueError: for too few episodes.
@@ -169,7 +177,9 @@ class Trainer:
         """
         seeds = _seeds(seed)
         measure = self.parts.memory_measure
-        return measure(seeds.evaluation, seeds.evaluation_exploration, episodes=episodes, share=share)
+        return measure(
+            seeds.evaluation, seeds.evaluation_exploration, episodes=episodes, share=share, progress=progress
+        )
 
     def _begin(
         self,

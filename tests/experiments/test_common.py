@@ -286,6 +286,7 @@ def test_a_log_says_how_far_jobs_are_and_what_is_left(
     for at, done_job in zip((100.0, 115.0, 130.0, 250.0), jobs, strict=True):
         now[0] = at
         log.finished(runs_left.after(done_job))
+    log.running(Job("network", 1, None), 0, "measuring")
     assert capsys.readouterr().err.splitlines() == [
         "number 1: 100 of 1000 updates, loss 2",
         "number 1: 300 of 1000 updates, loss 2, about 70 s left",
@@ -293,6 +294,7 @@ def test_a_log_says_how_far_jobs_are_and_what_is_left(
         "squares: 2 of 4 runs finished, about 5 min left",
         "squares: 3 of 4 runs finished, about 3 min left",  # the last run is four times as long
         "squares: 4 of 4 runs finished",
+        "network: measuring",  # a job of one step is no update
     ]
     shown = [duration(seconds) for seconds in (89, 91, 5399, 5401, 9000)]
     assert shown == ["89 s", "2 min", "1 h 30 min", "1 h 30 min", "2 h 30 min"]

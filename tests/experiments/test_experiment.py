@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -38,12 +40,16 @@ class Number:
     number: int
     path: Path
     fails: bool
+    stops_command: bool
 
 
 def work(run: Number, report: JobReport, worker: Worker) -> None:
     if run.fails:
         raise ValueError("expected trouble")
     report(1, "squared")
+    if run.stops_command:
+        os.kill(os.getppid(), signal.SIGTERM)
+        time.sleep(1.0)
     write_sealed(run.path, to_json(Square(run.number, run.number**2.0)))
 
 
@@ -51,6 +57,7 @@ def work(run: Number, report: JobReport, worker: Worker) -> None:
 class Settings:
     runs: RunSettings
     failing: tuple[int, ...] = ()
+    stopping: tuple[int, ...] = ()
     most: float = 100.0
 
 
@@ -67,7 +74,10 @@ def describe(settings: Settings) -> Experiment[Square, list[Square]]:
         directory=out,
         config={"settings": {"most": settings.most}},
         runs=settings.runs,
-        jobs=[Job(f"number {i}", 1, Number(i, path, i in settings.failing), path) for i, path in enumerate(paths)],
+        jobs=[
+            Job(f"number {i}", 1, Number(i, path, i in settings.failing, i in settings.stopping), path)
+            for i, path in enumerate(paths)
+        ],
         work=ImportedFunction(f"{HERE}:work"),
         record=Square,
         collect=collect,
@@ -131,6 +141,17 @@ def test_an_experiment_from_settings_to_files(tmp_path: Path, capsys: pytest.Cap
     assert "most is 100.0 there and 3.0 here" in capsys.readouterr().err
     rejected = dataclasses.replace(again, most=3.0, runs=RunSettings(seeds=3, workers=1, out=tmp_path, fresh=True))
     assert run(rejected) == 1  # results that are not accepted
+
+
+def test_a_run_that_ends_while_the_command_is_stopped_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(RunSettings(seeds=3, workers=1, out=tmp_path), stopping=(1,))
+    assert run(settings, "--out", str(tmp_path)) == 1
+    captured = capsys.readouterr()
+    assert "stopping: running jobs have 20 s to end" in captured.err
+    assert "Stopped after 2 finished runs" in captured.out
+    assert json.loads((tmp_path / "summary.json").read_text())["squares"] == [0.0, 1.0]
 
 
 @pytest.mark.usefixtures("jobs_in_process")

@@ -199,7 +199,9 @@ def played_by_hand(memory: int, seeds: range) -> list[float]:
 
 def test_the_agent_acts_by_what_it_remembers() -> None:
     """What follows depends on what it does: returns and lengths are those of a simulation without our actor."""
-    use = measure(task_of("Test/Corridor-v0", control=True), Cue())
+    tried: list[int] = []
+    use = measure(task_of("Test/Corridor-v0", control=True), Cue(), progress=tried.append)
+    assert sorted(tried) == use.steps[:-1]
     expected = [np.mean(played_by_hand(memory, range(3, 19))) for memory in use.steps]
     assert use.outcomes == pytest.approx(expected)
     assert (use.steps, use.used, use.too_few, use.better) == ([0, 1, 2, 4, 5], 5, 4, None)
