@@ -56,7 +56,7 @@ class Settings:
     `module:Class` of your own. On published tasks alone the default is zero, zero+20, stored, stored+20, refreshed and
     full, and that of --seeds is 10."""
     slow_seeds: int = 5
-    """Seeds, at most, of the task whose runs take more than five minutes: minigrid-memory-s7."""
+    """Seeds, at most, of the task whose runs take more than five minutes: minigrid-memory-s7. Others have --seeds."""
     learning_rates: Annotated[tuple[float, ...], tyro.conf.arg(metavar="RATE ...")] = ()
     """Learning rates to try, all for each task; by default each task's own alone."""
     reference: str | None = None
