@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.burnin_compare.settings import RunSpecification
-from experiments.common.jobs import Report, Worker, checkpoints_of
+from experiments.common.jobs import Report, Stopped, Worker, checkpoints_of
 from experiments.common.results import DamagedFile, fingerprint, from_json, read_sealed, to_json, write_sealed
 from r2d2_burnin.data import FEWEST_MEMORY_EPISODES, MemoryUse
 from r2d2_burnin.diagnostics.memory_use import MOST_EPISODES
@@ -48,14 +48,20 @@ def train(run: RunSpecification, report: Report, worker: Worker) -> None:
         on_measurements=lambda new: report.measured([(m.update, m.name, m.value) for m in new]),
     )
     checkpoint.save(path.with_suffix(".npz"), trainer.network, inputs=trainer.inputs)
+
+    def say(status: str) -> None:
+        # A run that is asked to stop here ends instead, if there is time: its last updates are in no checkpoint.
+        with contextlib.suppress(Stopped):
+            report(settings.updates, status)
+
     if not trainer.objective.reads_targets:
-        report(settings.updates, "evaluating constant actions")
+        say("evaluating constant actions")
         returns = constant_returns(
             lambda: trainer.constant_returns(seed), path.parent / f"constant-returns-{seed}.json"
         )
         if returns:
             result = dataclasses.replace(result, baselines={**result.baselines, "best constant action": returns})
-    result = dataclasses.replace(result, memory=memory_use(trainer, seed, report))
+    result = dataclasses.replace(result, memory=memory_use(trainer, seed, say))
     write_sealed(path, to_json(result))
     checkpoints.remove()
 
@@ -64,10 +70,10 @@ MEMORY_SHARE = 0.1
 """Part of a run's steps that the measure of its memory may take."""
 
 
-def memory_use(trainer: Trainer, seed: int, report: Report) -> MemoryUse | None:
+def memory_use(trainer: Trainer, seed: int, say: Callable[[str], None]) -> MemoryUse | None:
     """How much memory the trained agent uses; None where too few episodes can be tested.
 
-    Nothing where the environment fails, which costs the run nothing.
+    Nothing where the environment fails, which costs the run nothing. What is measured is said to `say`.
     """
     episodes = min(trainer.settings.evaluation_episodes, MOST_EPISODES)
     if episodes < FEWEST_MEMORY_EPISODES:
@@ -77,7 +83,7 @@ def memory_use(trainer: Trainer, seed: int, report: Report) -> MemoryUse | None:
             seed,
             episodes=episodes,
             share=MEMORY_SHARE,
-            progress=lambda memory: report(trainer.settings.updates, f"measuring with {memory} steps of memory"),
+            progress=lambda memory: say(f"measuring with {memory} steps of memory"),
         )
     except (EnvironmentFault, TrainingDiverged) as error:
         print(f"memory use was not measured: {error}", file=sys.stderr)

@@ -91,11 +91,9 @@ def run_jobs(
                     log.finished(left)
                 yield outcome
             overall.refresh()
-    except KeyboardInterrupt:
+    finally:
         if any(slot.busy for slot in slots):
             tqdm.write(f"stopping: running jobs have {PATIENCE:.0f} s to end", file=sys.stderr)
-        raise
-    finally:
         for slot in slots:
             slot.ask_to_stop()
         for slot in slots:

@@ -331,7 +331,7 @@ def _stack(figure: Figure) -> None:
 def _label_alone(panels: Sequence[Axes], specs: Mapping[Axes, Any], columns: int) -> None:
     """Label axes that a panel beside them or below them labelled before."""
     by_place = {(spec.rowspan.start, spec.colspan.start): axes for axes, spec in specs.items()}
-    in_rows = any(row > 0 for row, _ in by_place)
+    in_rows = any(row > 0 for row, _ in by_place)  # panels of a single row have a label each
     for place, axes in enumerate(panels):
         row, column = specs[axes].rowspan.start, specs[axes].colspan.start
         left = by_place.get((row, 0), axes)

@@ -64,11 +64,11 @@ def draw(results: MemoryResults, path: Path) -> Picture:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.set_xlim(-0.15, longest * 1.1)
     figure.supylabel(outcome.name, fontsize=9)
-    lines = {"agent uncut": Line2D([], [], color="black", **UNCUT)}
+    lines = {"the agent uncut": Line2D([], [], color="black", **UNCUT)}
     if any(results.used(name) for name in measured):
         lines["steps shown to be enough (median)"] = Line2D([], [], color="black", **ENOUGH)
     if has_baseline:
-        lines[baseline_name(results).removeprefix("the ")] = Line2D([], [], color=plots.GREY, **BASELINE)
+        lines[baseline_name(results)] = Line2D([], [], color=plots.GREY, **BASELINE)
     figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     seeds = max(map(len, results.runs.values()))
     level = f" Grey: {baseline_name(results)}, {number(float(np.nanmean(baselines)))}." if has_baseline else ""

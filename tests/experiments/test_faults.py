@@ -18,13 +18,18 @@ import numpy as np
 import pytest
 
 from experiments import burnin_compare
-from experiments.common.jobs import Job
+from experiments.burnin_compare.settings import RunSpecification
+from experiments.burnin_compare.training import train
+from experiments.common.jobs import Job, Rows
+from experiments.common.jobs import Stopped as JobStopped
 from experiments.common.metrics import LiveMetrics
+from experiments.common.results import read_sealed
 from r2d2_burnin.initialization import parse
 from r2d2_burnin.settings import TrainingSettings
 from r2d2_burnin.training.trainer import Trainer
 from tests.common.commands import ROOT, run_command
 from tests.common.disk import remount, small_disk
+from tests.common.in_process import WORKER
 
 USER = "tests.common.user_networks"
 USERS_ENVIRONMENTS = "tests.common.user_environments"
@@ -502,3 +507,32 @@ def test_at_a_terminal_it_asks_before_it_goes_on(answer: str, goes_on: bool, tmp
     assert lost.exists() == goes_on
     if not goes_on:
         assert "give --resume to go on, or --fresh to begin anew" in printed
+
+
+@dataclasses.dataclass
+class AskedToStop:
+    """A worker's report of a run that is asked to stop after its last update."""
+
+    updates: int
+    statuses: list[str] = dataclasses.field(default_factory=list)
+
+    def __call__(self, done: int, status: str) -> None:
+        self.statuses.append(status)
+        if done == self.updates and not status.startswith("loss"):
+            raise JobStopped
+
+    def measured(self, rows: Rows) -> None: ...
+
+
+@pytest.mark.usefixtures("jobs_in_process")
+def test_a_run_that_is_asked_to_stop_after_its_last_update_ends(tmp_path: Path) -> None:
+    flags = [*SHORT, "--env", "BitStream/Recall-v0", "--objective", "q-learning", "--out", str(tmp_path)]
+    several = ["--evaluation-episodes", "16"]  # enough to measure memory
+    training = burnin_compare.read_settings([*flags, *several]).training
+    report, path = AskedToStop(training.updates), tmp_path / "runs" / "stored_seed0.json"
+    train(RunSpecification(training, "stored", 0, path, 10), report, WORKER)
+    said = [status for status in report.statuses if not status.startswith("loss")]
+    assert said[0] == "evaluating constant actions"
+    assert said[1:]
+    assert all(status.startswith("measuring with ") for status in said[1:])
+    assert read_sealed(path) is not None
