@@ -152,12 +152,13 @@ def _make_runs(experiment: Experiment[Run, Any]) -> tuple[dict[Path, Run], list[
         with _listener(experiment, contents) as listen:
             _do(missing, experiment, listen, contents, errors, imports)
     except KeyboardInterrupt:
-        stopped = True
         contents |= _finished(missing, experiment.record)  # some runs may have ended while they were asked to stop
-        finished = f"{len(contents)} finished {'run' if len(contents) == 1 else 'runs'}"
-        errors.append(
-            f"Stopped after {finished} (Ctrl-C or SIGTERM); the same command with --resume goes on from there."
-        )
+        stopped = len(contents) < len(jobs)
+        if stopped:
+            finished = f"{len(contents)} finished {'run' if len(contents) == 1 else 'runs'}"
+            errors.append(
+                f"Stopped after {finished} (Ctrl-C or SIGTERM); the same command with --resume goes on from there."
+            )
     if imports.ident is not None:
         imports.join()  # what writes the report would find modules half imported
     return contents, errors, stopped

@@ -153,6 +153,11 @@ def test_a_run_that_ends_while_the_command_is_stopped_counts(
     assert "Stopped after 2 finished runs" in captured.out
     assert json.loads((tmp_path / "summary.json").read_text())["squares"] == [0.0, 1.0]
 
+    # Where the last run ended so, nothing is missing.
+    whole = Settings(RunSettings(seeds=2, workers=1, out=tmp_path / "whole"), stopping=(1,))
+    assert run(whole, "--out", str(tmp_path / "whole")) == 0
+    assert "Stopped" not in capsys.readouterr().out
+
 
 @pytest.mark.usefixtures("jobs_in_process")
 def test_no_report_is_written_while_modules_are_imported_for_it(
