@@ -38,7 +38,7 @@ UNKNOWN = "#dddddd"
 """Colour of a cell whose share is not known."""
 
 LEGEND_WIDTH = 6.4
-"""Inches that the legend of colours takes; maps of few initializations are as wide."""
+"""Inches that a legend below a figure takes; figures of few panels or initializations are as wide."""
 
 TASKS_BESIDE = 4
 """Tasks that fit beside each other on narrow pages."""
@@ -240,7 +240,7 @@ def draw_shares(tasks: Sequence[PublishedTask], strategies: Sequence[str], path:
     columns = min(len(drawn), 3)
     rows = -(-len(drawn) // columns)
     figure, grid = plots.figure(columns, rows, sharex=True, sharey=True)
-    figure.set_size_inches(2.7 * columns + 1.0, (0.16 * len(names) + 0.55) * rows + 1.05)
+    figure.set_size_inches(max(2.7 * columns + 1.0, LEGEND_WIDTH), (0.16 * len(names) + 0.55) * rows + 1.05)
     panels = list(grid.flat)
     for axes, task in zip(panels, drawn, strict=False):
         _draw_share(axes, task)
